@@ -1,0 +1,231 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Actor is one incarnation of an actor: a value that is made anew at each
+// start. Its methods are called by one goroutine at a time.
+type Actor interface {
+	// Start loads what the actor needs before its first message. An error
+	// means another incarnation later, after a backoff; one that wraps
+	// ErrCorruptState means none.
+	Start(ctx *Context) error
+
+	// Receive handles one message. It must not block or wait.
+	//
+	// An error means that the state in memory is not to be trusted any more
+	// (a commit failed): the message is answered with it, this incarnation
+	// ends and a new one starts, or none if it wraps ErrCorruptState. A
+	// message that is merely refused is answered by its Fail, and Receive
+	// returns nil. Types that an actor does not know it ignores, Sweep among
+	// them.
+	Receive(ctx *Context, message any) error
+}
+
+// Drainer is an Actor with work in flight outside of its mailbox, such as a
+// commit whose continuation will come back as a message. It is not stopped
+// before Drained reports true, asked after each message. Messages go on
+// arriving until then, those of its own children also after.
+type Drainer interface {
+	Drained() bool
+}
+
+// Closer is an Actor that lets go of something, such as key material, when its
+// incarnation ends. Close is called once, whether it stops or restarts.
+type Closer interface {
+	Close()
+}
+
+// Sweep is the tick that all actors receive, parents before their children. At
+// most one waits in a mailbox.
+type Sweep struct {
+	Now time.Time
+}
+
+// Context is what an actor knows about its own place. It is valid only during
+// the call it is passed to.
+type Context struct {
+	host *host
+	self actor.Context
+}
+
+// Self returns the actor's own Ref.
+func (c *Context) Self() Ref { return Ref{system: c.host.system, pid: c.self.Self()} }
+
+// host carries one incarnation: it turns what protoactor delivers into calls of
+// the Actor and their failures into causes for the supervisor. One goroutine at
+// a time, the mailbox's, touches it.
+type host struct {
+	system    *System
+	create    func(name string) Actor
+	onStopped func()
+
+	ctx      Context
+	actor    Actor
+	families []*Children
+
+	started  bool // Start has succeeded
+	failed   bool // this incarnation must not be called any more
+	stopping bool
+	stopped  bool
+	closed   bool
+}
+
+// failure is what a host panics with, the one way protoactor has to hand a
+// cause to the supervisor.
+type failure struct {
+	cause error
+}
+
+// Receive implements protoactor's actor interface.
+func (h *host) Receive(c actor.Context) {
+	h.ctx.self = c
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		h.start()
+	case *actor.Restarting:
+		h.closeFamilies()
+		h.close()
+	case *actor.Stopping:
+		h.stopping = true
+		h.closeFamilies()
+	case *actor.Stopped:
+		h.stopped = true
+		h.close()
+		if h.onStopped != nil {
+			h.onStopped()
+		}
+	case *actor.Terminated:
+		h.terminated(m.Who)
+	case Sweep:
+		for _, family := range h.families {
+			family.sweep(m)
+		}
+		h.deliver(m)
+	default:
+		h.deliver(m)
+	}
+}
+
+func (h *host) start() {
+	err := h.incarnate()
+	if err == nil {
+		h.started = true
+		return
+	}
+	h.failed = true
+	if !errors.Is(err, ErrCorruptState) {
+		err = &StartError{Actor: h.name(), Err: err}
+	}
+	panic(failure{err})
+}
+
+// incarnate makes the Actor and starts it; a panic of either is an error.
+func (h *host) incarnate() (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = errors.New(describePanic(value))
+			h.system.logger.Error("actor panicked while starting",
+				"actor", h.name(), "cause", err, "stack", callers())
+		}
+	}()
+	name := h.name()
+	if parent := h.ctx.self.Parent(); parent != nil {
+		name = strings.TrimPrefix(name, parent.Id+"/")
+	}
+	h.actor = h.create(name)
+	return h.actor.Start(&h.ctx)
+}
+
+func (h *host) deliver(message any) {
+	if h.failed {
+		h.system.undelivered(message, ErrStopped)
+		return
+	}
+	cause := h.receive(message)
+	if cause == nil {
+		return
+	}
+	h.failed = true
+	refuse(message, cause)
+	if h.stopping {
+		// No new incarnation will follow; the rest is refused above.
+		h.system.logger.Error("actor failed while stopping", "actor", h.name(), "cause", cause)
+		return
+	}
+	panic(failure{cause})
+}
+
+func (h *host) receive(message any) (cause error) {
+	defer func() {
+		if value := recover(); value != nil {
+			cause = h.system.quarantine(h.name(), message, value)
+		}
+	}()
+	if err := h.actor.Receive(&h.ctx, message); err != nil {
+		return fmt.Errorf("actors: %s: %w", h.name(), err)
+	}
+	return nil
+}
+
+func (h *host) terminated(who *actor.PID) {
+	for _, family := range h.families {
+		family.terminated(who)
+	}
+}
+
+func (h *host) lives(who *actor.PID) bool {
+	for _, family := range h.families {
+		if _, lives := family.find(who); lives {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *host) closeFamilies() {
+	for _, family := range h.families {
+		family.close()
+	}
+}
+
+// close is the end of the incarnation; a panic here would leave the actor
+// half stopped, so it is only logged.
+func (h *host) close() {
+	closer, ok := h.actor.(Closer)
+	if !ok || h.closed {
+		return
+	}
+	h.closed = true
+	defer func() {
+		if value := recover(); value != nil {
+			h.system.logger.Error("actor panicked while closing",
+				"actor", h.name(), "cause", describePanic(value), "stack", callers())
+		}
+	}()
+	closer.Close()
+}
+
+// drained counts a panic as yes: an actor that cannot tell must still stop.
+func (h *host) drained() (yes bool) {
+	drainer, ok := h.actor.(Drainer)
+	if !ok || h.failed {
+		return true
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			yes = true
+			h.system.logger.Error("actor panicked while draining",
+				"actor", h.name(), "cause", describePanic(value), "stack", callers())
+		}
+	}()
+	return drainer.Drained()
+}
+
+func (h *host) name() string { return h.ctx.self.Self().Id }

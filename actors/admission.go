@@ -1,0 +1,98 @@
+package actors
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+const admissionShards = 64
+
+// Admission bounds how many messages are under way at a time, in all and for
+// each key (such as a contact), before they enter an unbounded mailbox. Keys
+// without a message under way take no memory. Safe for concurrent use; nothing
+// waits.
+type Admission struct {
+	maxTotal, maxKey int
+
+	total         atomic.Int64
+	refusedGlobal atomic.Uint64
+	refusedKey    atomic.Uint64
+
+	seed   maphash.Seed
+	shards [admissionShards]admissionShard
+}
+
+type admissionShard struct {
+	mu     sync.Mutex
+	counts map[string]int
+	_      [48]byte // a cache line of its own
+}
+
+// AdmissionCounts is a reading of an Admission's counters.
+type AdmissionCounts struct {
+	InFlight      int64  // admitted and not yet released
+	RefusedGlobal uint64 // refused since the start by the bound on all
+	RefusedKey    uint64 // refused since the start by the bound on one key
+}
+
+// NewAdmission returns an Admission of at most maxTotal messages in all and
+// maxKey for one key.
+func NewAdmission(maxTotal, maxKey int) *Admission {
+	a := &Admission{maxTotal: maxTotal, maxKey: maxKey, seed: maphash.MakeSeed()}
+	for i := range a.shards {
+		a.shards[i].counts = make(map[string]int)
+	}
+	return a
+}
+
+// Acquire admits one message for key, or refuses it with *OverloadedError and
+// the limit "key" or "global". release gives the place back; calling it again
+// does nothing.
+func (a *Admission) Acquire(key string) (release func(), err error) {
+	shard := &a.shards[maphash.String(a.seed, key)%admissionShards]
+	if !shard.add(key, a.maxKey) {
+		a.refusedKey.Add(1)
+		return nil, &OverloadedError{Limit: "key", Max: a.maxKey}
+	}
+	if a.total.Add(1) > int64(a.maxTotal) {
+		a.total.Add(-1)
+		shard.remove(key)
+		a.refusedGlobal.Add(1)
+		return nil, &OverloadedError{Limit: "global", Max: a.maxTotal}
+	}
+	var released atomic.Bool
+	return func() {
+		if released.CompareAndSwap(false, true) {
+			a.total.Add(-1)
+			shard.remove(key)
+		}
+	}, nil
+}
+
+// Counts returns the counters as they are, each read on its own.
+func (a *Admission) Counts() AdmissionCounts {
+	return AdmissionCounts{
+		InFlight:      a.total.Load(),
+		RefusedGlobal: a.refusedGlobal.Load(),
+		RefusedKey:    a.refusedKey.Load(),
+	}
+}
+
+func (s *admissionShard) add(key string, limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts[key] >= limit {
+		return false
+	}
+	s.counts[key]++
+	return true
+}
+
+func (s *admissionShard) remove(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts[key]--; s.counts[key] == 0 {
+		delete(s.counts, key)
+	}
+}

@@ -1,0 +1,118 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func TestAdmissionRefusesOverTheBounds(t *testing.T) {
+	tests := []struct {
+		name         string
+		total, key   int
+		before       []string
+		acquire      string
+		limit        string
+		max          int
+		wantInFlight int64
+	}{
+		{name: "below both", total: 3, key: 2, before: []string{"a", "b"}, acquire: "a", wantInFlight: 3},
+		{name: "key full", total: 9, key: 2, before: []string{"a", "a"}, acquire: "a", limit: "key", max: 2, wantInFlight: 2},
+		{name: "other key free", total: 9, key: 2, before: []string{"a", "a"}, acquire: "b", wantInFlight: 3},
+		{name: "all full", total: 2, key: 2, before: []string{"a", "b"}, acquire: "c", limit: "global", max: 2, wantInFlight: 2},
+		{name: "nothing allowed", total: 0, key: 1, acquire: "a", limit: "global", max: 0, wantInFlight: 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a := NewAdmission(test.total, test.key)
+			for _, key := range test.before {
+				if _, err := a.Acquire(key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := a.Acquire(test.acquire)
+			var overloaded *OverloadedError
+			switch {
+			case test.limit == "":
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+			case !errors.Is(err, ErrOverloaded) || !errors.As(err, &overloaded):
+				t.Errorf("got %v, want *OverloadedError", err)
+			case overloaded.Limit != test.limit || overloaded.Max != test.max:
+				t.Errorf("got %+v", overloaded)
+			}
+			counts := a.Counts()
+			if counts.InFlight != test.wantInFlight {
+				t.Errorf("in flight: got %d, want %d", counts.InFlight, test.wantInFlight)
+			}
+			if (counts.RefusedKey == 1) != (test.limit == "key") || (counts.RefusedGlobal == 1) != (test.limit == "global") {
+				t.Errorf("refusals: %+v", counts)
+			}
+		})
+	}
+}
+
+func TestAdmissionReleaseGivesThePlaceBackOnce(t *testing.T) {
+	a := NewAdmission(1, 1)
+	release, err := a.Acquire("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	release()
+	if got := a.Counts().InFlight; got != 0 {
+		t.Fatalf("in flight: got %d, want 0", got)
+	}
+	if _, err := a.Acquire("b"); err != nil {
+		t.Errorf("after release: %v", err)
+	}
+	if _, err := a.Acquire("b"); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("the second release made room for two: %v", err)
+	}
+}
+
+// T13: refusals are typed and counted, nobody waits, and the bound holds under
+// concurrent senders.
+func TestAdmissionHoldsItsBoundUnderConcurrency(t *testing.T) {
+	const maxTotal, senders, rounds = 16, 32, 500
+	a := NewAdmission(maxTotal, 4)
+	var wg sync.WaitGroup
+	var inside, admitted, refused, most atomic.Int64
+	for s := range senders {
+		wg.Go(func() {
+			for range rounds {
+				release, err := a.Acquire(fmt.Sprint("key", s%8))
+				if err != nil {
+					refused.Add(1)
+					continue
+				}
+				admitted.Add(1)
+				now := inside.Add(1)
+				for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+				}
+				inside.Add(-1)
+				release()
+			}
+		})
+	}
+	wg.Wait()
+	counts := a.Counts()
+	if most.Load() > maxTotal {
+		t.Errorf("%d were inside at once, the bound is %d", most.Load(), maxTotal)
+	}
+	if admitted.Load()+refused.Load() != senders*rounds || int64(counts.RefusedGlobal+counts.RefusedKey) != refused.Load() {
+		t.Errorf("admitted %d, refused %d, counters %+v", admitted.Load(), refused.Load(), counts)
+	}
+	if counts.InFlight != 0 {
+		t.Errorf("in flight at the end: %d", counts.InFlight)
+	}
+	// T18: keys of strangers must not stay in memory.
+	for i := range a.shards {
+		if n := len(a.shards[i].counts); n != 0 {
+			t.Errorf("shard %d still holds %d keys", i, n)
+		}
+	}
+}

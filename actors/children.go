@@ -1,0 +1,185 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// ChildrenOptions says how the children of one kind come and go.
+type ChildrenOptions struct {
+	// New makes an incarnation of the child of that name. It is called on the
+	// child's goroutine.
+	New func(name string) Actor
+
+	// Buffer is how many messages wait for one child while it stops. More are
+	// refused with *OverloadedError.
+	Buffer int
+
+	// IdleAfter is how long a child may go without a message before a Sweep
+	// passivates it; up to one sweep interval is added. 0 means never.
+	IdleAfter time.Duration
+}
+
+// Children is the parent's side of passivation: it owns which names have a
+// living actor. Messages for a child go through it, so that one that is
+// stopping can be followed by its next life without losing a message or its
+// place.
+//
+// It belongs to the actor that made it, inside whose methods it may be used.
+// When that actor stops or restarts, the children handle what is queued and
+// buffered for them, then stop.
+type Children struct {
+	host    *host
+	options ChildrenOptions
+	props   *actor.Props
+	living  map[string]*child
+	closing bool
+}
+
+type child struct {
+	ref      Ref
+	used     bool      // since the last sweep
+	since    time.Time // the first sweep after its last message
+	stopping bool
+	buffer   []any
+}
+
+// NewChildren returns the children of one kind of the actor that is called with
+// ctx, usually in its Start. Names are unique among all children of an actor.
+func NewChildren(ctx *Context, options ChildrenOptions) *Children {
+	family := &Children{
+		host:    ctx.host,
+		options: options,
+		props:   ctx.host.system.props(options.New, nil),
+		living:  make(map[string]*child),
+	}
+	ctx.host.families = append(ctx.host.families, family)
+	return family
+}
+
+// Tell gives message to the child of that name, starting it if need be, or
+// keeps it while the child is stopping. A message that cannot be given or kept
+// is answered by its Fail.
+func (f *Children) Tell(name string, message any) {
+	c, ok := f.living[name]
+	if !ok {
+		f.begin(name, message)
+		return
+	}
+	if !c.stopping {
+		c.used = true
+		c.ref.Tell(message)
+		return
+	}
+	if len(c.buffer) >= f.options.Buffer {
+		f.host.system.undelivered(message, &OverloadedError{Limit: "passivation buffer", Max: f.options.Buffer})
+		return
+	}
+	c.buffer = append(c.buffer, message)
+}
+
+// TellAll gives message to every child that lives and is not stopping; nobody
+// is started for it. It must need no answer.
+func (f *Children) TellAll(message any) {
+	for _, c := range f.living {
+		if !c.stopping {
+			c.ref.Tell(message)
+		}
+	}
+}
+
+// Passivate stops the child of that name once it has handled what it has. It
+// does nothing if there is none or it is stopping already.
+func (f *Children) Passivate(name string) {
+	if c, ok := f.living[name]; ok {
+		f.stop(c)
+	}
+}
+
+// Len returns how many children live, those that are stopping included.
+func (f *Children) Len() int { return len(f.living) }
+
+// begin starts the child and gives it its first messages.
+func (f *Children) begin(name string, messages ...any) {
+	pid, err := f.host.ctx.self.SpawnNamed(f.props, name)
+	if err != nil {
+		if errors.Is(err, actor.ErrNameExists) {
+			err = ErrNameTaken
+		}
+		err = fmt.Errorf("actors: child %s of %s: %w", name, f.host.name(), err)
+		for _, message := range messages {
+			f.host.system.undelivered(message, err)
+		}
+		return
+	}
+	c := &child{ref: Ref{system: f.host.system, pid: pid}, used: true}
+	f.living[name] = c
+	for _, message := range messages {
+		c.ref.Tell(message)
+	}
+	if f.closing {
+		// The parent waits for its last child before it stops itself.
+		f.stop(c)
+	}
+}
+
+func (f *Children) stop(c *child) {
+	if !c.stopping {
+		c.stopping = true
+		f.host.ctx.self.Stop(c.ref.pid)
+	}
+}
+
+// close stops all children, now and from now on. protoactor would do it too,
+// but behind the back of the buffers.
+func (f *Children) close() {
+	f.closing = true
+	for _, c := range f.living {
+		f.stop(c)
+	}
+}
+
+// terminated hears that a child has stopped, perhaps not one of these. What was
+// buffered for it goes to its next life, in order.
+func (f *Children) terminated(who *actor.PID) {
+	name, lived := f.find(who)
+	if !lived {
+		return
+	}
+	buffer := f.living[name].buffer
+	delete(f.living, name)
+	if len(buffer) > 0 {
+		f.begin(name, buffer...)
+	}
+}
+
+func (f *Children) find(who *actor.PID) (name string, lives bool) {
+	name, ours := strings.CutPrefix(who.Id, f.host.name()+"/")
+	if !ours {
+		return "", false
+	}
+	_, lives = f.living[name]
+	return name, lives
+}
+
+// sweep passivates the children that were idle for long enough and passes the
+// tick to the others. Time is only taken from sweeps: a child counts as used
+// until the first sweep after its last message.
+func (f *Children) sweep(tick Sweep) {
+	for _, c := range f.living {
+		switch {
+		case c.stopping:
+		case c.used:
+			c.used, c.since = false, tick.Now
+			c.ref.Tell(tick)
+		case f.options.IdleAfter > 0 && tick.Now.Sub(c.since) >= f.options.IdleAfter:
+			f.stop(c)
+		default:
+			c.ref.Tell(tick)
+		}
+	}
+}

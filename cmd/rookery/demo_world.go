@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/transport/memory"
+)
+
+// demoWorld is the application of the demo: it sends, and checks what arrives.
+type demoWorld struct {
+	command  *DemoCmd
+	network  *memory.Network
+	progress *progress
+
+	people [][]*rookery.Identity // by identity, then installation
+
+	mu         sync.Mutex
+	arrived    map[arrival]bool
+	latencies  []time.Duration
+	refused    map[string]int
+	wrong      error
+	discovered int
+
+	delivered  atomic.Int64
+	duplicates atomic.Uint64
+	sent       atomic.Int64
+	late       atomic.Bool // what arrives from now on was held back by the network
+	approved   int
+}
+
+// arrival is one message at one installation.
+type arrival struct {
+	installation string
+	number       uint32
+}
+
+func newDemoWorld(c *DemoCmd, network *memory.Network, p *progress) *demoWorld {
+	return &demoWorld{
+		command: c, network: network, progress: p,
+		arrived: make(map[arrival]bool), refused: make(map[string]int),
+	}
+}
+
+// parallel is how many goroutines set up and talk at a time.
+func parallel() int { return 32 * runtime.GOMAXPROCS(0) }
+
+func (w *demoWorld) run(ctx context.Context, engine *rookery.Engine) (*demoResult, error) {
+	start := time.Now()
+	stop := w.progress.every(200*time.Millisecond, func() string {
+		c := engine.Counts()
+		return fmt.Sprintf("%d identities  sent %d  delivered %d  sessions %d  DH steps %d",
+			len(engine.Identities())/w.command.Devices, c.Sent, w.delivered.Load(), c.SessionsStarted, c.RatchetSteps)
+	})
+	defer stop()
+	if err := w.setUp(ctx, engine); err != nil {
+		return nil, fmt.Errorf("set up: %w", err)
+	}
+	talking := time.Now()
+	if err := w.talk(ctx); err != nil {
+		return nil, fmt.Errorf("talk: %w", err)
+	}
+	expected := int(w.sent.Load()) * w.command.Devices
+	if err := w.settle(ctx, expected); err != nil {
+		return nil, err
+	}
+	r := &demoResult{
+		command:  *w.command,
+		setUp:    talking.Sub(start),
+		talk:     time.Since(talking),
+		expected: expected,
+		lost:     expected - int(w.delivered.Load()),
+		counts:   engine.Counts(),
+		network:  w.network.Counts(),
+		memory:   residentMemory(),
+		approved: w.approved,
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r.duplicates, r.refused, r.discovered = w.duplicates.Load(), w.refused, w.discovered
+	r.p50, r.p99 = percentile(w.latencies, 50), percentile(w.latencies, 99)
+	return r, w.wrong
+}
+
+// setUp makes the identities, approves their second devices, and lets each
+// device of a pair know the other identity's bundle.
+func (w *demoWorld) setUp(ctx context.Context, engine *rookery.Engine) error {
+	w.people = make([][]*rookery.Identity, w.command.Identities)
+	err := each(w.command.Identities, func(n int) error {
+		first, err := engine.CreateIdentity(ctx, rookery.NewIdentity{})
+		if err != nil {
+			return err
+		}
+		devices := []*rookery.Identity{first}
+		for len(devices) < w.command.Devices {
+			device, err := first.AddInstallation(ctx)
+			if err != nil {
+				return err
+			}
+			devices = append(devices, device)
+		}
+		w.people[n] = devices
+		return pair(ctx, devices)
+	})
+	if err != nil {
+		return err
+	}
+	w.approved = w.command.Identities * (w.command.Devices - 1)
+	return each(w.command.Identities, func(n int) error {
+		peer := w.people[n^1][0]
+		bundle, err := peer.Bundle(ctx)
+		if err != nil {
+			return err
+		}
+		for _, device := range w.people[n] {
+			if err := device.TakeBundle(ctx, peer.PublicKey(), bundle); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// pair lets the devices of one identity approve each other.
+func pair(ctx context.Context, devices []*rookery.Identity) error {
+	for _, a := range devices {
+		for _, b := range devices {
+			if a == b {
+				continue
+			}
+			bundle, err := b.Bundle(ctx)
+			if err != nil {
+				return err
+			}
+			if err := a.TakeBundle(ctx, a.PublicKey(), bundle); err != nil {
+				return err
+			}
+			if err := a.Approve(ctx, b.InstallationID()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// talk runs one conversation for each pair: both sides write in turn, each
+// time from the next of their devices, without waiting for an answer.
+func (w *demoWorld) talk(ctx context.Context) error {
+	perPair := w.command.Messages / w.command.pairs()
+	return each(w.command.pairs(), func(n int) error {
+		for turn := range perPair {
+			from := w.people[2*n+turn%2]
+			to := w.people[2*n+(turn+1)%2][0]
+			device := from[turn/2%len(from)]
+			number := uint32(n*perPair + turn)
+			if err := w.send(ctx, device, to.PublicKey(), number); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (w *demoWorld) send(ctx context.Context, from *rookery.Identity, to rookery.PublicKey, number uint32) error {
+	payload := binary.BigEndian.AppendUint32(nil, number)
+	payload = binary.BigEndian.AppendUint64(payload, uint64(time.Now().UnixNano()))
+	payload = fmt.Appendf(payload, "message %d from %v to %v", number, from.PublicKey(), to)
+	for {
+		receipt, err := from.Send(ctx, to, payload)
+		if errors.Is(err, rookery.ErrOverloaded) {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if err == nil && (len(receipt.Installations) != w.command.Devices || !receipt.ForwardSecrecy) {
+			err = fmt.Errorf("message %d went to %d installations, forward secrecy %v", number, len(receipt.Installations), receipt.ForwardSecrecy)
+		}
+		if err == nil {
+			w.sent.Add(1)
+		}
+		return err
+	}
+}
+
+// handle checks every message that arrives: right sender, right content, once.
+func (w *demoWorld) handle(e rookery.Event) {
+	switch e := e.(type) {
+	case rookery.Message:
+		w.message(e)
+		e.Ack()
+	case rookery.InstallationDiscovered:
+		w.mu.Lock()
+		w.discovered++
+		w.mu.Unlock()
+	case rookery.Refused:
+		if errors.Is(e.Err, rookery.ErrDuplicate) {
+			w.duplicates.Add(1)
+			return
+		}
+		w.mu.Lock()
+		w.refused[e.Err.Error()]++
+		w.mu.Unlock()
+	}
+}
+
+func (w *demoWorld) message(m rookery.Message) {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(m.Payload) < 12 {
+		w.wrong = fmt.Errorf("a payload of %d bytes arrived that nobody sent", len(m.Payload))
+		return
+	}
+	number := binary.BigEndian.Uint32(m.Payload)
+	want := fmt.Sprintf("message %d from %v to %v", number, m.Sender, m.Identity.PublicKey())
+	key := arrival{m.Identity.InstallationID(), number}
+	switch {
+	case string(m.Payload[12:]) != want:
+		w.wrong = fmt.Errorf("message %d arrived altered", number)
+	case w.arrived[key]:
+		w.wrong = fmt.Errorf("message %d arrived twice", number)
+	default:
+		w.arrived[key] = true
+		w.delivered.Add(1)
+		if !w.late.Load() {
+			sent := time.Unix(0, int64(binary.BigEndian.Uint64(m.Payload[4:])))
+			w.latencies = append(w.latencies, now.Sub(sent))
+		}
+	}
+}
+
+// settle makes good what the network lost until all has arrived, or nothing
+// more comes.
+func (w *demoWorld) settle(ctx context.Context, expected int) error {
+	w.late.Store(true)
+	const patience = 10 * time.Second
+	last, since := int64(-1), time.Now()
+	for time.Since(since) < patience {
+		w.network.Redeliver()
+		now := w.delivered.Load()
+		if now == int64(expected) {
+			return nil
+		}
+		if now != last {
+			last, since = now, time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil // the summary says what is missing
+}
+
+// each calls f with 0..n-1 from several goroutines and gives the first error.
+func each(n int, f func(int) error) error {
+	var (
+		next  atomic.Int64
+		group sync.WaitGroup
+		once  sync.Once
+		first error
+	)
+	for range min(n, parallel()) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := f(i); err != nil {
+					once.Do(func() { first = err })
+					next.Store(int64(n))
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	return first
+}
+
+func percentile(values []time.Duration, p int) time.Duration {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[min(len(values)-1, len(values)*p/100)]
+}
+
+// residentMemory reads the resident set of this process, or the Go heap where
+// the system does not tell.
+func residentMemory() int64 {
+	runtime.GC()
+	if status, err := os.ReadFile("/proc/self/status"); err == nil {
+		for line := range strings.Lines(string(status)) {
+			if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+				kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+				if err == nil {
+					return kib * 1024
+				}
+			}
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys)
+}
+
+func directorySize(dir string) (size int64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		if info, err := entry.Info(); err == nil {
+			size += info.Size()
+		}
+		return nil
+	})
+	return size
+}

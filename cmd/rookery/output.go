@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// output is where a command writes: results to stdout, progress to stderr.
+type output struct {
+	stdout   io.Writer
+	progress *progress
+}
+
+// progress shows how a long command gets on: one line that is rewritten on a
+// terminal, a line now and then elsewhere.
+type progress struct {
+	to       io.Writer
+	terminal bool
+}
+
+// plainEvery is how often a line is written where it cannot be rewritten.
+const plainEvery = 2 * time.Second
+
+func newProgress(f *os.File) *progress {
+	info, err := f.Stat()
+	return &progress{to: f, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+}
+
+// every writes what line says until stop is called.
+func (p *progress) every(interval time.Duration, line func() string) (stop func()) {
+	if !p.terminal {
+		interval = plainEvery
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				p.write(line())
+			case <-done:
+				p.write(line())
+				if p.terminal {
+					_, _ = fmt.Fprintln(p.to)
+				}
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+func (p *progress) write(line string) {
+	if p.terminal {
+		_, _ = fmt.Fprintf(p.to, "\r\x1b[K%s", line)
+		return
+	}
+	_, _ = fmt.Fprintln(p.to, line)
+}

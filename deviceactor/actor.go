@@ -1,0 +1,216 @@
+package deviceactor
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// Config is what an Actor needs. What is shared with other actors is safe for
+// concurrent use.
+type Config struct {
+	Identity     *x3dh.IdentityKey
+	Installation string
+	Owner        persistence.OwnerID
+	Peer         x3dh.IdentityPublicKey
+	Reader       Reader
+	Stream       *persistence.Stream
+	Bundle       Teller // the bundle actor of the same hosted installation
+	Transport    transport.Transport
+	Random       io.Reader
+	Now          func() int64 // ns since the epoch
+	// Deliver takes an event, after it is durable, on the actor's goroutine;
+	// it must not block.
+	Deliver  func(Event)
+	Counters *Counters
+	// MaxInstallations is how many installations of the contact a message goes
+	// to, most recently active first.
+	MaxInstallations int
+	Limits           ratchet.Limits
+	// IdleAfter is how long a session may go unused before it leaves memory.
+	IdleAfter time.Duration
+}
+
+// Teller takes messages for an actor.
+type Teller interface{ Tell(message any) }
+
+// Actor owns one contact and is the parent of its session actors.
+type Actor struct {
+	config    Config
+	self      actors.Ref
+	contact   Contact
+	sessions  *actors.Children
+	handovers handovers
+	verified  verifiedBundles
+
+	bundle   bundleactor.Published // ours, good until bundle.Until
+	asking   bool                  // for our bundle
+	held     []Send                // waiting for our bundle
+	prekeys  int                   // lookups of our prekeys under way
+	queue    []*work               // in the order in which it was given out
+	inFlight int                   // commits
+	// unaccepted are the published messages that the transport has not taken
+	// yet; true if it has refused one, which the next sweep publishes again.
+	unaccepted map[MessageID]bool
+}
+
+var (
+	_ actors.Actor   = (*Actor)(nil)
+	_ actors.Drainer = (*Actor)(nil)
+	_ actors.Closer  = (*Actor)(nil)
+)
+
+// New makes an incarnation.
+func New(config Config) *Actor { return &Actor{config: config} }
+
+// passivationBuffer is how many messages wait for a session that is leaving
+// memory; more are refused.
+const passivationBuffer = 1024
+
+// Start implements actors.Actor: it reads the contact.
+func (a *Actor) Start(ctx *actors.Context) error {
+	a.self = ctx.Self()
+	a.config.Stream.Resume()
+	a.unaccepted = make(map[MessageID]bool)
+	a.sessions = actors.NewChildren(ctx, actors.ChildrenOptions{
+		New:       a.config.newSession(&a.handovers),
+		Buffer:    passivationBuffer,
+		IdleAfter: a.config.IdleAfter,
+	})
+	contact, err := LoadContact(context.Background(), a.config.Reader, a.config.Owner, a.config.Peer)
+	if errors.Is(err, ErrCorrupt) {
+		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	}
+	a.contact = contact
+	return err
+}
+
+// Drained implements actors.Drainer.
+func (a *Actor) Drained() bool {
+	return len(a.queue) == 0 && a.inFlight == 0 && len(a.held) == 0 && a.prekeys == 0
+}
+
+// Close implements actors.Closer: what was not handed to the committer has not
+// happened, and is answered so.
+func (a *Actor) Close() {
+	for _, s := range a.held {
+		s.Fail(actors.ErrStopped)
+	}
+	for _, w := range a.queue {
+		w.finish(a, actors.ErrStopped)
+	}
+	a.held, a.queue = nil, nil
+}
+
+// Receive implements actors.Actor.
+func (a *Actor) Receive(_ *actors.Context, message any) error {
+	switch m := message.(type) {
+	case Send:
+		a.send(m)
+	case Receive:
+		a.receive(m)
+	case TakeBundle:
+		a.takeBundle(m)
+	case SetEnabled:
+		a.setEnabled(m)
+	case GetContact:
+		m.Send(a.contact)
+	case ForgetBundle:
+		a.bundle.Until = 0
+	case Republish:
+		a.publish(m.ID)
+	case gotBundle:
+		a.gotBundle(m)
+	case gotPreKey:
+		a.gotPreKey(m)
+	case encrypted:
+		return a.encrypted(m)
+	case decrypted:
+		return a.decrypted(m)
+	case committed:
+		return a.committed(m)
+	case published:
+		a.published(m)
+	case actors.Sweep:
+		for id, refused := range a.unaccepted {
+			if refused {
+				a.publish(id)
+			}
+		}
+	}
+	return nil
+}
+
+// sessionName is the actor's name of an installation; ids are bytes that a peer
+// chose, names are not.
+func sessionName(installation string) string { return hex.EncodeToString([]byte(installation)) }
+
+// newSession makes incarnations of session actors. It runs on their
+// goroutines, so it touches nothing of the contact but the handovers.
+func (c Config) newSession(h *handovers) func(name string) actors.Actor {
+	return func(name string) actors.Actor {
+		installation, err := hex.DecodeString(name)
+		if err != nil {
+			panic("internal error: session actor's name is no installation id")
+		}
+		return sessionactor.New(sessionactor.Config{
+			Identity: c.Identity,
+			Place: sessionactor.Place{
+				Owner: c.Owner,
+				Ends: sessionactor.Ends{
+					Own:              c.Identity.Public(),
+					OwnInstallation:  c.Installation,
+					Peer:             c.Peer,
+					PeerInstallation: string(installation),
+				},
+			},
+			Reader:   c.Reader,
+			Random:   c.Random,
+			Limits:   c.Limits,
+			Handover: h.of(string(installation)),
+		})
+	}
+}
+
+// own tells whether the contact stands for our own other installations.
+func (a *Actor) own() bool { return a.config.Peer == a.config.Identity.Public() }
+
+func (a *Actor) takeBundle(m TakeBundle) {
+	if err := a.verify(&m.Bundle); err != nil {
+		m.Fail(err)
+		return
+	}
+	a.enqueue(&work{finish: func(_ *Actor, err error) { answer(m.Reply, err) }}, func(w *work) error {
+		return a.accept(w, &m.Bundle, "")
+	})
+}
+
+func (a *Actor) setEnabled(m SetEnabled) {
+	a.enqueue(&work{finish: func(_ *Actor, err error) { answer(m.Reply, err) }}, func(w *work) error {
+		contact, in, err := a.contact.Enable(m.Installation, m.Enabled)
+		if err != nil {
+			return err
+		}
+		a.contact = contact
+		return w.putInstallation(a, in)
+	})
+}
+
+func answer(to actors.Reply[struct{}], err error) {
+	if err != nil {
+		to.Fail(err)
+		return
+	}
+	to.Send(struct{}{})
+}

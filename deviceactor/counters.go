@@ -1,0 +1,12 @@
+package deviceactor
+
+import "sync/atomic"
+
+// Counters are what the contacts of an engine have done. All of them count up.
+type Counters struct {
+	Sent            atomic.Uint64 // messages made durable for sending
+	Received        atomic.Uint64 // messages decrypted and durable
+	Refused         atomic.Uint64 // received messages that changed nothing
+	SessionsStarted atomic.Uint64 // ratchet sessions made, by either side
+	RatchetSteps    atomic.Uint64 // halves of DH ratchet steps made
+}

@@ -1,0 +1,29 @@
+package deviceactor
+
+import (
+	"sync"
+
+	"github.com/rookery-im/rookery/sessionactor"
+)
+
+// handovers are the Handover of each session actor of a contact. A session
+// looks its own up when it starts; the lock is the contact's own and is never
+// taken while a message is handled by a session.
+type handovers struct {
+	mu sync.Mutex
+	by map[string]*sessionactor.Handover
+}
+
+func (h *handovers) of(installation string) *sessionactor.Handover {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.by == nil {
+		h.by = make(map[string]*sessionactor.Handover)
+	}
+	handover := h.by[installation]
+	if handover == nil {
+		handover = &sessionactor.Handover{}
+		h.by[installation] = handover
+	}
+	return handover
+}

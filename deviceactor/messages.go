@@ -1,0 +1,111 @@
+package deviceactor
+
+import (
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/sessionactor"
+)
+
+// MessageID names one message on all devices of its recipient and over all its
+// publications (docs/adr/0004).
+type MessageID [32]byte
+
+// Send asks to encrypt a payload for the contact and to make the message
+// durable. Publishing follows the answer.
+type Send struct {
+	actors.Reply[Receipt]
+	Payload []byte
+}
+
+// Receipt says what became of a payload when its message was durable.
+type Receipt struct {
+	ID MessageID
+	// Installations are those it was encrypted for; "none" stands for a DH-only
+	// message that any device of the contact can read.
+	Installations []string
+	// Failed are installations it could not be encrypted for.
+	Failed []InstallationError
+	// ForwardSecrecy is false for a DH-only message.
+	ForwardSecrecy bool
+	// Started is how many new ratchet sessions the message starts.
+	Started int
+}
+
+// InstallationError is why one installation was left out of a message.
+type InstallationError struct {
+	Installation string
+	Err          error
+}
+
+// Receive hands in a decoded message of the contact, whose identity the
+// envelope has proved. The answer comes when the message is durable, or with
+// the cause of its refusal.
+type Receive struct {
+	actors.Reply[struct{}]
+	Message *wire.Message
+	Hash    [32]byte // SHA-256 of the encoded message
+}
+
+// QuarantineID names the message if handling it panics.
+func (m Receive) QuarantineID() [32]byte { return m.Hash }
+
+// TakeBundle hands in a bundle of the contact that came by another way than a
+// message (a contact code, a QR code). It is verified here.
+type TakeBundle struct {
+	actors.Reply[struct{}]
+	Bundle wire.Bundle
+}
+
+// SetEnabled approves an installation of ours, or stops sending to one.
+type SetEnabled struct {
+	actors.Reply[struct{}]
+	Installation string
+	Enabled      bool
+}
+
+// GetContact asks what is known of the contact.
+type GetContact struct {
+	actors.Reply[Contact]
+}
+
+// Republish asks to publish a message again that is still in the outbox.
+type Republish struct {
+	ID MessageID
+}
+
+// ForgetBundle says that our bundle has changed: the next message asks for it.
+type ForgetBundle struct{}
+
+// The messages an Actor tells itself.
+type (
+	gotBundle struct {
+		published bundleactor.Published
+		err       error
+	}
+	gotPreKey struct {
+		receive Receive
+		part    wire.Part
+		prekey  *bundleactor.PreKey
+		err     error
+	}
+	encrypted struct {
+		of     *work
+		target int
+		result sessionactor.Encrypted
+		err    error
+	}
+	decrypted struct {
+		of     *work
+		result sessionactor.Decrypted
+		err    error
+	}
+	committed struct {
+		of  *work
+		err error
+	}
+	published struct {
+		id  MessageID
+		err error
+	}
+)

@@ -1,0 +1,193 @@
+package deviceactor
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/proto/record"
+	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// ErrCorrupt: a stored contact cannot have been written by this package.
+var ErrCorrupt = errors.New("deviceactor: corrupt record")
+
+// Reader reads records, those still on their way to the disk included.
+type Reader interface {
+	Get(ctx context.Context, name persistence.Name) ([]byte, error)
+	Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error
+}
+
+func contactName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey) persistence.Name {
+	return persistence.NewName(persistence.KindContact, owner[:], peer[:])
+}
+
+func installationName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id string) persistence.Name {
+	return persistence.NewName(persistence.KindInstallation, owner[:], peer[:], []byte(id))
+}
+
+// OutboxName names a message that the transport has not taken yet.
+func OutboxName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id MessageID) persistence.Name {
+	return persistence.NewName(persistence.KindOutbox, owner[:], peer[:], id[:])
+}
+
+// InboxName names a message that the application has not acknowledged yet.
+func InboxName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id MessageID) persistence.Name {
+	return persistence.NewName(persistence.KindInbox, owner[:], peer[:], id[:])
+}
+
+func (c *Contact) record() ([]byte, error) {
+	r := &record.Contact{Identity: c.Identity[:], FirstSeen: c.FirstSeen, ForwardSecrecy: c.ForwardSecrecy}
+	for i := range c.Seen {
+		r.DhOnlySeen = append(r.DhOnlySeen, c.Seen[i][:])
+	}
+	return proto.Marshal(r)
+}
+
+func (in *Installation) record() ([]byte, error) {
+	r := &record.Installation{
+		Id:              in.ID,
+		Version:         in.Entry.Version,
+		ProtocolVersion: in.ProtocolVersion,
+		Timestamp:       in.Entry.Timestamp,
+		Enabled:         in.Enabled,
+		Active:          in.Active,
+	}
+	if !in.Entry.IsZero() {
+		r.SignedPreKey = in.Entry.PreKey[:]
+	}
+	return proto.Marshal(r)
+}
+
+// LoadContact reads what is known of a peer; an unknown one is empty.
+func LoadContact(ctx context.Context, from Reader, owner persistence.OwnerID, peer x3dh.IdentityPublicKey) (Contact, error) {
+	c := Contact{Identity: peer}
+	value, err := from.Get(ctx, contactName(owner, peer))
+	if errors.Is(err, persistence.ErrNotFound) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	var r record.Contact
+	if err := proto.Unmarshal(value, &r); err != nil {
+		return c, fmt.Errorf("%w: contact %v: %w", ErrCorrupt, peer, err)
+	}
+	c.FirstSeen, c.ForwardSecrecy = r.GetFirstSeen(), r.GetForwardSecrecy()
+	for _, hash := range r.GetDhOnlySeen() {
+		if len(hash) != sha256.Size {
+			return c, fmt.Errorf("%w: contact %v: hash of %d bytes", ErrCorrupt, peer, len(hash))
+		}
+		c.Seen = append(c.Seen, [sha256.Size]byte(hash))
+	}
+	prefix := persistence.NewName(persistence.KindInstallation, owner[:], peer[:])
+	err = from.Scan(ctx, prefix, func(name persistence.Name, value []byte) error {
+		in, err := decodeInstallation(value)
+		if err != nil {
+			return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
+		}
+		c = c.put(in)
+		return nil
+	})
+	return c, err
+}
+
+func decodeInstallation(value []byte) (Installation, error) {
+	var r record.Installation
+	if err := proto.Unmarshal(value, &r); err != nil {
+		return Installation{}, err
+	}
+	in := Installation{
+		ID:              r.GetId(),
+		ProtocolVersion: r.GetProtocolVersion(),
+		Enabled:         r.GetEnabled(),
+		Active:          r.GetActive(),
+	}
+	key := r.GetSignedPreKey()
+	if len(key) == 0 {
+		return in, nil
+	}
+	if len(key) != x3dh.PublicKeySize {
+		return in, fmt.Errorf("signed prekey of %d bytes", len(key))
+	}
+	in.Entry = sessionactor.Entry{
+		PreKey:    x3dh.PreKeyPublic(key),
+		Version:   r.GetVersion(),
+		Timestamp: r.GetTimestamp(),
+	}
+	return in, nil
+}
+
+// Outgoing is a message of the outbox.
+type Outgoing struct {
+	ID        MessageID
+	Recipient x3dh.IdentityPublicKey
+	Message   []byte // encoded ProtocolMessage
+}
+
+func (o *Outgoing) record(now int64) ([]byte, error) {
+	return proto.Marshal(&record.Outbox{MessageId: o.ID[:], Recipient: o.Recipient[:], Message: o.Message, Created: now})
+}
+
+// DecodeOutgoing reads an outbox record.
+func DecodeOutgoing(value []byte) (Outgoing, error) {
+	var r record.Outbox
+	if err := proto.Unmarshal(value, &r); err != nil {
+		return Outgoing{}, fmt.Errorf("%w: outbox: %w", ErrCorrupt, err)
+	}
+	if len(r.GetMessageId()) != len(MessageID{}) || len(r.GetRecipient()) != x3dh.PublicKeySize {
+		return Outgoing{}, fmt.Errorf("%w: outbox", ErrCorrupt)
+	}
+	return Outgoing{
+		ID:        MessageID(r.GetMessageId()),
+		Recipient: x3dh.IdentityPublicKey(r.GetRecipient()),
+		Message:   r.GetMessage(),
+	}, nil
+}
+
+func (m *MessageReceived) record() ([]byte, error) {
+	return proto.Marshal(&record.Inbox{
+		MessageId:      m.ID[:],
+		Sender:         m.Sender[:],
+		InstallationId: m.Installation,
+		Payload:        m.Payload,
+		Received:       m.Received,
+		ForwardSecrecy: m.ForwardSecrecy,
+	})
+}
+
+// DecodeReceived reads an inbox record.
+func DecodeReceived(value []byte) (MessageReceived, error) {
+	var r record.Inbox
+	if err := proto.Unmarshal(value, &r); err != nil {
+		return MessageReceived{}, fmt.Errorf("%w: inbox: %w", ErrCorrupt, err)
+	}
+	if len(r.GetMessageId()) != len(MessageID{}) || len(r.GetSender()) != x3dh.PublicKeySize {
+		return MessageReceived{}, fmt.Errorf("%w: inbox", ErrCorrupt)
+	}
+	return MessageReceived{
+		ID:             MessageID(r.GetMessageId()),
+		Sender:         x3dh.IdentityPublicKey(r.GetSender()),
+		Installation:   r.GetInstallationId(),
+		Payload:        r.GetPayload(),
+		Received:       r.GetReceived(),
+		ForwardSecrecy: r.GetForwardSecrecy(),
+	}, nil
+}
+
+// newMessageID hashes what all recipients of a message see alike: its sender
+// and its encrypted entries, without bundles (docs/adr/0004).
+func newMessageID(sender x3dh.IdentityPublicKey, m *wire.Message) MessageID {
+	entries := wire.Message{InstallationID: m.InstallationID, Entries: m.Entries}
+	h := sha256.New()
+	h.Write([]byte("rookery message id"))
+	h.Write(sender[:])
+	h.Write(entries.Encode())
+	return MessageID(h.Sum(nil))
+}

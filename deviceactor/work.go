@@ -1,0 +1,115 @@
+package deviceactor
+
+import (
+	"fmt"
+
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/sessionactor"
+)
+
+// work is one message on its way through the contact: its sessions work on it,
+// then its records are committed, then it is finished. Work is committed in the
+// order in which it was given to the sessions, so that an older state of a
+// session never follows a newer one into the store.
+type work struct {
+	by      *Actor    // the incarnation that committed it
+	waiting int       // answers of sessions still missing
+	of      *outgoing // a message being sent
+	sender  string    // installation of a message being received
+	result  sessionactor.Decrypted
+	// prepare runs when all answers are in and every earlier work has been
+	// prepared: it turns the answers into records and the contact's next
+	// state. An error refuses the work; what sessions did on it is still
+	// committed, since they have moved on.
+	prepare   func(*work) error
+	records   []persistence.Record
+	handovers []*sessionactor.Handover // to settle when the records are handed on
+	events    []Event
+	err       error
+	finish    func(a *Actor, err error)
+}
+
+// enqueue adds work that waits for w.waiting answers.
+func (a *Actor) enqueue(w *work, prepare func(*work) error) {
+	w.prepare = prepare
+	a.queue = append(a.queue, w)
+	a.flush()
+}
+
+// answered notes one answer and commits what has become complete.
+func (a *Actor) answered(w *work, installation string, records []persistence.Record, err error) {
+	if err == nil {
+		w.records = append(w.records, records...)
+		w.handovers = append(w.handovers, a.handovers.of(installation))
+	}
+	w.waiting--
+	a.flush()
+}
+
+// flush hands complete work to the committer, in order.
+func (a *Actor) flush() {
+	for len(a.queue) > 0 && a.queue[0].waiting == 0 {
+		w := a.queue[0]
+		a.queue[0] = nil
+		a.queue = a.queue[1:]
+		w.err = w.prepare(w)
+		if len(w.records) == 0 {
+			w.settle()
+			w.finish(a, w.err)
+			continue
+		}
+		a.inFlight++
+		w.by = a
+		self := a.self
+		a.config.Stream.Commit(w.records, func(err error) { self.Tell(committed{w, err}) })
+		w.settle()
+	}
+}
+
+// settle says that the sessions' states are with the committer now.
+func (w *work) settle() {
+	for _, h := range w.handovers {
+		h.Settle()
+	}
+	w.handovers = nil
+}
+
+// committed finishes work whose records are durable. If they are not, nothing
+// in memory can be trusted any more: the error makes the contact and its
+// sessions start again from the store.
+func (a *Actor) committed(m committed) error {
+	if m.of.by == a {
+		a.inFlight--
+	}
+	if m.err != nil {
+		m.of.finish(a, fmt.Errorf("deviceactor: commit: %w", m.err))
+		if m.of.by == a {
+			return m.err
+		}
+		return nil // this incarnation has started after the failure
+	}
+	for _, e := range m.of.events {
+		a.config.Deliver(e)
+	}
+	m.of.finish(a, m.of.err)
+	return nil
+}
+
+func (w *work) putInstallation(a *Actor, in Installation) error {
+	value, err := in.record()
+	if err != nil {
+		return fmt.Errorf("deviceactor: encode installation: %w", err)
+	}
+	name := installationName(a.config.Owner, a.config.Peer, in.ID)
+	w.records = append(w.records, persistence.Record{Name: name, Value: value})
+	return nil
+}
+
+func (w *work) putContact(a *Actor) error {
+	value, err := a.contact.record()
+	if err != nil {
+		return fmt.Errorf("deviceactor: encode contact: %w", err)
+	}
+	w.records = append(w.records, persistence.Record{Name: contactName(a.config.Owner, a.config.Peer), Value: value})
+	return nil
+}

@@ -1,0 +1,216 @@
+package rookery
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/proto/record"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// sweepEvery is how often idle actors are looked for and refused publications
+// are tried again.
+const sweepEvery = 5 * time.Second
+
+// Engine hosts identities on one store and one transport.
+type Engine struct {
+	options   Options
+	store     persistence.Store
+	committer *persistence.Committer
+	system    *actors.System
+	admission *actors.Admission
+	counters  deviceactor.Counters
+
+	mu         sync.RWMutex
+	identities map[persistence.OwnerID]*Identity
+	closed     bool
+}
+
+// Open opens the store, takes up the identities it holds, publishes what was
+// left in the outbox and reports what was left in the inbox.
+func Open(ctx context.Context, options Options) (*Engine, error) {
+	options = options.withDefaults()
+	if options.Transport == nil || (options.Dir == "") == (options.Store == nil) {
+		return nil, fmt.Errorf("%w: a transport and either a directory or a store are needed", ErrOptions)
+	}
+	store := options.Store
+	if store == nil {
+		var err error
+		if store, err = pebble.Open(options.Dir, pebble.Options{Logger: options.Logger}); err != nil {
+			return nil, err
+		}
+	}
+	e := &Engine{
+		options:    options,
+		store:      store,
+		committer:  persistence.NewCommitter(store, persistence.CommitterOptions{}),
+		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: sweepEvery}),
+		admission:  actors.NewAdmission(options.MaxInFlight, options.MaxInFlightPerContact),
+		identities: make(map[persistence.OwnerID]*Identity),
+	}
+	if err := e.takeUp(ctx); err != nil {
+		_ = e.Close(ctx)
+		return nil, err
+	}
+	return e, nil
+}
+
+// takeUp finds the hosted identities and what they have left over.
+func (e *Engine) takeUp(ctx context.Context) error {
+	var found []*Identity
+	err := e.store.Scan(ctx, persistence.NewName(persistence.KindIdentity), func(name persistence.Name, value []byte) error {
+		var r record.Identity
+		if err := proto.Unmarshal(value, &r); err != nil {
+			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+		}
+		key, err := x3dh.NewIdentity(r.GetIdentityKey())
+		if err != nil {
+			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+		}
+		found = append(found, e.newIdentity(key, r.GetInstallationId()))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range found {
+		e.identities[i.owner] = i
+	}
+	for _, i := range found {
+		if err := i.subscribe(); err != nil {
+			return err
+		}
+		if err := i.resume(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NewIdentity describes an identity to create.
+type NewIdentity struct {
+	// Key is the private identity key, 32 bytes; nil makes a new one.
+	Key []byte
+	// InstallationID names this installation among those of the identity; ""
+	// makes a new random one. Never use one again whose state is lost.
+	InstallationID string
+}
+
+// CreateIdentity hosts a new installation of an identity. Its first signed
+// prekey is durable when it returns.
+func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, error) {
+	key, err := n.key(e.options.Random)
+	if err != nil {
+		return nil, err
+	}
+	id, err := n.installationID(e.options.Random)
+	if err != nil {
+		return nil, err
+	}
+	i := e.newIdentity(key, id)
+	if err := e.add(i); err != nil {
+		return nil, err
+	}
+	if err := i.create(ctx); err != nil {
+		e.remove(i)
+		return nil, err
+	}
+	return i, nil
+}
+
+func (e *Engine) add(i *Identity) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	if e.identities[i.owner] != nil {
+		return fmt.Errorf("%w: %v, installation %s", ErrIdentityExists, i.PublicKey(), i.installation)
+	}
+	e.identities[i.owner] = i
+	return nil
+}
+
+func (e *Engine) remove(i *Identity) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.identities, i.owner)
+}
+
+// Identities are all hosted identities, in no order.
+func (e *Engine) Identities() []*Identity {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	all := make([]*Identity, 0, len(e.identities))
+	for _, i := range e.identities {
+		all = append(all, i)
+	}
+	return all
+}
+
+// Identity gives a hosted installation.
+func (e *Engine) Identity(key PublicKey, installation string) (*Identity, bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	i, ok := e.identities[persistence.NewOwnerID(key[:], installation)]
+	return i, ok
+}
+
+// Counts are what an engine has done since it was opened.
+type Counts struct {
+	Sent            uint64 // messages made durable for sending
+	Received        uint64 // messages decrypted and durable, one for each installation here
+	Refused         uint64 // received messages that changed nothing
+	SessionsStarted uint64 // ratchet sessions made, by either side
+	RatchetSteps    uint64 // halves of DH ratchet steps
+}
+
+// Counts gives what the engine has done so far.
+func (e *Engine) Counts() Counts {
+	return Counts{
+		Sent:            e.counters.Sent.Load(),
+		Received:        e.counters.Received.Load(),
+		Refused:         e.counters.Refused.Load(),
+		SessionsStarted: e.counters.SessionsStarted.Load(),
+		RatchetSteps:    e.counters.RatchetSteps.Load(),
+	}
+}
+
+// Close takes no more messages, lets those under way finish, and closes the
+// store. What is in outbox and inbox waits for the next Open. If ctx ends first
+// its error is returned and the engine must not be used further.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	identities := make([]*Identity, 0, len(e.identities))
+	for _, i := range e.identities {
+		identities = append(identities, i)
+	}
+	e.mu.Unlock()
+	for _, i := range identities {
+		i.unsubscribe()
+	}
+	err := e.system.Shutdown(ctx)
+	if cause := e.committer.Close(ctx); err == nil {
+		err = cause
+	}
+	if cause := e.store.Close(); err == nil {
+		err = cause
+	}
+	for _, i := range identities {
+		i.key.Wipe()
+	}
+	return err
+}

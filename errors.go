@@ -1,0 +1,61 @@
+package rookery
+
+import (
+	"errors"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// What can go wrong, for errors.Is. After each of them nothing has changed and
+// nothing has left the process.
+var (
+	// ErrOptions: the options do not fit together.
+	ErrOptions = errors.New("rookery: options")
+	// ErrClosed: the engine was closed.
+	ErrClosed = errors.New("rookery: engine is closed")
+	// ErrIdentityExists: the engine hosts that installation already.
+	ErrIdentityExists = errors.New("rookery: identity is hosted already")
+	// ErrInstallationID: an installation id is 1 to 100 printable characters
+	// and not "none".
+	ErrInstallationID = errors.New("rookery: installation id")
+	// ErrPayloadSize: a payload is 1 byte to MaxPayload.
+	ErrPayloadSize = errors.New("rookery: payload size")
+
+	// ErrOverloaded: a bound on messages under way was reached; try later.
+	ErrOverloaded = actors.ErrOverloaded
+	// ErrNoTarget: the contact has no installation that a message may go to.
+	ErrNoTarget = deviceactor.ErrNoTarget
+	// ErrUnknownInstallation: the contact has no installation of that id.
+	ErrUnknownInstallation = deviceactor.ErrUnknownInstallation
+	// ErrUntrustedBundle: a bundle was refused; the error says why.
+	ErrUntrustedBundle = x3dh.ErrUntrustedBundle
+	// ErrStoreInUse: another process has the directory open.
+	ErrStoreInUse = persistence.ErrLocked
+	// ErrStoreCorrupt: what is on disk is not what was written.
+	ErrStoreCorrupt = persistence.ErrCorrupt
+)
+
+// The causes of a Refused event, beside ErrUntrustedBundle.
+var (
+	// ErrMalformed: the message cannot be decoded.
+	ErrMalformed = errors.New("rookery: malformed message")
+	// ErrForged: the message is not authentic under any session it could
+	// belong to.
+	ErrForged = ratchet.ErrMAC
+	// ErrDuplicate: the message was decrypted before, or so long ago that its
+	// key is gone.
+	ErrDuplicate = ratchet.ErrMessageKeyGone
+	// ErrTooManySkipped: it skips more messages than the limits allow.
+	ErrTooManySkipped = ratchet.ErrTooManySkipped
+	// ErrNoSession: no session fits it; its state was lost on one side.
+	ErrNoSession = sessionactor.ErrNoSession
+	// ErrUnknownPreKey: it starts a session with a signed prekey that is gone.
+	ErrUnknownPreKey = sessionactor.ErrUnknownPreKey
+	// ErrNotTargeted: its sender does not know this installation yet.
+	ErrNotTargeted = deviceactor.ErrNotTargeted
+)

@@ -1,0 +1,184 @@
+package rookery
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// hosted is the actor at the top of an identity's subtree: the parent of its
+// bundle, its contacts and its inbox.
+type hosted struct {
+	identity *Identity
+	bundle   *actors.Children
+	contacts *actors.Children
+	inbox    *actors.Children
+}
+
+// The messages of hosted. Each hands one on to a child; what the child cannot
+// take is answered by the inner message.
+type (
+	toContact struct {
+		contact PublicKey
+		message any
+	}
+	toBundle    struct{ message any }
+	setSiblings struct{ message bundleactor.SetSiblings }
+	toHandler   struct{ event Event }
+)
+
+// Fail implements the answer to a message that cannot be handed on.
+func (m toContact) Fail(err error) { failInner(m.message, err) }
+
+// Fail implements the answer to a message that cannot be handed on.
+func (m toBundle) Fail(err error) { failInner(m.message, err) }
+
+// Fail implements the answer to a message that cannot be handed on.
+func (m setSiblings) Fail(err error) { m.message.Fail(err) }
+
+func failInner(message any, err error) {
+	if f, ok := message.(interface{ Fail(error) }); ok {
+		f.Fail(err)
+	}
+}
+
+const (
+	bundleName = "bundle"
+	inboxName  = "inbox"
+	// handOver is how many messages wait for a contact that is leaving memory.
+	handOver = 4096
+)
+
+// awake gives the identity's actor, starting it with the first use.
+func (i *Identity) awake() actors.Ref {
+	i.wake.Do(func() {
+		name := "identity-" + hex.EncodeToString(i.owner[:])
+		ref, err := i.engine.system.Spawn(name, func() actors.Actor { return &hosted{identity: i} })
+		if err == nil {
+			i.actor = ref
+		} // else the zero Ref answers everything with actors.ErrStopped
+	})
+	return i.actor
+}
+
+// Start implements actors.Actor: it takes ownership, so that nobody who had
+// the identity before can write any more.
+func (h *hosted) Start(ctx *actors.Context) error {
+	i := h.identity
+	background := context.Background()
+	epoch, err := i.engine.store.Own(background, i.owner)
+	if err != nil {
+		return err
+	}
+	fence := persistence.Fence{Owner: i.owner, Epoch: epoch}
+	own, err := deviceactor.LoadContact(background, i.engine.committer, i.owner, i.public)
+	if err != nil {
+		return err
+	}
+	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, New: h.newBundle(fence, siblings(own))})
+	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{
+		Buffer:    handOver,
+		IdleAfter: i.engine.options.IdleAfter,
+		New:       h.newContact(fence, ctx.Self()),
+	})
+	h.inbox = actors.NewChildren(ctx, actors.ChildrenOptions{
+		Buffer: handOver,
+		New:    func(string) actors.Actor { return &inbox{identity: i, stream: i.engine.committer.NewStream(fence)} },
+	})
+	return nil
+}
+
+// Receive implements actors.Actor.
+func (h *hosted) Receive(_ *actors.Context, message any) error {
+	switch m := message.(type) {
+	case toContact:
+		h.contacts.Tell(hex.EncodeToString(m.contact[:]), m.message)
+	case toBundle:
+		h.bundle.Tell(bundleName, m.message)
+	case setSiblings:
+		h.bundle.Tell(bundleName, m.message)
+		h.contacts.TellAll(deviceactor.ForgetBundle{})
+	case toHandler:
+		h.inbox.Tell(inboxName, m.event)
+	case acknowledge:
+		h.inbox.Tell(inboxName, m)
+	}
+	return nil
+}
+
+func (h *hosted) newBundle(fence persistence.Fence, own []bundleactor.Sibling) func(string) actors.Actor {
+	i := h.identity
+	return func(string) actors.Actor {
+		return bundleactor.New(bundleactor.Config{
+			Identity:     &i.key,
+			Installation: i.installation,
+			Owner:        i.owner,
+			Reader:       i.engine.committer,
+			Stream:       i.engine.committer.NewStream(fence),
+			Random:       i.engine.options.Random,
+			Now:          i.now,
+			Schedule:     i.engine.options.Schedule,
+			Siblings:     own,
+		})
+	}
+}
+
+// newContact makes incarnations of contact actors. It runs on their goroutines
+// and touches only what never changes.
+func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(string) actors.Actor {
+	i := h.identity
+	return func(name string) actors.Actor {
+		raw, err := hex.DecodeString(name)
+		if err != nil || len(raw) != x3dh.PublicKeySize {
+			panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
+		}
+		return deviceactor.New(deviceactor.Config{
+			Identity:         &i.key,
+			Installation:     i.installation,
+			Owner:            i.owner,
+			Peer:             PublicKey(raw),
+			Reader:           i.engine.committer,
+			Stream:           i.engine.committer.NewStream(fence),
+			Bundle:           bundleOf{self},
+			Transport:        i.engine.options.Transport,
+			Random:           i.engine.options.Random,
+			Now:              i.now,
+			Deliver:          func(e deviceactor.Event) { i.handle(i.event(e)) },
+			Counters:         &i.engine.counters,
+			MaxInstallations: i.engine.options.MaxInstallations,
+			Limits:           i.engine.options.limits,
+			IdleAfter:        i.engine.options.IdleAfter,
+		})
+	}
+}
+
+// bundleOf reaches the bundle actor through its parent, who hands over when it
+// is restarted.
+type bundleOf struct{ hosted actors.Ref }
+
+// Tell implements deviceactor.Teller.
+func (b bundleOf) Tell(message any) { b.hosted.Tell(toBundle{message}) }
+
+// siblings are our other installations that the user has approved.
+func siblings(own deviceactor.Contact) []bundleactor.Sibling {
+	var out []bundleactor.Sibling
+	for _, in := range own.Installations {
+		if in.Enabled && !in.Entry.IsZero() {
+			out = append(out, bundleactor.Sibling{
+				InstallationID:  in.ID,
+				Key:             in.Entry.PreKey,
+				Version:         in.Entry.Version,
+				ProtocolVersion: in.ProtocolVersion,
+			})
+		}
+	}
+	return out
+}
+
+func (i *Identity) now() int64 { return i.engine.options.Now().UnixNano() }

@@ -1,0 +1,99 @@
+package rookery
+
+import (
+	"context"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/persistence"
+)
+
+// inbox calls the handler with the events of one identity, one after the
+// other, and takes acknowledged messages out of the store. A handler that
+// blocks holds up this actor and nobody else.
+type inbox struct {
+	identity *Identity
+	stream   *persistence.Stream
+	self     actors.Ref
+	inFlight int
+}
+
+type (
+	acknowledge  struct{ name persistence.Name }
+	acknowledged struct{ err error }
+)
+
+var (
+	_ actors.Actor   = (*inbox)(nil)
+	_ actors.Drainer = (*inbox)(nil)
+)
+
+// Start implements actors.Actor.
+func (b *inbox) Start(ctx *actors.Context) error {
+	b.self = ctx.Self()
+	b.stream.Resume()
+	return nil
+}
+
+// Drained implements actors.Drainer.
+func (b *inbox) Drained() bool { return b.inFlight == 0 }
+
+// Receive implements actors.Actor.
+func (b *inbox) Receive(_ *actors.Context, message any) error {
+	switch m := message.(type) {
+	case Event:
+		b.identity.unhandled.Add(-1)
+		b.identity.engine.options.Handler(m)
+	case acknowledge:
+		b.inFlight++
+		self := b.self
+		b.stream.Commit([]persistence.Record{{Name: m.name, Delete: true}}, func(err error) { self.Tell(acknowledged{err}) })
+	case acknowledged:
+		b.inFlight--
+		if m.err != nil {
+			// The message is reported once more after the next start.
+			b.stream.Resume()
+		}
+	}
+	return nil
+}
+
+// handle passes an event to the handler's queue.
+func (i *Identity) handle(e Event) {
+	if i.engine.options.Handler == nil {
+		return
+	}
+	i.unhandled.Add(1)
+	i.awake().Tell(toHandler{e})
+}
+
+func (i *Identity) ack(m Message) {
+	name := deviceactor.InboxName(i.owner, m.Sender, deviceactor.MessageID(m.ID))
+	i.awake().Tell(acknowledge{name})
+}
+
+// resume publishes what the outbox holds and reports what the inbox holds.
+func (i *Identity) resume(ctx context.Context) error {
+	store := i.engine.store
+	outbox := persistence.NewName(persistence.KindOutbox, i.owner[:])
+	err := store.Scan(ctx, outbox, func(_ persistence.Name, value []byte) error {
+		o, err := deviceactor.DecodeOutgoing(value)
+		if err != nil {
+			return err
+		}
+		i.awake().Tell(toContact{o.Recipient, deviceactor.Republish{ID: o.ID}})
+		return nil
+	})
+	if err != nil || i.engine.options.Handler == nil {
+		return err
+	}
+	received := persistence.NewName(persistence.KindInbox, i.owner[:])
+	return store.Scan(ctx, received, func(_ persistence.Name, value []byte) error {
+		m, err := deviceactor.DecodeReceived(value)
+		if err != nil {
+			return err
+		}
+		i.handle(i.event(m))
+		return nil
+	})
+}

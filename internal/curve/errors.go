@@ -1,0 +1,17 @@
+package curve
+
+import "errors"
+
+// The causes this package reports. No error carries key material.
+var (
+	// ErrPublicKey reports bytes that are not a compressed point on the curve.
+	ErrPublicKey = errors.New("curve: not a compressed public key on secp256k1")
+	// ErrPrivateKey reports a scalar that is zero, not below the group order
+	// or not 32 bytes long.
+	ErrPrivateKey = errors.New("curve: private key out of range")
+	// ErrSignature reports a signature that is malformed, not in its canonical
+	// low-s form, or from which no key can be recovered.
+	ErrSignature = errors.New("curve: malformed signature")
+	// ErrRandomness reports a source that keeps giving unusable bytes.
+	ErrRandomness = errors.New("curve: random source gives no valid private key")
+)

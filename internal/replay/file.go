@@ -1,0 +1,93 @@
+package replay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxFileSize is far above any recording; a larger file is a mistake.
+const maxFileSize = 256 << 20
+
+// ErrNotRecording reports JSON that is not a recording at all, such as an index
+// of recordings.
+var ErrNotRecording = errors.New("replay: not a recording")
+
+// File replays the recording at path. What it holds is told by its content,
+// never by its name. Errors match ErrMalformed, ErrNotRecording or come from
+// reading the file; differences are not errors but part of the report.
+func File(path string) (*FileReport, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	if info.Size() > maxFileSize {
+		return nil, malformed(path, "%d bytes, at most %d", info.Size(), maxFileSize)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	report, err := Data(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	report.Path = path
+	return report, nil
+}
+
+// Data replays a recording that has been read already.
+func Data(data []byte) (*FileReport, error) {
+	var head struct {
+		Schema string          `json:"schema"`
+		Files  json.RawMessage `json:"files"`
+		List   json.RawMessage `json:"transcripts"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, &FormatError{Where: "file", Reason: err}
+	}
+	switch {
+	case head.Schema == schemaTranscript:
+		return replayTranscript(data)
+	case head.Schema == schemaPrimitives:
+		return replayPrimitives(data)
+	case head.Schema == schemaDoubleRatchet:
+		return replayDoubleRatchet(data)
+	case head.Schema == "" && (head.Files != nil || head.List != nil):
+		return nil, fmt.Errorf("%w: an index of recordings", ErrNotRecording)
+	}
+	return nil, malformed("schema", "unknown: %.80q", head.Schema)
+}
+
+// Find lists the files that a command line names: files as they are, and of
+// directories every .json file below them, in the order of their paths.
+func Find(names []string) ([]string, error) {
+	var paths []string
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, fmt.Errorf("replay: %w", err)
+		}
+		if !info.IsDir() {
+			paths = append(paths, name)
+			continue
+		}
+		err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() && strings.HasSuffix(path, ".json") {
+				paths = append(paths, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("replay: %w", err)
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("%w: no .json file found", ErrNotRecording)
+	}
+	return paths, nil
+}

@@ -1,0 +1,368 @@
+package persistence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	// defaultMaxBatch is CommitterOptions.MaxBatch when it is not given.
+	defaultMaxBatch = 4096
+	// maxBatchBytes bounds the values in one batch: past it, a longer batch
+	// gains nothing over its one sync and only keeps its commits waiting.
+	maxBatchBytes = 16 << 20
+)
+
+// CommitterOptions tune a Committer; the zero value is good.
+type CommitterOptions struct {
+	// MaxBatch bounds the records of one batch; default 4,096. A single commit
+	// with more goes as a batch of its own.
+	MaxBatch int
+}
+
+// Committer makes the commits of many streams durable with few syncs. One
+// goroutine takes what has come in while the previous batch was being synced,
+// lets a later write of a record replace an earlier one, applies one batch and
+// runs the continuations in the order of the commits. Safe for any number of
+// goroutines.
+type Committer struct {
+	store    Store
+	maxBatch int
+	wake     chan struct{} // holds one token when the queue may have something
+	stopped  chan struct{} // closed when the goroutine has ended
+
+	mu      sync.Mutex
+	queue   []*commit
+	overlay overlay
+	queued  int // records in overlay's commits: waiting or being synced
+	closing bool
+	ended   bool
+}
+
+// commit is one call of Stream.Commit.
+type commit struct {
+	stream  *Stream
+	records []Record
+	done    func(error)
+	err     error // set before the commit reaches the disk when it must not get there
+}
+
+// NewCommitter starts a committer on a store. The caller closes the committer
+// first and the store afterwards.
+func NewCommitter(store Store, opts CommitterOptions) *Committer {
+	if opts.MaxBatch <= 0 {
+		opts.MaxBatch = defaultMaxBatch
+	}
+	c := &Committer{
+		store:    store,
+		maxBatch: opts.MaxBatch,
+		wake:     make(chan struct{}, 1),
+		stopped:  make(chan struct{}),
+		overlay:  make(overlay),
+	}
+	go c.run()
+	return c
+}
+
+// Get returns the newest value handed to Commit or, where nothing is in flight,
+// the store's. The caller owns it. ErrNotFound also for a record whose deletion
+// is in flight.
+func (c *Committer) Get(ctx context.Context, name Name) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	record, inFlight := c.overlay.newest(name)
+	c.mu.Unlock()
+	if !inFlight {
+		return c.store.Get(ctx, name)
+	}
+	if record.Delete {
+		return nil, &RecordError{Op: "get", Name: name, Err: ErrNotFound}
+	}
+	return append([]byte{}, record.Value...), nil
+}
+
+// Scan is Store.Scan over the records in flight and the store together. It
+// never shows a record older than it was when Scan was called; commits that
+// become durable during the scan may show in part.
+func (c *Committer) Scan(ctx context.Context, prefix Name, fn func(Name, []byte) error) error {
+	// What is in flight is taken first: taken after the store's view, a commit
+	// that lands in between would be seen in neither.
+	c.mu.Lock()
+	inFlight := c.overlay.below(prefix)
+	c.mu.Unlock()
+
+	var buffer []byte
+	show := func(record Record) error {
+		if record.Delete {
+			return nil
+		}
+		buffer = append(buffer[:0], record.Value...)
+		return fn(record.Name, buffer)
+	}
+	err := c.store.Scan(ctx, prefix, func(name Name, value []byte) error {
+		for len(inFlight) > 0 && inFlight[0].Name < name {
+			if err := show(inFlight[0]); err != nil {
+				return err
+			}
+			inFlight = inFlight[1:]
+		}
+		if len(inFlight) > 0 && inFlight[0].Name == name {
+			newest := inFlight[0]
+			inFlight = inFlight[1:]
+			return show(newest)
+		}
+		return fn(name, value)
+	})
+	if err != nil {
+		return err
+	}
+	for _, record := range inFlight {
+		if err := show(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Queued is the number of records that wait or are being synced. Commit never
+// refuses for it; whoever admits work to the process bounds it.
+func (c *Committer) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queued
+}
+
+// Close makes durable what was committed before, runs its continuations, and
+// stops. When ctx ends first its error is returned and the rest goes on in the
+// background; closing again waits again. The store stays open. Close must not
+// be called from a continuation.
+func (c *Committer) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	c.signal()
+	select {
+	case <-c.stopped:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close committer: %w", ctx.Err())
+	}
+}
+
+func (c *Committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Committer) run() {
+	defer close(c.stopped)
+	for {
+		batch, more := c.take()
+		if !more {
+			return
+		}
+		c.settle(batch, c.write(batch))
+		for _, done := range batch {
+			done.done(done.err)
+		}
+	}
+}
+
+// take waits for commits and takes as many as fit one batch. It tells false
+// when the committer was closed and nothing is left.
+func (c *Committer) take() ([]*commit, bool) {
+	for {
+		c.mu.Lock()
+		if len(c.queue) > 0 {
+			break
+		}
+		if c.closing {
+			c.ended = true
+			c.mu.Unlock()
+			return nil, false
+		}
+		c.mu.Unlock()
+		<-c.wake
+	}
+	defer c.mu.Unlock()
+	names := make(map[Name]struct{})
+	size, n := 0, 0
+	for ; n < len(c.queue); n++ {
+		if c.queue[n].err != nil {
+			continue
+		}
+		for _, record := range c.queue[n].records {
+			names[record.Name] = struct{}{}
+			size += len(record.Value)
+		}
+		if n > 0 && (len(names) > c.maxBatch || size > maxBatchBytes) {
+			break
+		}
+	}
+	batch := c.queue[:n:n]
+	c.queue = slices.Clone(c.queue[n:])
+	return batch, true
+}
+
+// write applies the commits that may reach the disk, and returns the streams
+// that failed on the way. The commits that failed have their err set.
+func (c *Committer) write(batch []*commit) map[*Stream]error {
+	live := slices.DeleteFunc(slices.Clone(batch), func(one *commit) bool { return one.err != nil })
+	failed := make(map[*Stream]error)
+	fail := func(one *commit, cause error) {
+		one.err = fmt.Errorf("commit: %w", cause)
+		failed[one.stream] = one.err
+	}
+	for len(live) > 0 {
+		merged := merge(live)
+		if len(merged.Records) == 0 {
+			break
+		}
+		// No deadline: a sync that has begun cannot be called off.
+		err := c.store.Apply(context.Background(), merged)
+		if err == nil {
+			break
+		}
+		// A fenced owner loses its own commits and nobody else's.
+		var fenced *FencedError
+		rest := live
+		if errors.As(err, &fenced) {
+			rest = slices.DeleteFunc(slices.Clone(live), func(one *commit) bool {
+				return one.stream.fence.Owner == fenced.Owner && one.stream.fence.Epoch == fenced.Have
+			})
+		}
+		if len(rest) == len(live) {
+			rest = nil // not one owner's fault: all of them share it
+		}
+		for _, one := range live {
+			if !slices.Contains(rest, one) {
+				fail(one, err)
+			}
+		}
+		live = rest
+	}
+	return failed
+}
+
+// merge makes one batch of the commits: of several writes of a record the last.
+func merge(commits []*commit) Batch {
+	var batch Batch
+	at := make(map[Name]int)
+	fenced := make(map[Fence]struct{})
+	for _, one := range commits {
+		if _, known := fenced[one.stream.fence]; !known && len(one.records) > 0 {
+			fenced[one.stream.fence] = struct{}{}
+			batch.Fences = append(batch.Fences, one.stream.fence)
+		}
+		for _, record := range one.records {
+			if i, known := at[record.Name]; known {
+				batch.Records[i] = record
+				continue
+			}
+			at[record.Name] = len(batch.Records)
+			batch.Records = append(batch.Records, record)
+		}
+	}
+	return batch
+}
+
+// settle takes the batch's records out of flight. The streams that failed fail
+// here, together with what is queued behind on them, before any continuation
+// runs: nobody can read or commit on top of what was lost.
+func (c *Committer) settle(batch []*commit, failed map[*Stream]error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range batch {
+		c.land(one)
+	}
+	if len(failed) == 0 {
+		return
+	}
+	for stream, cause := range failed {
+		stream.failed = cause
+	}
+	for _, one := range c.queue {
+		cause, lost := failed[one.stream]
+		if !lost || one.err != nil {
+			continue
+		}
+		c.land(one)
+		one.err = fmt.Errorf("%w: %w", ErrStreamFailed, cause)
+	}
+}
+
+// land takes one commit's records out of flight, once.
+func (c *Committer) land(one *commit) {
+	c.queued -= c.overlay.remove(one)
+}
+
+// overlay holds the records in flight: for each name its writes in the order of
+// their commits. The last is what readers see; the others are there in case the
+// last fails.
+type overlay map[Name][]flight
+
+// flight is one write and the commit that it belongs to.
+type flight struct {
+	record Record
+	commit *commit
+}
+
+func (o overlay) newest(name Name) (Record, bool) {
+	flights := o[name]
+	if len(flights) == 0 {
+		return Record{}, false
+	}
+	return flights[len(flights)-1].record, true
+}
+
+// below lists the newest writes under a prefix in ascending order of names.
+func (o overlay) below(prefix Name) []Record {
+	var records []Record
+	for name, flights := range o {
+		if strings.HasPrefix(string(name), string(prefix)) {
+			records = append(records, flights[len(flights)-1].record)
+		}
+	}
+	slices.SortFunc(records, func(a, b Record) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
+	return records
+}
+
+func (o overlay) add(one *commit) int {
+	for _, record := range one.records {
+		o[record.Name] = append(o[record.Name], flight{record, one})
+	}
+	return len(one.records)
+}
+
+// remove drops a commit's writes and returns how many there were. Commits land
+// in order, so its write of a name is nearly always the first.
+func (o overlay) remove(one *commit) int {
+	removed := 0
+	for _, record := range one.records {
+		flights := o[record.Name]
+		at := slices.IndexFunc(flights, func(f flight) bool { return f.commit == one })
+		if at < 0 {
+			continue
+		}
+		removed++
+		switch {
+		case len(flights) == 1:
+			delete(o, record.Name)
+		case at == 0:
+			flights[0] = flight{}
+			o[record.Name] = flights[1:]
+		default:
+			o[record.Name] = slices.Delete(flights, at, at+1)
+		}
+	}
+	return removed
+}

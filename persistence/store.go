@@ -1,0 +1,95 @@
+package persistence
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// Record is one write: Value under Name, or with Delete the end of that record
+// (deleting what is not there is fine). An empty value is a value.
+type Record struct {
+	Name   Name
+	Value  []byte
+	Delete bool
+}
+
+// OwnerID names a hosted installation in fences.
+type OwnerID [16]byte
+
+// NewOwnerID is the first 16 bytes of SHA-256 over the identity public key and
+// the installation id, each behind its length (4 bytes, big-endian).
+func NewOwnerID(identity []byte, installation string) OwnerID {
+	material := make([]byte, 0, 8+len(identity)+len(installation))
+	material = binary.BigEndian.AppendUint32(material, uint32(len(identity)))
+	material = append(material, identity...)
+	material = binary.BigEndian.AppendUint32(material, uint32(len(installation)))
+	material = append(material, installation...)
+	sum := sha256.Sum256(material)
+	return OwnerID(sum[:len(OwnerID{})])
+}
+
+// String is the owner id in hex.
+func (o OwnerID) String() string { return hex.EncodeToString(o[:]) }
+
+// Fence is the claim to own an installation's state: the epoch that Own gave.
+type Fence struct {
+	Owner OwnerID
+	Epoch uint64
+}
+
+// Batch is applied as a whole or not at all. The records are written in order,
+// so of two with one name the later holds.
+type Batch struct {
+	Fences  []Fence
+	Records []Record
+}
+
+// Check refuses a batch with a malformed name, or with one of KindFence: epochs
+// are the store's own, and moved by Own alone. Every Store calls it in Apply.
+// The error is a *NameError.
+func (b Batch) Check() error {
+	for _, record := range b.Records {
+		if err := record.Name.walk(func(string) {}); err != nil {
+			return err
+		}
+		if record.Name.Kind() == KindFence {
+			return &NameError{Name: record.Name, Reason: "fences are written by the store"}
+		}
+	}
+	return nil
+}
+
+// FenceName is the record in which a store keeps an owner's epoch, as 8 bytes
+// big-endian.
+func FenceName(owner OwnerID) Name { return NewName(KindFence, owner[:]) }
+
+// Store keeps records. All methods may be called from any goroutine; a context
+// that has ended gives its error before anything is changed. After Close every
+// method but Close gives ErrClosed.
+type Store interface {
+	// Get returns the record's value, which the caller owns. ErrNotFound when
+	// there is none.
+	Get(ctx context.Context, name Name) ([]byte, error)
+
+	// Scan calls fn for each record whose name starts with prefix (the empty
+	// prefix: for all), in ascending order of names, as they were when Scan
+	// began. The value is valid during the call only. An error of fn ends the
+	// scan and is returned as it is. fn may call the store, but not Close.
+	Scan(ctx context.Context, prefix Name, fn func(name Name, value []byte) error) error
+
+	// Apply writes the batch: all of it, durably, when it returns nil. It is
+	// refused with a *FencedError when a fence does not carry the epoch that the
+	// store has for its owner (0 for an owner that nobody has taken), and with a
+	// *NameError for names that Batch.Check refuses; then nothing is written.
+	// After any other error the batch is there as a whole or not at all.
+	Apply(ctx context.Context, batch Batch) error
+
+	// Own takes ownership: it durably counts the owner's epoch up by one and
+	// returns it. Every batch under an older epoch is refused from then on.
+	Own(ctx context.Context, owner OwnerID) (epoch uint64, err error)
+
+	// Close releases everything. Closing twice is fine.
+	Close() error
+}

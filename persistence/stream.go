@@ -1,0 +1,65 @@
+package persistence
+
+import "fmt"
+
+// Stream orders the commits of one owner of state, such as one contact. After a
+// failed commit every later one on the stream fails with ErrStreamFailed until
+// Resume, so that state computed on top of lost state can never become durable.
+type Stream struct {
+	committer *Committer
+	fence     Fence
+	failed    error // guarded by the committer's lock; nil while all is well
+}
+
+// NewStream starts a stream whose batches carry the fence. It needs no closing.
+func (c *Committer) NewStream(fence Fence) *Stream {
+	return &Stream{committer: c, fence: fence}
+}
+
+// Commit hands over the records, to become durable together, and returns at
+// once; nothing may change them or their values afterwards. From then on
+// Committer.Get and Scan show them. done runs when they are durable (nil) or
+// will never be, on the committer's goroutine and in the order of the commits;
+// it must be quick and may call Commit. After Close, done is called with
+// ErrClosed, on the caller's goroutine when the committer's has ended.
+//
+// A commit without records reaches no disk; its done comes when everything
+// committed before it is settled.
+//
+// The error is one of the store (wrapped), ErrStreamFailed with the failure that
+// the stream still stands for, *NameError, or ErrClosed.
+func (s *Stream) Commit(records []Record, done func(error)) {
+	c := s.committer
+	one := &commit{stream: s, records: records, done: done}
+	bad := Batch{Records: records}.Check()
+
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		done(fmt.Errorf("commit: %w", ErrClosed))
+		return
+	}
+	switch {
+	case c.closing:
+		one.err = fmt.Errorf("commit: %w", ErrClosed)
+	case s.failed != nil:
+		one.err = fmt.Errorf("%w: %w", ErrStreamFailed, s.failed)
+	case bad != nil:
+		one.err = fmt.Errorf("commit: %w", bad)
+		s.failed = one.err
+	default:
+		c.queued += c.overlay.add(one)
+	}
+	c.queue = append(c.queue, one)
+	c.mu.Unlock()
+	c.signal()
+}
+
+// Resume lets the stream commit again after a failure, once its owner has gone
+// back to what Committer.Get shows. Commits that were queued before the failure
+// stay failed, also those whose done has not run yet.
+func (s *Stream) Resume() {
+	s.committer.mu.Lock()
+	s.failed = nil
+	s.committer.mu.Unlock()
+}

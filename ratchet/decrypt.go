@@ -1,0 +1,114 @@
+package ratchet
+
+import "fmt"
+
+// Decrypt gives the state after receiving one message, the changes to the
+// skipped message keys, and the plaintext (a slice of its own). skipped may be
+// nil and is only read. ad is associated data before the header; deployed
+// clients use none.
+//
+// Everything happens on a copy: on an error (ErrMAC, ErrMessageKeyGone,
+// ErrTooManySkipped, ErrUnknownRatchetKey, ErrCiphertext, ErrHeader) the state
+// it was called on is still the right one. A message whose gap is over the
+// limit is refused before any key is derived.
+func (s State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (State, Effects, []byte, error) {
+	if len(m.Ciphertext) < Overhead {
+		return State{}, Effects{}, nil, fmt.Errorf("%w: %d bytes", ErrCiphertext, len(m.Ciphertext))
+	}
+	if m.Header.Key.IsZero() || m.Header.N > maxIndex {
+		return State{}, Effects{}, nil, fmt.Errorf("%w: message number %d", ErrHeader, m.Header.N)
+	}
+	ref := KeyRef{Ratchet: m.Header.Key, N: m.Header.N}
+	if k, ok := skipped.find(ref); ok {
+		plaintext, err := open(&k.Key, m.Ciphertext, ad, m.Header)
+		k.Key.Wipe()
+		if err != nil {
+			return State{}, Effects{}, nil, err
+		}
+		return s, Effects{Remove: []KeyRef{ref}}, plaintext, nil
+	}
+	turns := m.Header.Key != s.Remote
+	if turns && skipped.Knows(m.Header.Key) {
+		// Back to an old chain of which keys are left, and not to one of them.
+		// Without this a peer could make one name stand for two keys.
+		return State{}, Effects{}, nil, ErrMessageKeyGone
+	}
+	if err := s.checkGaps(m.Header, turns, limits); err != nil {
+		return State{}, Effects{}, nil, err
+	}
+	var fresh []SkippedKey
+	if turns {
+		fresh = s.skip(fresh, m.Header.PN)
+		if err := s.turn(m.Header.Key); err != nil {
+			return State{}, Effects{}, nil, err
+		}
+	}
+	fresh = s.skip(fresh, m.Header.N)
+	mk := s.Recv.step()
+	s.KeysMade++
+	plaintext, err := open(&mk, m.Ciphertext, ad, m.Header)
+	mk.Wipe()
+	if err != nil {
+		return State{}, Effects{}, nil, err
+	}
+	return s, skipped.enforce(fresh, s.KeysMade, limits), plaintext, nil
+}
+
+// checkGaps refuses, without deriving anything, what a message cannot ask for.
+func (s *State) checkGaps(h Header, turns bool, limits Limits) error {
+	have := s.Recv.N
+	if turns {
+		if s.SendPending {
+			// The peer makes a new ratchet key only to answer ours, and ours
+			// for its current key has not been made yet: this one is old.
+			return ErrUnknownRatchetKey
+		}
+		if err := checkGap(have, h.PN, true, limits); err != nil {
+			return err
+		}
+		have = 0
+	}
+	return checkGap(have, h.N, false, limits)
+}
+
+func checkGap(have, want uint32, previous bool, limits Limits) error {
+	switch {
+	case want < have:
+		return ErrMessageKeyGone
+	case want-have > limits.MaxSkip:
+		return &GapError{Previous: previous, Have: have, Want: want, Permitted: limits.MaxSkip}
+	}
+	return nil
+}
+
+// skip moves the receiving chain to number until and collects the message keys
+// on the way.
+func (s *State) skip(fresh []SkippedKey, until uint32) []SkippedKey {
+	if s.Recv.N < until && cap(fresh) == 0 {
+		fresh = make([]SkippedKey, 0, until-s.Recv.N)
+	}
+	for s.Recv.N < until {
+		ref := KeyRef{Ratchet: s.Remote, N: s.Recv.N}
+		fresh = append(fresh, SkippedKey{KeyRef: ref, Seq: s.KeysMade, Key: s.Recv.step()})
+		s.KeysMade++
+	}
+	return fresh
+}
+
+// turn is the receiving half of a DH ratchet step. The sending half waits for
+// the next message sent.
+func (s *State) turn(remote PublicKey) error {
+	shared, err := s.Suite.dh(&s.Self, remote)
+	if err != nil {
+		return err
+	}
+	s.PN = s.Send.N
+	s.Remote = remote
+	s.Recv = Chain{}
+	s.Root, s.Recv.Key = rootStep(&s.Root, &shared)
+	shared.Wipe()
+	// Our pair has done its last computation: whoever reads the state from now
+	// on must not be able to repeat it.
+	s.Self, s.Send, s.SendPending = KeyPair{}, Chain{}, true
+	return nil
+}

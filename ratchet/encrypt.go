@@ -1,0 +1,42 @@
+package ratchet
+
+import "io"
+
+// Message is one encrypted message of the ratchet.
+type Message struct {
+	Header     Header
+	Ciphertext []byte // iv (16) || encrypted payload || MAC (32)
+}
+
+// Encrypt gives the state after sending one message, and the message. ad is
+// associated data before the header; deployed clients use none. rand is read
+// for a new ratchet pair (32 bytes, only when a ratchet key is to be answered)
+// and for the IV (16 bytes, only with RandomIV).
+//
+// The message must not leave the process before the new state is durable.
+func (s State) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (State, Message, error) {
+	if s.SendPending {
+		pair, err := s.Suite.GenerateKeyPair(rand)
+		if err != nil {
+			return State{}, Message{}, err
+		}
+		shared, err := s.Suite.dh(&pair, s.Remote)
+		if err != nil {
+			return State{}, Message{}, err
+		}
+		s.Self, s.SendPending, s.Send = pair, false, Chain{}
+		s.Root, s.Send.Key = rootStep(&s.Root, &shared)
+		shared.Wipe()
+	}
+	if s.Send.N > maxIndex {
+		return State{}, Message{}, ErrChainExhausted
+	}
+	h := Header{Key: s.Self.Public, N: s.Send.N, PN: s.PN}
+	mk := s.Send.step()
+	ciphertext, err := seal(&mk, plaintext, ad, h, ivs, rand)
+	mk.Wipe()
+	if err != nil {
+		return State{}, Message{}, err
+	}
+	return s, Message{Header: h, Ciphertext: ciphertext}, nil
+}

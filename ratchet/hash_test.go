@@ -1,0 +1,205 @@
+package ratchet
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/c2sp/wycheproof"
+
+	"github.com/rookery-im/rookery/internal/secret"
+)
+
+func stdHMAC(key, message []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(message)
+	return h.Sum(nil)
+}
+
+func drawn(source *rand.ChaCha8, n int) []byte {
+	b := make([]byte, n)
+	_, _ = source.Read(b)
+	return b
+}
+
+func TestShortHMACEqualsTheStandardLibrary(t *testing.T) {
+	source := seeded("hmac")
+	for n := range 81 {
+		key, message := [keySize]byte(drawn(source, keySize)), drawn(source, n)
+		if got := hmacShort(&key, message); !bytes.Equal(got[:], stdHMAC(key[:], message)) {
+			t.Errorf("message of %d bytes: %x", n, got)
+		}
+	}
+}
+
+// The MAC of a message, over lengths around every block boundary.
+func TestMessageMACEqualsTheStandardLibrary(t *testing.T) {
+	source := seeded("mac")
+	for n := range 700 {
+		var keys messageKeys
+		copy(keys.auth[:], drawn(source, keySize))
+		message := drawn(source, n)
+		buf := make([]byte, blockSize)
+		padInto(buf, &keys.auth, innerPad)
+		if got := finishMAC(append(buf, message...), &keys); !bytes.Equal(got[:], stdHMAC(keys.auth[:], message)) {
+			t.Errorf("message of %d bytes: %x", n, got)
+		}
+	}
+}
+
+func TestExpandEqualsTheStandardLibrary(t *testing.T) {
+	source := seeded("hkdf")
+	for _, info := range []string{rootInfo, messageInfo, bobPairInfo} {
+		for n := range 255 {
+			ikm, salt := [keySize]byte(drawn(source, keySize)), [keySize]byte(drawn(source, keySize))
+			if n%5 == 0 {
+				clear(salt[:])
+			}
+			want, err := hkdf.Key(sha256.New, ikm[:], salt[:], info, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, n)
+			expand(got, &ikm, &salt, info)
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s, %d bytes: %x", info, n, got)
+			}
+		}
+	}
+}
+
+// The labels have to fill the fixed buffer of expand.
+func TestLabelsHaveTheLengthThatExpandNeeds(t *testing.T) {
+	for _, info := range []string{rootInfo, messageInfo, bobPairInfo} {
+		if len(info) != keySize {
+			t.Errorf("%q is %d bytes long", info, len(info))
+		}
+	}
+}
+
+func TestRootAndMessageStepsEqualTheStandardLibrary(t *testing.T) {
+	source := seeded("steps")
+	for range 100 {
+		root, dh := secret.KeyOf([keySize]byte(drawn(source, keySize))), secret.KeyOf([keySize]byte(drawn(source, keySize)))
+		want, err := hkdf.Key(sha256.New, dh.Bytes(), root.Bytes(), rootInfo, 3*keySize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, chain, header := KDFRoot(&root, &dh)
+		if !bytes.Equal(bytes.Join([][]byte{next.Bytes(), chain.Bytes(), header.Bytes()}, nil), want) {
+			t.Fatal("KDF_RK differs")
+		}
+		want, err = hkdf.Key(sha256.New, root.Bytes(), make([]byte, keySize), messageInfo, 2*keySize+ivSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enc, auth, iv := KDFMessage(&root)
+		if !bytes.Equal(bytes.Join([][]byte{enc.Bytes(), auth.Bytes(), iv[:]}, nil), want) {
+			t.Fatal("the expansion of a message key differs")
+		}
+		nextChain, message := KDFChain(&root)
+		if !bytes.Equal(nextChain.Bytes(), stdHMAC(root.Bytes(), []byte{0x0f})) ||
+			!bytes.Equal(message.Bytes(), stdHMAC(root.Bytes(), []byte{0x10})) {
+			t.Fatal("KDF_CK differs")
+		}
+	}
+}
+
+// wycheproofCases reads the cases of a file of the Wycheproof project.
+func wycheproofCases[T any](t *testing.T, name string) (cases []T) {
+	t.Helper()
+	raw, err := fs.ReadFile(wycheproof.TestVectors, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ TestGroups []struct{ Tests []T } }
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range file.TestGroups {
+		cases = append(cases, g.Tests...)
+	}
+	return cases
+}
+
+func unhex(t *testing.T, text string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Keys of 32 bytes fit the code here, in the short form up to 80 bytes of
+// message; tags may be cut.
+func TestWycheproofHMAC(t *testing.T) {
+	valid, invalid, unfit := 0, 0, 0
+	for _, c := range wycheproofCases[struct {
+		ID                    int `json:"tcId"`
+		Key, Msg, Tag, Result string
+	}](t, "hmac_sha256_test.json") {
+		key, message, tag := unhex(t, c.Key), unhex(t, c.Msg), unhex(t, c.Tag)
+		if len(key) != keySize {
+			unfit++
+			continue
+		}
+		keys := messageKeys{auth: [keySize]byte(key)}
+		buf := make([]byte, blockSize)
+		padInto(buf, &keys.auth, innerPad)
+		got := finishMAC(append(buf, message...), &keys)
+		if len(message) <= 80 && hmacShort(&keys.auth, message) != got {
+			t.Errorf("case %d: the two forms differ", c.ID)
+		}
+		if equal := bytes.Equal(got[:len(tag)], tag); equal != (c.Result == "valid") {
+			t.Errorf("case %d is %s, tags equal: %v", c.ID, c.Result, equal)
+		}
+		if c.Result == "valid" {
+			valid++
+		} else {
+			invalid++
+		}
+	}
+	if got, want := [3]int{valid, invalid, unfit}, [3]int{54, 108, 12}; got != want {
+		t.Errorf("valid, invalid, of another key size: %v, want %v", got, want)
+	}
+}
+
+// No case has a label of 32 bytes as expand wants it, so HKDF is put together
+// here from the same HMAC, for the sizes its buffer holds.
+func TestWycheproofHKDF(t *testing.T) {
+	checked, unfit := 0, 0
+	for _, c := range wycheproofCases[struct {
+		ID                           int `json:"tcId"`
+		Size                         int
+		IKM, Salt, Info, OKM, Result string
+	}](t, "hkdf_sha256_test.json") {
+		ikm, salt, info := unhex(t, c.IKM), unhex(t, c.Salt), unhex(t, c.Info)
+		if len(salt) > keySize || len(ikm) > 80 || len(info) > 80-keySize-1 || c.Result != "valid" {
+			unfit++
+			continue
+		}
+		var padded [keySize]byte // as HMAC itself fills a short key with zeros
+		copy(padded[:], salt)
+		prk := hmacShort(&padded, ikm)
+		var okm, previous []byte
+		for i := byte(1); len(okm) < c.Size; i++ {
+			block := hmacShort(&prk, append(append(previous, info...), i))
+			previous = block[:]
+			okm = append(okm, block[:]...)
+		}
+		if !bytes.Equal(okm[:c.Size], unhex(t, c.OKM)) {
+			t.Errorf("case %d: another result", c.ID)
+		}
+		checked++
+	}
+	if checked < 50 || checked+unfit != 86 {
+		t.Errorf("checked %d, of other sizes %d", checked, unfit)
+	}
+}

@@ -1,0 +1,39 @@
+package ratchet
+
+import "github.com/rookery-im/rookery/internal/secret"
+
+// The functions below are the steps that Encrypt and Decrypt are made of, one
+// by one, so that recorded vectors can be checked against the very code that
+// runs. Sessions have no use for them.
+
+// KDFRoot is KDF_RK: from the root key and a DH result to the next root key, a
+// chain key and the header key that no deployed client uses.
+func KDFRoot(root, dh *secret.Key) (next, chain, header secret.Key) {
+	var out [3 * keySize]byte
+	ikm, salt := dh.Array(), root.Array()
+	expand(out[:], &ikm, &salt, rootInfo)
+	copy(header.Bytes(), out[2*keySize:])
+	next, chain = rootStep(root, dh)
+	return next, chain, header
+}
+
+// KDFChain is KDF_CK: from a chain key to the next one and the message key.
+func KDFChain(chain *secret.Key) (next, message secret.Key) { return chainStep(chain) }
+
+// KDFMessage expands a message key.
+func KDFMessage(mk *secret.Key) (enc, auth secret.Key, iv [ivSize]byte) {
+	k := deriveMessageKeys(mk)
+	defer k.wipe()
+	return secret.KeyOf(k.enc), secret.KeyOf(k.auth), k.iv
+}
+
+// SealWith encrypts under a message key with its derived IV. Giving a key twice
+// breaks it.
+func SealWith(mk *secret.Key, plaintext, ad []byte, h Header) ([]byte, error) {
+	return seal(mk, plaintext, ad, h, UnsafeDerivedIV, nil)
+}
+
+// OpenWith decrypts under a message key: ErrMAC or ErrCiphertext otherwise.
+func OpenWith(mk *secret.Key, ciphertext, ad []byte, h Header) ([]byte, error) {
+	return open(mk, ciphertext, ad, h)
+}

@@ -1,0 +1,124 @@
+package sessionactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// Config is what an Actor needs. Everything in it may be shared between
+// actors and is only read.
+type Config struct {
+	Identity *x3dh.IdentityKey
+	Place    Place
+	Reader   Reader
+	Random   io.Reader // safe for concurrent use
+	Limits   ratchet.Limits
+	Handover *Handover
+}
+
+// Actor owns the sessions of one peer installation.
+type Actor struct {
+	config   Config
+	sessions *Sessions // nil: not read yet
+}
+
+var (
+	_ actors.Actor  = (*Actor)(nil)
+	_ actors.Closer = (*Actor)(nil)
+)
+
+// New makes an incarnation.
+func New(config Config) *Actor { return &Actor{config: config} }
+
+// Start implements actors.Actor. Nothing is read before the first message.
+func (a *Actor) Start(*actors.Context) error { return nil }
+
+// Close implements actors.Closer.
+func (a *Actor) Close() { a.config.Handover.release() }
+
+// Receive implements actors.Actor.
+func (a *Actor) Receive(_ *actors.Context, message any) error {
+	switch m := message.(type) {
+	case Encrypt:
+		if err := a.load(); err != nil {
+			return err
+		}
+		answer(a, m.Reply, func() (Encrypted, error) { return a.encrypt(m) })
+	case Decrypt:
+		if err := a.load(); err != nil {
+			return err
+		}
+		answer(a, m.Reply, func() (Decrypted, error) { return a.decrypt(m) })
+	case Reset:
+		a.sessions, a.config.Handover.last = nil, nil
+	}
+	return nil
+}
+
+// answer gives a result; the state behind it is kept for the contact first.
+func answer[T any](a *Actor, to actors.Reply[T], step func() (T, error)) {
+	result, err := step()
+	if err != nil {
+		to.Fail(err)
+		return
+	}
+	a.config.Handover.keep(a.sessions)
+	to.Send(result)
+}
+
+// load makes sure the state is in memory. A record that cannot be right stops
+// the actor for good instead of starting it over and over.
+func (a *Actor) load() error {
+	if a.sessions != nil {
+		return nil
+	}
+	if a.sessions = a.config.Handover.take(); a.sessions != nil {
+		return nil
+	}
+	s, err := Load(context.Background(), a.config.Reader, a.config.Place)
+	if errors.Is(err, ErrCorrupt) {
+		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	}
+	if err != nil {
+		return err
+	}
+	a.sessions = &s
+	return nil
+}
+
+func (a *Actor) encrypt(m Encrypt) (Encrypted, error) {
+	next, change, part, err := a.sessions.Encrypt(a.config.Identity, a.config.Place.Ends, m.Entry, m.Payload, m.Now, a.config.Random)
+	if err != nil {
+		return Encrypted{}, err
+	}
+	records, err := a.config.Place.records(change, a.sessions)
+	if err != nil {
+		return Encrypted{}, err
+	}
+	a.advance(next, change)
+	return Encrypted{Part: part, Records: records, Started: change.Started, Turned: change.Turned}, nil
+}
+
+func (a *Actor) decrypt(m Decrypt) (Decrypted, error) {
+	next, change, payload, err := a.sessions.Decrypt(a.config.Identity, a.config.Place.Ends, m.Incoming, a.config.Limits, m.Now)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	records, err := a.config.Place.records(change, a.sessions)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	a.advance(next, change)
+	return Decrypted{Payload: payload, Records: records, Started: change.Started, Turned: change.Turned}, nil
+}
+
+func (a *Actor) advance(next Sessions, change Change) {
+	next.Apply(change)
+	a.sessions = &next
+}

@@ -1,0 +1,49 @@
+package sessionactor
+
+import (
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/proto/wire"
+)
+
+// Encrypt asks for the part of a message that goes to this installation.
+type Encrypt struct {
+	actors.Reply[Encrypted]
+	Payload []byte
+	Entry   Entry
+	Now     int64 // ns
+}
+
+// Encrypted answers Encrypt. The part must not leave the process before the
+// records are durable.
+type Encrypted struct {
+	Part    wire.Part
+	Records []persistence.Record
+	Started bool // the message starts a new session
+	Turned  bool // it made the sending half of a DH ratchet step
+}
+
+// Decrypt asks for the payload of a received part.
+type Decrypt struct {
+	actors.Reply[Decrypted]
+	Incoming Incoming
+	Hash     [32]byte // of the message, for quarantine
+	Now      int64    // ns
+}
+
+// QuarantineID names the message if handling it panics.
+func (m Decrypt) QuarantineID() [32]byte { return m.Hash }
+
+// Decrypted answers Decrypt. The payload must not be handed on before the
+// records are durable.
+type Decrypted struct {
+	Payload []byte
+	Records []persistence.Record
+	Started bool // the message started a new session
+	Turned  bool // it made the receiving half of a DH ratchet step
+}
+
+// Reset tells the actor that a commit failed: its state was computed on top of
+// something that is lost. It forgets it and reads the store with the next
+// message.
+type Reset struct{}

@@ -1,0 +1,150 @@
+package sessionactor
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// Ends are the two ends of every session of one actor: a hosted installation
+// and one installation of a peer.
+type Ends struct {
+	Own              x3dh.IdentityPublicKey
+	OwnInstallation  string
+	Peer             x3dh.IdentityPublicKey
+	PeerInstallation string
+}
+
+// ID names one session among all sessions that ever were: a hash of both
+// identity keys, both installation ids and SK. Two peers that are alike in all
+// but one of these never share a session (T35).
+type ID [16]byte
+
+// String gives the id in hexadecimal; it is not secret.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+func newID(ends Ends, sk *x3dh.SharedKey) ID {
+	h := sha256.New()
+	part := func(b []byte) {
+		h.Write([]byte{byte(len(b))})
+		h.Write(b)
+	}
+	part([]byte("rookery session"))
+	part(ends.Own[:])
+	part([]byte(ends.OwnInstallation))
+	part(ends.Peer[:])
+	part([]byte(ends.PeerInstallation))
+	part(sk.Bytes())
+	return ID(h.Sum(nil)[:len(ID{})])
+}
+
+// orderSize is how much of SK is kept for the byte-order rule: enough that two
+// sessions never tie, far too little to give anything of SK's strength away.
+const orderSize = 8
+
+// Order is the start of a session's symmetric key. Of two concurrent sessions
+// the one with the smaller Order is used (54, Concurrent Sessions).
+type Order [orderSize]byte
+
+func (o Order) before(other Order) bool { return bytes.Compare(o[:], other[:]) < 0 }
+
+// Status is where a session is in its life.
+type Status uint8
+
+const (
+	// Initiated: we sent X3DH and nothing came back on this session yet. Every
+	// message still carries the X3DH header.
+	Initiated Status = 1
+	// Established: the peer has shown that it has the session.
+	Established Status = 2
+	// Expired: only decrypts.
+	Expired Status = 3
+)
+
+// String names the status.
+func (s Status) String() string {
+	switch s {
+	case Initiated:
+		return "initiated"
+	case Established:
+		return "established"
+	case Expired:
+		return "expired"
+	}
+	return "unknown"
+}
+
+// Entry is a signed prekey of a peer's installation, from a bundle that was
+// verified and accepted. Timestamp is when that bundle was signed (ns). The
+// zero Entry is none.
+type Entry struct {
+	PreKey    x3dh.PreKeyPublic
+	Version   uint32
+	Timestamp int64
+}
+
+// IsZero tells whether there is no entry.
+func (e Entry) IsZero() bool { return e == Entry{} }
+
+// replaces tells whether sessions made from the entry old have to be made anew
+// from e: another prekey of a higher version or signed later. A bundle that is
+// merely signed again changes nothing.
+func (e Entry) replaces(old Entry) bool {
+	return !e.IsZero() && e.PreKey != old.PreKey && (e.Version > old.Version || e.Timestamp > old.Timestamp)
+}
+
+// Session is one Double Ratchet session and what the session rules know of it.
+// It is a plain value; its keys redact themselves.
+type Session struct {
+	ID        ID
+	Status    Status
+	Initiator bool // we sent the X3DH header
+	// PreKey is the responder's signed prekey; it stands in every header.
+	PreKey x3dh.PreKeyPublic
+	// Ephemeral is the initiator's key of the X3DH header.
+	Ephemeral x3dh.EphemeralPublic
+	Order     Order
+	// MadeFrom is the peer's entry that was known when the session was made.
+	MadeFrom Entry
+	Created  int64 // ns
+	// ExpiredAt is when an expired session stopped being used, or last decrypted
+	// a message if that was later (ns).
+	ExpiredAt int64
+	Ratchet   ratchet.State
+}
+
+// sameInitial tells whether an X3DH header is the one this session came from.
+// The parity byte is not authenticated and does not change SK, so only the x
+// coordinate counts.
+func (s *Session) sameInitial(prekey x3dh.PreKeyPublic, ephemeral x3dh.EphemeralPublic) bool {
+	return s.PreKey == prekey && bytes.Equal(s.Ephemeral[1:], ephemeral[1:])
+}
+
+// Sessions are all sessions with one installation of a peer. The zero value is
+// none. Steps return changed copies and never change the receiver.
+type Sessions struct {
+	List   []Session // in the order they were made
+	Active ID        // zero: none
+	// Skipped holds the skipped message keys of each session. The sets are
+	// changed only by Apply.
+	Skipped map[ID]*ratchet.Skipped
+}
+
+func (s *Sessions) find(id ID) int {
+	for i := range s.List {
+		if s.List[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *Sessions) active() int {
+	if s.Active == (ID{}) {
+		return -1
+	}
+	return s.find(s.Active)
+}

@@ -1,0 +1,184 @@
+package memory
+
+import (
+	"math/rand/v2"
+	"sync"
+
+	"github.com/rookery-im/rookery/transport"
+)
+
+// Faults are how often, in 0..1, an envelope is mistreated on its way.
+type Faults struct {
+	Loss      float64 // kept back until Redeliver
+	Duplicate float64 // delivered twice
+	Reorder   float64 // overtaken by up to maxOvertaken later envelopes
+}
+
+// maxOvertaken bounds how many envelopes can wait to be overtaken.
+const maxOvertaken = 64
+
+// Counts say what the network did.
+type Counts struct {
+	Published, Delivered, Lost, Duplicated, Reordered, Refused uint64
+}
+
+// Network is a transport.Transport in memory. Delivery happens in the
+// goroutine that publishes, outside of any lock.
+type Network struct {
+	faults Faults
+
+	mu          sync.Mutex
+	random      *rand.Rand
+	subscribers map[transport.Topic]map[*subscription]struct{}
+	waiting     []transport.Envelope // to be overtaken
+	undelivered []delivery
+	counts      Counts
+	closed      bool
+}
+
+type subscription struct {
+	deliver func(transport.Envelope) error
+}
+
+// delivery is an envelope on its way to one subscriber, or to all of its topic
+// if to is nil.
+type delivery struct {
+	envelope transport.Envelope
+	to       *subscription
+}
+
+var _ transport.Transport = (*Network)(nil)
+
+// New makes a network. The same seed and the same order of calls give the same
+// faults.
+func New(seed uint64, faults Faults) *Network {
+	return &Network{
+		faults:      faults,
+		random:      rand.New(rand.NewPCG(seed, seed)),
+		subscribers: make(map[transport.Topic]map[*subscription]struct{}),
+	}
+}
+
+// Publish implements transport.Transport. A lost envelope counts as accepted:
+// the sender cannot know.
+func (n *Network) Publish(e transport.Envelope, accepted func(error)) {
+	now, err := n.schedule(e)
+	accepted(err)
+	for _, envelope := range now {
+		n.deliverAll(envelope)
+	}
+}
+
+// schedule decides what is delivered now.
+func (n *Network) schedule(e transport.Envelope) ([]transport.Envelope, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, transport.ErrClosed
+	}
+	n.counts.Published++
+	var now []transport.Envelope
+	switch {
+	case n.random.Float64() < n.faults.Loss:
+		n.counts.Lost++
+		n.undelivered = append(n.undelivered, delivery{envelope: e})
+	case n.random.Float64() < n.faults.Reorder && len(n.waiting) < maxOvertaken:
+		n.counts.Reordered++
+		n.waiting = append(n.waiting, e)
+	case n.random.Float64() < n.faults.Duplicate:
+		n.counts.Duplicated++
+		now = append(now, e, e)
+	default:
+		now = append(now, e)
+	}
+	if len(n.waiting) > 0 && n.random.IntN(maxOvertaken) < len(n.waiting) {
+		i := n.random.IntN(len(n.waiting))
+		now = append(now, n.waiting[i])
+		n.waiting[i] = n.waiting[len(n.waiting)-1]
+		n.waiting = n.waiting[:len(n.waiting)-1]
+	}
+	return now, nil
+}
+
+func (n *Network) deliverAll(e transport.Envelope) {
+	n.mu.Lock()
+	targets := make([]*subscription, 0, len(n.subscribers[e.Topic]))
+	for s := range n.subscribers[e.Topic] {
+		targets = append(targets, s)
+	}
+	n.mu.Unlock()
+	for _, s := range targets {
+		n.deliver(delivery{e, s})
+	}
+}
+
+func (n *Network) deliver(d delivery) {
+	err := d.to.deliver(d.envelope)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err != nil {
+		n.counts.Refused++
+		n.undelivered = append(n.undelivered, d)
+		return
+	}
+	n.counts.Delivered++
+}
+
+// Redeliver delivers what was lost, held back or refused so far, and tells how
+// many envelopes that were. None of them is mistreated again.
+func (n *Network) Redeliver() int {
+	n.mu.Lock()
+	again := n.undelivered
+	for _, e := range n.waiting {
+		again = append(again, delivery{envelope: e})
+	}
+	n.undelivered, n.waiting = nil, nil
+	n.mu.Unlock()
+	for _, d := range again {
+		if d.to == nil {
+			n.deliverAll(d.envelope)
+		} else {
+			n.deliver(d)
+		}
+	}
+	return len(again)
+}
+
+// Counts gives what happened so far.
+func (n *Network) Counts() Counts {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.counts
+}
+
+// Subscribe implements transport.Transport.
+func (n *Network) Subscribe(topic transport.Topic, deliver func(transport.Envelope) error) (func(), error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, transport.ErrClosed
+	}
+	s := &subscription{deliver}
+	if n.subscribers[topic] == nil {
+		n.subscribers[topic] = make(map[*subscription]struct{})
+	}
+	n.subscribers[topic][s] = struct{}{}
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.subscribers[topic], s)
+		if len(n.subscribers[topic]) == 0 {
+			delete(n.subscribers, topic)
+		}
+	}, nil
+}
+
+// Close implements transport.Transport.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
+	clear(n.subscribers)
+	n.undelivered, n.waiting = nil, nil
+	return nil
+}
