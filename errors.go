@@ -28,6 +28,8 @@ var (
 
 	// ErrOverloaded: a bound on messages under way was reached; try later.
 	ErrOverloaded = actors.ErrOverloaded
+	// ErrNotDurable: the store failed.
+	ErrNotDurable = deviceactor.ErrNotDurable
 	// ErrNoTarget: the contact has no installation that a message may go to.
 	ErrNoTarget = deviceactor.ErrNoTarget
 	// ErrUnknownInstallation: the contact has no installation of that id.

@@ -248,24 +248,35 @@ func (i *Identity) unsubscribe() {
 }
 
 // receive takes one envelope from the transport: decoded here, on the
-// transport's goroutine, and then given to the contact.
-func (i *Identity) receive(e transport.Envelope) error {
+// transport's goroutine, and then given to the contact. The envelope is dealt
+// with when its message is durable or refused; when it could not be handled it
+// stays with the transport.
+func (i *Identity) receive(e transport.Envelope, done func(error)) {
 	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
-		return ErrOverloaded
+		done(ErrOverloaded)
+		return
 	}
 	m, err := wire.Decode(e.Payload)
 	if err != nil {
 		i.handle(Refused{Identity: i, Sender: e.Sender, Err: fmt.Errorf("%w: %w", ErrMalformed, err)})
-		return nil
+		done(nil)
+		return
 	}
 	release, err := i.engine.admission.Acquire(i.admissionKey(e.Sender))
 	if err != nil {
-		return err
+		done(err)
+		return
 	}
 	i.awake().Tell(toContact{e.Sender, deviceactor.Receive{
-		Reply:   actors.ReplyFunc(func(struct{}, error) { release() }),
+		Reply: actors.ReplyFunc(func(_ struct{}, err error) {
+			release()
+			if deviceactor.Unhandled(err) {
+				done(err)
+			} else {
+				done(nil)
+			}
+		}),
 		Message: m,
 		Hash:    sha256.Sum256(e.Payload),
 	}})
-	return nil
 }

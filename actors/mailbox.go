@@ -25,9 +25,8 @@ type guardedMailbox struct {
 	owner   actor.Context
 
 	// The senders' fields.
-	spawning sync.Mutex // held until ready
-	ready    atomic.Bool
-	sweeping atomic.Bool // a Sweep is queued
+	spawning sync.WaitGroup // until Started is queued
+	sweeping atomic.Bool    // a Sweep is queued
 
 	postponed     []any // arrived at an incarnation that has failed
 	stopRequested bool
@@ -50,7 +49,7 @@ type lateTerminated struct {
 
 func newGuardedMailbox(system *System) *guardedMailbox {
 	g := &guardedMailbox{Mailbox: newMailbox(), system: system}
-	g.spawning.Lock()
+	g.spawning.Add(1)
 	return g
 }
 
@@ -61,34 +60,27 @@ func (g *guardedMailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatch
 }
 
 // PostUserMessage drops a Sweep if one is waiting already, so that ticks do not
-// pile up at an actor that is stalled or backing off.
+// pile up at an actor that is stalled or backing off. It holds back whoever
+// still has the name of an earlier actor: protoactor registers a name some
+// instructions before its mailbox can take a message.
 func (g *guardedMailbox) PostUserMessage(message any) {
 	if _, ok := message.(Sweep); ok && !g.sweeping.CompareAndSwap(false, true) {
 		return
 	}
-	g.awaitSpawn()
+	g.spawning.Wait()
 	g.Mailbox.PostUserMessage(message)
 }
 
+// PostSystemMessage waits as PostUserMessage does, Started excepted, which is
+// the first message and comes from the spawn itself.
 func (g *guardedMailbox) PostSystemMessage(message any) {
 	if _, first := message.(*actor.Started); first {
 		g.Mailbox.PostSystemMessage(message)
-		g.ready.Store(true)
-		g.spawning.Unlock()
+		g.spawning.Done()
 		return
 	}
-	g.awaitSpawn()
+	g.spawning.Wait()
 	g.Mailbox.PostSystemMessage(message)
-}
-
-// awaitSpawn holds back whoever still has the name of an earlier actor:
-// protoactor registers a name some instructions before its mailbox can take a
-// message.
-func (g *guardedMailbox) awaitSpawn() {
-	if !g.ready.Load() {
-		g.spawning.Lock()
-		g.spawning.Unlock() //nolint:staticcheck // only the waiting counts
-	}
 }
 
 func (g *guardedMailbox) InvokeUserMessage(message any) {

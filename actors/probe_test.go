@@ -87,6 +87,14 @@ func shutdown(t *testing.T, system *System) {
 	}
 }
 
+// shutdownBubble also lets the moment pass for which a dead letter keeps a
+// goroutine of protoactor: a bubble's time stands still at its end.
+func shutdownBubble(t *testing.T, system *System) {
+	t.Helper()
+	shutdown(t, system)
+	time.Sleep(time.Second)
+}
+
 func spawn(t *testing.T, system *System, name string, create func() Actor) Ref {
 	t.Helper()
 	ref, err := system.Spawn(name, create)

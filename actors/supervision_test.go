@@ -118,7 +118,7 @@ func TestFailingStartBacksOffAndKeepsTheQueue(t *testing.T) {
 				system := NewSystem(Options{Backoff: Backoff{
 					First: time.Second, Max: 4 * time.Second, Random: func() float64 { return 0 },
 				}})
-				defer shutdown(t, system)
+				defer shutdownBubble(t, system)
 				begin := time.Now()
 				var starts []time.Duration
 				ref := spawn(t, system, "session", func() Actor {
@@ -155,7 +155,7 @@ func TestFailingStartBacksOffAndKeepsTheQueue(t *testing.T) {
 func TestStopOvertakesBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		system := NewSystem(Options{Backoff: Backoff{First: time.Hour, Max: time.Hour}})
-		defer shutdown(t, system)
+		defer shutdownBubble(t, system)
 		var starts, closed atomic.Int64
 		ref := spawn(t, system, "session", func() Actor {
 			return &probe{

@@ -109,7 +109,7 @@ func TestTickSweepsAtItsInterval(t *testing.T) {
 			}}
 		})
 		time.Sleep(3*time.Minute + time.Second)
-		shutdown(t, system)
+		shutdownBubble(t, system)
 		time.Sleep(time.Hour)
 		if got, want := fmt.Sprint(at), "[1m0s 2m0s 3m0s]"; got != want {
 			t.Errorf("swept at %s, want %s", got, want)

@@ -125,7 +125,8 @@ func (s *System) Stop(ctx context.Context, ref Ref) error {
 	if !ok {
 		return nil
 	}
-	return s.stop(ctx, r)
+	s.proto.Root.Stop(r.ref.pid)
+	return r.await(ctx)
 }
 
 // Shutdown stops the tick and all actors as Stop does, and refuses new ones.
@@ -148,7 +149,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 		s.proto.Root.Stop(r.ref.pid)
 	}
 	for _, r := range roots {
-		if err := s.stop(ctx, r); err != nil {
+		if err := r.await(ctx); err != nil {
 			return err
 		}
 	}
@@ -168,8 +169,7 @@ func (s *System) Sweep(now time.Time) {
 // because their actor was gone or a buffer was full.
 func (s *System) Undelivered() uint64 { return s.refused.Load() }
 
-func (s *System) stop(ctx context.Context, r *root) error {
-	s.proto.Root.Stop(r.ref.pid)
+func (r *root) await(ctx context.Context) error {
 	select {
 	case <-r.stopped:
 		return nil

@@ -133,7 +133,7 @@ func (a *Actor) gotPreKey(m gotPreKey) {
 		a.prekeys--
 	}
 	if m.err != nil {
-		m.receive.Fail(m.err)
+		m.receive.Fail(fmt.Errorf("%w: signed prekey: %w", sessionactor.ErrUnavailable, m.err))
 		return
 	}
 	var prekey *sessionactor.OwnPreKey
@@ -181,7 +181,12 @@ func (a *Actor) decrypt(m Receive, part wire.Part, prekey *sessionactor.OwnPreKe
 
 func (a *Actor) receiving(m Receive) *work {
 	return &work{finish: func(a *Actor, err error) {
-		if err != nil {
+		switch {
+		case err == nil:
+		case Unhandled(err):
+			m.Fail(err)
+			return
+		default:
 			a.refuse(m, err)
 			return
 		}

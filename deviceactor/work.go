@@ -1,11 +1,26 @@
 package deviceactor
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/sessionactor"
 )
+
+// ErrNotDurable: the store failed. Nothing was sent, delivered or changed.
+var ErrNotDurable = errors.New("deviceactor: could not be made durable")
+
+// Unhandled tells whether an answer to Receive means that the message was not
+// dealt with and has to come again, rather than that it was refused.
+func Unhandled(err error) bool {
+	return slices.ContainsFunc(
+		[]error{ErrNotDurable, sessionactor.ErrUnavailable, actors.ErrStopped, actors.ErrOverloaded},
+		func(cause error) bool { return errors.Is(err, cause) },
+	)
+}
 
 // work is one message on its way through the contact: its sessions work on it,
 // then its records are committed, then it is finished. Work is committed in the
@@ -82,7 +97,7 @@ func (a *Actor) committed(m committed) error {
 		a.inFlight--
 	}
 	if m.err != nil {
-		m.of.finish(a, fmt.Errorf("deviceactor: commit: %w", m.err))
+		m.of.finish(a, fmt.Errorf("%w: %w", ErrNotDurable, m.err))
 		if m.of.by == a {
 			return m.err
 		}

@@ -57,12 +57,17 @@ func deriveMessageKeys(mk *secret.Key) (k messageKeys) {
 // is computed over the message where it lies: one allocation for the output,
 // two for AES.
 func seal(mk *secret.Key, plaintext, ad []byte, h Header, ivs IVSource, rand io.Reader) ([]byte, error) {
+	var header [associatedDataSize]byte
+	return sealParts(mk, plaintext, ad, h.appendTo(header[:0]), ivs, rand)
+}
+
+func sealParts(mk *secret.Key, plaintext, ad, header []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
 	keys := deriveMessageKeys(mk)
 	defer keys.wipe()
-	buf := make([]byte, blockSize, blockSize+len(ad)+associatedDataSize+len(plaintext)+Overhead)
+	buf := make([]byte, blockSize, blockSize+len(ad)+len(header)+len(plaintext)+Overhead)
 	padInto(buf, &keys.auth, innerPad)
 	buf = append(buf, ad...)
-	buf = h.appendTo(buf)
+	buf = append(buf, header...)
 	start := len(buf)
 	buf = append(buf, keys.iv[:]...)
 	iv := buf[start:]
@@ -82,16 +87,21 @@ func seal(mk *secret.Key, plaintext, ad []byte, h Header, ivs IVSource, rand io.
 
 // open checks the MAC and then decrypts; on any error it gives no plaintext.
 func open(mk *secret.Key, ciphertext, ad []byte, h Header) ([]byte, error) {
+	var header [associatedDataSize]byte
+	return openParts(mk, ciphertext, ad, h.appendTo(header[:0]))
+}
+
+func openParts(mk *secret.Key, ciphertext, ad, header []byte) ([]byte, error) {
 	if len(ciphertext) < Overhead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCiphertext, len(ciphertext))
 	}
 	keys := deriveMessageKeys(mk)
 	defer keys.wipe()
 	body, mac := ciphertext[:len(ciphertext)-macSize], ciphertext[len(ciphertext)-macSize:]
-	buf := make([]byte, blockSize, blockSize+len(ad)+associatedDataSize+len(body))
+	buf := make([]byte, blockSize, blockSize+len(ad)+len(header)+len(body))
 	padInto(buf, &keys.auth, innerPad)
 	buf = append(buf, ad...)
-	buf = h.appendTo(buf)
+	buf = append(buf, header...)
 	start := len(buf)
 	buf = append(buf, body...)
 	want := finishMAC(buf, &keys)

@@ -27,13 +27,13 @@ func KDFMessage(mk *secret.Key) (enc, auth secret.Key, iv [ivSize]byte) {
 	return secret.KeyOf(k.enc), secret.KeyOf(k.auth), k.iv
 }
 
-// SealWith encrypts under a message key with its derived IV. Giving a key twice
-// breaks it.
-func SealWith(mk *secret.Key, plaintext, ad []byte, h Header) ([]byte, error) {
-	return seal(mk, plaintext, ad, h, UnsafeDerivedIV, nil)
+// SealWith encrypts under a message key with its derived IV; ad is all that the
+// MAC covers before the IV. Using a key twice breaks it.
+func SealWith(mk *secret.Key, plaintext, ad []byte) ([]byte, error) {
+	return sealParts(mk, plaintext, ad, nil, UnsafeDerivedIV, nil)
 }
 
-// OpenWith decrypts under a message key: ErrMAC or ErrCiphertext otherwise.
-func OpenWith(mk *secret.Key, ciphertext, ad []byte, h Header) ([]byte, error) {
-	return open(mk, ciphertext, ad, h)
+// OpenWith decrypts what SealWith made: ErrMAC or ErrCiphertext otherwise.
+func OpenWith(mk *secret.Key, ciphertext, ad []byte) ([]byte, error) {
+	return openParts(mk, ciphertext, ad, nil)
 }

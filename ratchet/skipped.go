@@ -99,9 +99,11 @@ func (s *Skipped) Knows(ratchet PublicKey) bool {
 	if s == nil {
 		return false
 	}
-	for ref := range s.keys {
+	for _, ref := range s.order {
 		if ref.Ratchet == ratchet {
-			return true
+			if _, ok := s.keys[ref]; ok {
+				return true
+			}
 		}
 	}
 	return false

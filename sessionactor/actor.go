@@ -86,7 +86,7 @@ func (a *Actor) load() error {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	a.sessions = &s
 	return nil

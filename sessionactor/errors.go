@@ -12,6 +12,9 @@ var (
 	ErrUnknownPreKey = errors.New("sessionactor: unknown signed prekey")
 	// ErrNoPreKey: nothing to start a session with is known of the peer.
 	ErrNoPreKey = errors.New("sessionactor: no signed prekey of the peer known")
+	// ErrUnavailable: the state could not be read. Nothing is known of the
+	// message; it can be tried again.
+	ErrUnavailable = errors.New("sessionactor: state not available")
 	// ErrHeader: the headers of a message contradict each other.
 	ErrHeader = errors.New("sessionactor: malformed message headers")
 )

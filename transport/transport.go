@@ -33,6 +33,9 @@ type Envelope struct {
 	Payload []byte
 }
 
+// Deliver takes one envelope of a subscription, see Transport.Subscribe.
+type Deliver func(e Envelope, done func(error))
+
 // Transport carries envelopes. All methods are safe for concurrent use.
 type Transport interface {
 	// Publish hands an envelope to the network and returns at once. accepted
@@ -41,9 +44,11 @@ type Transport interface {
 	// quick.
 	Publish(e Envelope, accepted func(error))
 	// Subscribe calls deliver for each envelope on the topic until cancel is
-	// called, from any goroutine. deliver must be quick; when it returns an
-	// error the envelope was not taken and is delivered again later.
-	Subscribe(topic Topic, deliver func(Envelope) error) (cancel func(), err error)
+	// called, from any goroutine. deliver must be quick; it or whoever it
+	// passes done to calls done exactly once: with nil when the envelope was
+	// dealt with for good, its message durable or refused, and with an error
+	// when it has to be delivered again later.
+	Subscribe(topic Topic, deliver Deliver) (cancel func(), err error)
 	// Close ends every subscription; later calls give ErrClosed.
 	Close() error
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +24,7 @@ type DemoCmd struct {
 // The network of the demo mistreats this share of the envelopes.
 var demoFaults = memory.Faults{Loss: 0.02, Duplicate: 0.01, Reorder: 0.05}
 
-var errLost = errors.New("messages were lost")
+var errLost = fmt.Errorf("%w: messages were lost", errBadResult)
 
 // Run implements kong's command.
 func (c *DemoCmd) Run(out *output) error {

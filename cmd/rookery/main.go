@@ -1,17 +1,61 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"os"
 
 	"github.com/alecthomas/kong"
 )
 
-type cli struct {
-	Demo DemoCmd `cmd:"" help:"Host identities in this process and let them talk."`
+// commands is the command line.
+type commands struct {
+	Demo    DemoCmd    `cmd:"" help:"Host identities in this process and let them talk."`
+	Replay  ReplayCmd  `cmd:"" help:"Run recordings of the deployed reference through our core."`
+	Version VersionCmd `cmd:"" help:"Say which version this is and which cryptography it uses."`
 }
 
-func main() {
-	var c cli
-	ctx := kong.Parse(&c, kong.Name("rookery"))
-	ctx.FatalIfErrorf(ctx.Run(&output{stdout: os.Stdout, progress: newProgress(os.Stderr)}))
+const (
+	exitBadResult = 1
+	exitError     = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run carries out one command line and gives the exit status.
+func run(args []string, stdout io.Writer, stderr *os.File) int {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("rookery"),
+		kong.Description("Hosts thousands of end-to-end-encrypted identities in one process."),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(status int) { exited = status }),
+	)
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "rookery: %v\n", err)
+		return exitError
+	}
+	err = command.Run(&output{stdout: stdout, progress: newProgress(stderr)})
+	if err == nil {
+		return 0
+	}
+	_, _ = fmt.Fprintf(stderr, "rookery: %v\n", err)
+	if errors.Is(err, errBadResult) {
+		return exitBadResult
+	}
+	return exitError
 }
+
+// errBadResult is what every error means that tells of a bad result rather than
+// of a command that could not be carried out.
+var errBadResult = errors.New("bad result")

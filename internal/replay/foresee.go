@@ -13,10 +13,10 @@ func isCurvePoint(k wire.PublicKey) bool { return curve.PublicKey(k).Check() == 
 
 // foresee tells what the reference makes of a message on this session. It
 // changes nothing.
-func (s *session) foresee(f *foreseen, m ratchet.Message, limits ratchet.Limits) {
+func (s *session) foresee(f *foreseen, m ratchet.Message, ad []byte, limits ratchet.Limits) {
 	ref := ratchet.KeyRef{Ratchet: m.Header.Key, N: m.Header.N}
 	if _, kept := s.trace.kept[ref]; kept {
-		s.foreseeKept(f, m, ref, limits)
+		s.foreseeKept(f, m, ref, ad, limits)
 		return
 	}
 	if refused, turned := s.headerRefusal(m.Header, limits); refused != nil {
@@ -31,19 +31,19 @@ func (s *session) foresee(f *foreseen, m ratchet.Message, limits ratchet.Limits)
 		f.refuse(refusedMAC)
 		return
 	}
-	s.attempt(f, m, limits, refusedMAC)
+	s.attempt(f, m, ad, limits, refusedMAC)
 }
 
 // foreseeKept is the case of a message whose key the reference holds.
-func (s *session) foreseeKept(f *foreseen, m ratchet.Message, ref ratchet.KeyRef, limits ratchet.Limits) {
+func (s *session) foreseeKept(f *foreseen, m ratchet.Message, ref ratchet.KeyRef, ad []byte, limits ratchet.Limits) {
 	before, used := s.trace.delivered[ref]
 	switch {
 	case !used:
-		s.attempt(f, m, limits, refusedMACSkipped)
+		s.attempt(f, m, ad, limits, refusedMACSkipped)
 	case len(m.Ciphertext) < ratchet.Overhead:
 		f.refuse(shortCiphertext(len(m.Ciphertext), refusedMACSkipped)...)
 	default:
-		_, _, plaintext, err := before.state.Decrypt(before.skipped, m, nil, limits)
+		_, _, plaintext, err := before.state.Decrypt(before.skipped, m, ad, limits)
 		if err != nil {
 			f.refuse(refusedMACSkipped)
 			return
@@ -52,12 +52,12 @@ func (s *session) foreseeKept(f *foreseen, m ratchet.Message, ref ratchet.KeyRef
 	}
 }
 
-func (s *session) attempt(f *foreseen, m ratchet.Message, limits ratchet.Limits, badMAC refusal) {
+func (s *session) attempt(f *foreseen, m ratchet.Message, ad []byte, limits ratchet.Limits, badMAC refusal) {
 	if len(m.Ciphertext) < ratchet.Overhead {
 		f.refuse(shortCiphertext(len(m.Ciphertext), badMAC)...)
 		return
 	}
-	result, err := s.open(m, limits)
+	result, err := s.open(m, ad, limits)
 	switch {
 	case err == nil:
 		f.result, f.plaintext = result, result.plaintext

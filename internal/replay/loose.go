@@ -6,16 +6,20 @@ import (
 	"github.com/rookery-im/rookery/proto/wire"
 )
 
-// looseBundle reads of a bundle, without any check, which installations it
-// names: identity, ids, versions and timestamp. Prekeys stay empty. It serves
-// the model of the reference, where our decoder refuses.
+// looseBundle reads a bundle without any check; keys and a signature of the
+// wrong length stay empty. It serves the model of the reference, where our
+// decoder refuses, and the vectors about signatures.
 func looseBundle(b []byte) (out wire.Bundle) {
 	fields(b, func(num protowire.Number, value []byte, n uint64) {
 		switch num {
 		case 1:
-			copy(out.Identity[:], value)
+			out.Identity = looseKey(value)
 		case 2:
 			out.PreKeys = append(out.PreKeys, loosePreKey(value))
+		case 4:
+			if len(value) == len(out.Signature) {
+				copy(out.Signature[:], value)
+			}
 		case 5:
 			out.Timestamp = int64(n)
 		}
@@ -29,8 +33,10 @@ func loosePreKey(b []byte) (k wire.SignedPreKey) {
 		case 1:
 			k.InstallationID = string(value)
 		case 2:
-			fields(value, func(num protowire.Number, _ []byte, n uint64) {
+			fields(value, func(num protowire.Number, value []byte, n uint64) {
 				switch num {
+				case 1:
+					k.Key = looseKey(value)
 				case 2:
 					k.Version = uint32(n)
 				case 3:
@@ -39,6 +45,13 @@ func loosePreKey(b []byte) (k wire.SignedPreKey) {
 			})
 		}
 	})
+	return k
+}
+
+func looseKey(b []byte) (k wire.PublicKey) {
+	if len(b) == len(k) {
+		copy(k[:], b)
+	}
 	return k
 }
 

@@ -145,7 +145,7 @@ func (n *node) openRatchet(part *wire.Part, p peer, start func(sessionID) *sessi
 	}
 	var first error
 	for _, s := range sessions[:min(len(sessions), maxTrials)] {
-		r, err := s.open(m, n.limits)
+		r, err := s.open(m, nil, n.limits)
 		if err == nil {
 			return r, nil
 		}

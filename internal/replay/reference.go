@@ -312,7 +312,7 @@ func (r *reference) openRatchet(f *foreseen, n *node, part *wire.Part, p peer, s
 	}
 	f.row = row
 	r.awaiting[s.MessageID] = confirmation{row, ratchet.KeyRef{Ratchet: m.Header.Key, N: m.Header.N}}
-	row.foresee(f, m, n.limits)
+	row.foresee(f, m, nil, n.limits)
 }
 
 // begin gives the session that the reference stores on an initial message,

@@ -117,8 +117,8 @@ type result struct {
 }
 
 // open tries a message on the session and changes nothing.
-func (s *session) open(m ratchet.Message, limits ratchet.Limits) (*result, error) {
-	next, effects, plaintext, err := s.state.Decrypt(s.skipped, m, nil, limits)
+func (s *session) open(m ratchet.Message, ad []byte, limits ratchet.Limits) (*result, error) {
+	next, effects, plaintext, err := s.state.Decrypt(s.skipped, m, ad, limits)
 	if err != nil {
 		return nil, err
 	}

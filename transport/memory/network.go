@@ -37,7 +37,7 @@ type Network struct {
 }
 
 type subscription struct {
-	deliver func(transport.Envelope) error
+	deliver transport.Deliver
 }
 
 // delivery is an envelope on its way to one subscriber, or to all of its topic
@@ -113,15 +113,18 @@ func (n *Network) deliverAll(e transport.Envelope) {
 }
 
 func (n *Network) deliver(d delivery) {
-	err := d.to.deliver(d.envelope)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if err != nil {
+	d.to.deliver(d.envelope, func(err error) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if err == nil {
+			n.counts.Delivered++
+			return
+		}
 		n.counts.Refused++
-		n.undelivered = append(n.undelivered, d)
-		return
-	}
-	n.counts.Delivered++
+		if !n.closed {
+			n.undelivered = append(n.undelivered, d)
+		}
+	})
 }
 
 // Redeliver delivers what was lost, held back or refused so far, and tells how
@@ -152,7 +155,7 @@ func (n *Network) Counts() Counts {
 }
 
 // Subscribe implements transport.Transport.
-func (n *Network) Subscribe(topic transport.Topic, deliver func(transport.Envelope) error) (func(), error) {
+func (n *Network) Subscribe(topic transport.Topic, deliver transport.Deliver) (func(), error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {

@@ -1,0 +1,8 @@
+// Command rookery is the command line of the engine: a demo that hosts
+// identities in this process, the replay of recordings made with the deployed
+// reference, and the version.
+//
+// Results go to standard output, progress to standard error. The exit status is
+// 0 when all went well, 1 when the result is bad (a lost message, an
+// unexplained difference) and 2 when the command could not be carried out.
+package main
