@@ -97,8 +97,11 @@ func (e *Engine) takeUp(ctx context.Context) error {
 
 // NewIdentity describes an identity to create.
 type NewIdentity struct {
-	// Key is the private identity key, 32 bytes; nil makes a new one.
+	// Key is the private identity key, 32 bytes.
 	Key []byte
+	// Phrase is a BIP-39 phrase from which the key is derived as Status does for
+	// its chat key (EIP-1581). Without key and phrase a new key is made.
+	Phrase string
 	// InstallationID names this installation among those of the identity; ""
 	// makes a new random one. Never use one again whose state is lost.
 	InstallationID string

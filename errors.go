@@ -5,6 +5,7 @@ import (
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/internal/account"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/sessionactor"
@@ -23,6 +24,8 @@ var (
 	// ErrInstallationID: an installation id is 1 to 100 printable characters
 	// and not "none".
 	ErrInstallationID = errors.New("rookery: installation id")
+	// ErrPhrase: a phrase is not valid BIP-39.
+	ErrPhrase = account.ErrPhrase
 	// ErrPayloadSize: a payload is 1 byte to MaxPayload.
 	ErrPayloadSize = errors.New("rookery: payload size")
 

@@ -2,6 +2,7 @@ package rookery
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/internal/account"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -53,11 +55,25 @@ func (e *Engine) newIdentity(key x3dh.IdentityKey, installation string) *Identit
 }
 
 func (n NewIdentity) key(random io.Reader) (x3dh.IdentityKey, error) {
-	if n.Key == nil {
-		return x3dh.GenerateIdentity(random)
+	switch {
+	case n.Key != nil && n.Phrase != "":
+		return x3dh.IdentityKey{}, fmt.Errorf("%w: an identity has a key or a phrase", ErrOptions)
+	case n.Phrase != "":
+		key, err := account.ChatKey(n.Phrase)
+		if err != nil {
+			return x3dh.IdentityKey{}, err
+		}
+		defer key.Wipe()
+		return x3dh.NewIdentity(key.Bytes())
+	case n.Key != nil:
+		return x3dh.NewIdentity(n.Key)
 	}
-	return x3dh.NewIdentity(n.Key)
+	return x3dh.GenerateIdentity(random)
 }
+
+// NewPhrase draws a BIP-39 phrase of 12 words for NewIdentity. It is the
+// identity: whoever has it can recover the account as a new installation.
+func NewPhrase() (string, error) { return account.NewPhrase(rand.Reader) }
 
 func (n NewIdentity) installationID(random io.Reader) (string, error) {
 	if n.InstallationID == "" {
