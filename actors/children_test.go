@@ -350,3 +350,48 @@ func TestPanickingParentKeepsWhatItsChildrenHave(t *testing.T) {
 		t.Errorf("the poison: got %v", errs)
 	}
 }
+
+func TestTellAllReachesTheLivingAndStartsNobody(t *testing.T) {
+	type broadcast struct{}
+	system := newTestSystem(t, Options{})
+	heard := make(chan string, 4)
+	ref := spawn(t, system, "parent", func() Actor {
+		var children *Children
+		return &probe{
+			start: func(ctx *Context) error {
+				children = NewChildren(ctx, ChildrenOptions{New: func(name string) Actor {
+					return &probe{receive: func(_ *Context, message any) error {
+						if _, ok := message.(broadcast); ok {
+							heard <- name
+						}
+						return nil
+					}}
+				}})
+				return nil
+			},
+			receive: func(_ *Context, message any) error {
+				switch m := message.(type) {
+				case route:
+					children.Tell(m.child, m.message)
+				case broadcast:
+					children.TellAll(m)
+				}
+				return nil
+			},
+		}
+	})
+	ref.Tell(broadcast{})
+	ref.Tell(route{"a", struct{}{}})
+	ref.Tell(route{"b", struct{}{}})
+	ref.Tell(broadcast{})
+	shutdown(t, system)
+	close(heard)
+	var names []string
+	for name := range heard {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if got := fmt.Sprint(names); got != "[a b]" {
+		t.Errorf("heard by %s, want [a b]", got)
+	}
+}

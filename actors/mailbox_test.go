@@ -159,3 +159,52 @@ func TestTellingANameWhileItIsSpawnedAgain(t *testing.T) {
 	close(over)
 	wg.Wait()
 }
+
+// A parent that fails while it waits for its last child has no next
+// incarnation: what still comes is refused, and it stops.
+func TestFailureWhileStoppingRefusesTheRest(t *testing.T) {
+	system := newTestSystem(t, Options{})
+	release, draining := make(chan struct{}), make(chan struct{})
+	drain := sync.OnceFunc(func() { close(draining) })
+	var results answers
+	starts := 0
+	ref := spawn(t, system, "parent", func() Actor {
+		var children *Children
+		return &probe{
+			start: func(ctx *Context) error {
+				starts++
+				children = NewChildren(ctx, ChildrenOptions{New: func(string) Actor {
+					return &probe{receive: func(_ *Context, message any) error {
+						m := message.(forward)
+						<-release
+						m.back.Tell(poison{Reply: results.reply()})
+						m.back.Tell(m.ping)
+						return nil
+					}}
+				}})
+				return nil
+			},
+			drained: func() bool { drain(); return true }, // the last thing asked before it stops
+			receive: func(ctx *Context, message any) error {
+				if m, ok := message.(route); ok {
+					children.Tell(m.child, m.message)
+					return nil
+				}
+				return echo(ctx, message)
+			},
+		}
+	})
+	ref.Tell(route{"child", forward{ping{Reply: results.reply()}, ref}})
+	stopping, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := system.Stop(stopping, ref); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("stopped without its child: %v", err)
+	}
+	await(t, draining, "the stop")
+	close(release)
+	shutdown(t, system)
+	values, errs := results.all(t)
+	if len(values) != 0 || len(errs) != 2 || !errors.Is(errs[0], ErrQuarantined) || !errors.Is(errs[1], ErrStopped) || starts != 1 {
+		t.Errorf("got %v, %v; starts %d", values, errs, starts)
+	}
+}
