@@ -21,6 +21,9 @@ const (
 	Curve25519 Suite = 2
 )
 
+// x25519Size is the length of a Curve25519 public key in bytes.
+const x25519Size = 32
+
 // bobPairInfo is the HKDF label under which the responder's first Curve25519
 // ratchet pair is derived from SK, since a bundle carries no such key.
 const bobPairInfo = "rookery/5-st/curve25519-ratchet1"
@@ -47,10 +50,11 @@ type PublicKey struct {
 // checked (ErrHeader). Whether they are a point shows when they are used.
 func NewPublicKey(b []byte) (PublicKey, error) {
 	var p PublicKey
-	if len(b) != 32 && len(b) != curve.PublicKeySize {
+	if len(b) != x25519Size && len(b) != curve.PublicKeySize {
 		return p, fmt.Errorf("%w: ratchet key of %d bytes", ErrHeader, len(b))
 	}
-	p.n = uint8(copy(p.b[:], b))
+	copy(p.b[:], b)
+	p.n = uint8(len(b)) //nolint:gosec // 32 or 33
 	return p, nil
 }
 
@@ -141,7 +145,8 @@ func x25519Pair(k secret.Key) (KeyPair, error) {
 		return KeyPair{}, fmt.Errorf("ratchet: x25519 key: %w", err)
 	}
 	pair := KeyPair{Private: k}
-	pair.Public.n = uint8(copy(pair.Public.b[:], private.PublicKey().Bytes()))
+	pair.Public.n = x25519Size
+	copy(pair.Public.b[:], private.PublicKey().Bytes())
 	return pair, nil
 }
 

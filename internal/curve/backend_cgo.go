@@ -24,6 +24,14 @@ func decompress(p PublicKey) (out [UncompressedSize]byte, err error) {
 	return out, nil
 }
 
+// parity is the first byte of the compressed form.
+func parity(y *big.Int) byte {
+	if y.Bit(0) == 1 {
+		return 3
+	}
+	return 2
+}
+
 func compress(uncompressed []byte) (p PublicKey, err error) {
 	c := secp256k1.S256()
 	x := new(big.Int).SetBytes(uncompressed[1:33])
@@ -32,7 +40,7 @@ func compress(uncompressed []byte) (p PublicKey, err error) {
 	if x.Cmp(c.P) >= 0 || y.Cmp(c.P) >= 0 || !c.IsOnCurve(x, y) {
 		return p, ErrPublicKey
 	}
-	p[0] = 2 + byte(y.Bit(0))
+	p[0] = parity(y)
 	x.FillBytes(p[1:])
 	return p, nil
 }
@@ -45,7 +53,7 @@ func basePoint(scalar *secret.Key) (p PublicKey, err error) {
 	if x == nil {
 		return p, ErrPrivateKey
 	}
-	p[0] = 2 + byte(y.Bit(0))
+	p[0] = parity(y)
 	x.FillBytes(p[1:])
 	return p, nil
 }

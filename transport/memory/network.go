@@ -54,7 +54,7 @@ var _ transport.Transport = (*Network)(nil)
 func New(seed uint64, faults Faults) *Network {
 	return &Network{
 		faults:      faults,
-		random:      rand.New(rand.NewPCG(seed, seed)),
+		random:      rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // faults have to be repeatable, not secret
 		subscribers: make(map[transport.Topic]map[*subscription]struct{}),
 	}
 }
