@@ -19,9 +19,9 @@
 // restart until it is acknowledged; Message.ID is the same each time. Delivery
 // is at least once.
 //
-// An error of Send means that no ciphertext left the process. A received
-// message that is refused changes nothing and is reported as Refused with its
-// cause.
+// An error of Send means that no ciphertext left the process, except for that
+// of its context: then the message may still be sent. A received message that
+// is refused changes nothing and is reported as Refused with its cause.
 //
 // Engine and Identity are safe for concurrent use. Times are nanoseconds since
 // the epoch unless they are time.Time.

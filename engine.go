@@ -1,6 +1,7 @@
 package rookery
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -57,7 +58,7 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		identities: make(map[persistence.OwnerID]*Identity),
 	}
 	if err := e.takeUp(ctx); err != nil {
-		_ = e.Close(ctx)
+		_ = e.Close(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	return e, nil
@@ -75,7 +76,7 @@ func (e *Engine) takeUp(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
-		found = append(found, e.newIdentity(key, r.GetInstallationId()))
+		found = append(found, e.newIdentity(&key, r.GetInstallationId()))
 		return nil
 	})
 	if err != nil {
@@ -84,13 +85,23 @@ func (e *Engine) takeUp(ctx context.Context) error {
 	for _, i := range found {
 		e.identities[i.owner] = i
 	}
+	// The inbox is read before anything can be added to it, so that nothing is
+	// reported twice. Nothing is published, by the outbox or by a handler, before
+	// all listen: it may be for another identity of this very engine.
+	leftOvers := make([]leftOver, len(found))
+	for n, i := range found {
+		var err error
+		if leftOvers[n], err = i.leftOver(ctx); err != nil {
+			return err
+		}
+	}
 	for _, i := range found {
 		if err := i.subscribe(); err != nil {
 			return err
 		}
-		if err := i.resume(ctx); err != nil {
-			return err
-		}
+	}
+	for n, i := range found {
+		i.resume(leftOvers[n])
 	}
 	return nil
 }
@@ -98,18 +109,26 @@ func (e *Engine) takeUp(ctx context.Context) error {
 // NewIdentity describes an identity to create.
 type NewIdentity struct {
 	// Key is the private identity key, 32 bytes.
-	Key []byte
+	Key []byte `json:"-"`
 	// Phrase is a BIP-39 phrase from which the key is derived as Status does for
 	// its chat key (EIP-1581). Without key and phrase a new key is made.
-	Phrase string
+	Phrase string `json:"-"`
 	// InstallationID names this installation among those of the identity; ""
 	// makes a new random one. Never use one again whose state is lost.
 	InstallationID string
 }
 
+// Format implements fmt.Formatter without key and phrase.
+func (n NewIdentity) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "new identity, installation %q", n.InstallationID)
+}
+
 // CreateIdentity hosts a new installation of an identity. Its first signed
 // prekey is durable when it returns.
 func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	key, err := n.key(e.options.Random)
 	if err != nil {
 		return nil, err
@@ -118,11 +137,17 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 	if err != nil {
 		return nil, err
 	}
-	i := e.newIdentity(key, id)
+	i := e.newIdentity(&key, id)
+	own, err := i.record()
+	if err != nil {
+		return nil, err
+	}
 	if err := e.add(i); err != nil {
 		return nil, err
 	}
-	if err := i.create(ctx); err != nil {
+	if err := i.create(ctx, own); err != nil {
+		i.unsubscribe()
+		_ = e.system.Stop(ctx, i.awake()) // goes on if ctx has ended
 		e.remove(i)
 		return nil, err
 	}
@@ -206,14 +231,37 @@ func (e *Engine) Close(ctx context.Context) error {
 		i.unsubscribe()
 	}
 	err := e.system.Shutdown(ctx)
+	if err == nil { // else actors are still at work with the keys
+		e.wipe(identities)
+	}
 	if cause := e.committer.Close(ctx); err == nil {
 		err = cause
 	}
 	if cause := e.store.Close(); err == nil {
 		err = cause
 	}
+	return err
+}
+
+func (e *Engine) wipe(identities []*Identity) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, i := range identities {
 		i.key.Wipe()
 	}
-	return err
+}
+
+// scalar gives a copy of an identity's private key, which the caller clears.
+func (e *Engine) scalar(i *Identity) ([]byte, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return nil, ErrClosed
+	}
+	return bytes.Clone(i.key.Scalar()), nil
+}
+
+// Format implements fmt.Formatter: an engine is at work while it is printed.
+func (e *Engine) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "engine of %d identities", len(e.Identities()))
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/internal/account"
+	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/sessionactor"
@@ -24,6 +25,12 @@ var (
 	// ErrInstallationID: an installation id is 1 to 100 printable characters
 	// and not "none".
 	ErrInstallationID = errors.New("rookery: installation id")
+	// ErrPrivateKey: an identity key is 32 bytes, above 0 and below the order of
+	// the group.
+	ErrPrivateKey = curve.ErrPrivateKey
+	// ErrPublicKey: an identity is a point on the curve. Also the cause of a
+	// Refused event.
+	ErrPublicKey = x3dh.ErrKey
 	// ErrPhrase: a phrase is not valid BIP-39.
 	ErrPhrase = account.ErrPhrase
 	// ErrPayloadSize: a payload is 1 byte to MaxPayload.
@@ -50,8 +57,11 @@ var (
 	// ErrMalformed: the message cannot be decoded.
 	ErrMalformed = errors.New("rookery: malformed message")
 	// ErrForged: the message is not authentic under any session it could
-	// belong to.
+	// belong to. A duplicate of long ago looks the same.
 	ErrForged = ratchet.ErrMAC
+	// ErrUnknownRatchetKey: it names a ratchet key that cannot be the next one:
+	// nearly always a duplicate of a chain that is over.
+	ErrUnknownRatchetKey = ratchet.ErrUnknownRatchetKey
 	// ErrDuplicate: the message was decrypted before, or so long ago that its
 	// key is gone.
 	ErrDuplicate = ratchet.ErrMessageKeyGone

@@ -116,7 +116,7 @@ func (h *hosted) newBundle(fence persistence.Fence, own []bundleactor.Sibling) f
 	i := h.identity
 	return func(string) actors.Actor {
 		return bundleactor.New(bundleactor.Config{
-			Identity:     &i.key,
+			Identity:     i.key,
 			Installation: i.installation,
 			Owner:        i.owner,
 			Reader:       i.engine.committer,
@@ -139,7 +139,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
 		}
 		return deviceactor.New(deviceactor.Config{
-			Identity:         &i.key,
+			Identity:         i.key,
 			Installation:     i.installation,
 			Owner:            i.owner,
 			Peer:             PublicKey(raw),

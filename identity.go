@@ -1,9 +1,11 @@
 package rookery
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -30,7 +32,7 @@ const MaxPayload = 1 << 20
 // Identity is one hosted installation of an identity.
 type Identity struct {
 	engine       *Engine
-	key          x3dh.IdentityKey
+	key          *x3dh.IdentityKey // by pointer: fmt does not follow it
 	public       PublicKey
 	installation string
 	owner        persistence.OwnerID
@@ -40,10 +42,11 @@ type Identity struct {
 	unhandled atomic.Int64 // events waiting for the handler
 
 	mu     sync.Mutex
-	cancel []func() // subscriptions
+	cancel func() // the subscription
+	closed bool   // none may be made any more
 }
 
-func (e *Engine) newIdentity(key x3dh.IdentityKey, installation string) *Identity {
+func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identity {
 	public := key.Public()
 	return &Identity{
 		engine:       e,
@@ -115,7 +118,8 @@ type Receipt struct {
 }
 
 // Send encrypts a payload for every installation of the contact, makes the
-// message durable and has it published.
+// message durable and has it published. If ctx ends first its error is returned
+// and the message may still be sent.
 func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Receipt, error) {
 	if len(payload) == 0 || len(payload) > MaxPayload {
 		return Receipt{}, fmt.Errorf("%w: %d bytes", ErrPayloadSize, len(payload))
@@ -124,10 +128,26 @@ func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Rece
 	if err != nil {
 		return Receipt{}, err
 	}
-	defer release()
+	told := false
 	r, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Receipt]) any {
-		return toContact{to, deviceactor.Send{Reply: reply, Payload: payload}}
+		told = true
+		return toContact{to, deviceactor.Send{
+			// The place is given back when the message is dealt with, and the
+			// payload is our own: the caller may have stopped waiting by then.
+			Reply: actors.ReplyFunc(func(r deviceactor.Receipt, err error) {
+				release()
+				if err != nil {
+					reply.Fail(err)
+					return
+				}
+				reply.Send(r)
+			}),
+			Payload: bytes.Clone(payload),
+		}}
 	})
+	if !told {
+		release()
+	}
 	return Receipt{MessageID(r.ID), r.Installations, r.Failed, r.ForwardSecrecy, r.Started}, err
 }
 
@@ -217,50 +237,64 @@ func (i *Identity) admissionKey(contact PublicKey) string {
 // AddInstallation hosts another installation of the same identity: a second
 // device in this process. It has to be approved like any other.
 func (i *Identity) AddInstallation(ctx context.Context) (*Identity, error) {
-	return i.engine.CreateIdentity(ctx, NewIdentity{Key: i.key.Scalar()})
+	scalar, err := i.engine.scalar(i)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(scalar)
+	return i.engine.CreateIdentity(ctx, NewIdentity{Key: scalar})
 }
 
-// create makes a new identity durable, with its first prekey, and lets it
-// receive.
-func (i *Identity) create(ctx context.Context) error {
+// record is what makes the identity one that the store hosts.
+func (i *Identity) record() (persistence.Record, error) {
 	value, err := proto.Marshal(&record.Identity{
 		IdentityKey:    i.key.Scalar(),
 		InstallationId: i.installation,
-		Created:        i.engine.options.Now().UnixNano(),
+		Created:        i.now(),
 	})
 	if err != nil {
-		return fmt.Errorf("rookery: encode identity: %w", err)
+		return persistence.Record{}, fmt.Errorf("rookery: encode identity: %w", err)
 	}
-	name := persistence.NewName(persistence.KindIdentity, i.owner[:])
-	batch := persistence.Batch{Records: []persistence.Record{{Name: name, Value: value}}}
-	if err := i.engine.store.Apply(ctx, batch); err != nil {
-		return err
-	}
+	return persistence.Record{Name: persistence.NewName(persistence.KindIdentity, i.owner[:]), Value: value}, nil
+}
+
+// create makes a new identity durable, after its first prekey, and lets it
+// receive. If one of that fails the store does not host it.
+func (i *Identity) create(ctx context.Context, own persistence.Record) error {
 	if _, err := i.published(ctx); err != nil {
 		return err
 	}
-	return i.subscribe()
+	if err := i.engine.store.Apply(ctx, persistence.Batch{Records: []persistence.Record{own}}); err != nil {
+		return err
+	}
+	err := i.subscribe()
+	if err != nil {
+		own.Value, own.Delete = nil, true
+		err = errors.Join(err, i.engine.store.Apply(context.WithoutCancel(ctx), persistence.Batch{Records: []persistence.Record{own}}))
+	}
+	return err
 }
 
 // subscribe listens on the topics of the identity.
 func (i *Identity) subscribe() error {
-	cancel, err := i.engine.options.Transport.Subscribe(transport.PersonalTopic(i.public), i.receive)
-	if err != nil {
-		return err
-	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.cancel = append(i.cancel, cancel)
-	return nil
+	if i.closed {
+		return ErrClosed
+	}
+	cancel, err := i.engine.options.Transport.Subscribe(transport.PersonalTopic(i.public), i.receive)
+	i.cancel = cancel
+	return err
 }
 
 func (i *Identity) unsubscribe() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, cancel := range i.cancel {
-		cancel()
+	i.closed = true
+	if i.cancel != nil {
+		i.cancel()
+		i.cancel = nil
 	}
-	i.cancel = nil
 }
 
 // receive takes one envelope from the transport: decoded here, on the
@@ -272,9 +306,10 @@ func (i *Identity) receive(e transport.Envelope, done func(error)) {
 		done(ErrOverloaded)
 		return
 	}
-	m, err := wire.Decode(e.Payload)
+	m, err := decode(e)
 	if err != nil {
-		i.handle(Refused{Identity: i, Sender: e.Sender, Err: fmt.Errorf("%w: %w", ErrMalformed, err)})
+		i.engine.counters.Refused.Add(1)
+		i.handle(Refused{Identity: i, Sender: e.Sender, Err: err})
 		done(nil)
 		return
 	}
@@ -295,4 +330,15 @@ func (i *Identity) receive(e transport.Envelope, done func(error)) {
 		Message: m,
 		Hash:    sha256.Sum256(e.Payload),
 	}})
+}
+
+func decode(e transport.Envelope) (*wire.Message, error) {
+	if _, err := x3dh.ParseIdentity(e.Sender[:]); err != nil {
+		return nil, err
+	}
+	m, err := wire.Decode(e.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return m, nil
 }

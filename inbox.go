@@ -2,6 +2,7 @@ package rookery
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/deviceactor"
@@ -20,7 +21,10 @@ type inbox struct {
 
 type (
 	acknowledge  struct{ name persistence.Name }
-	acknowledged struct{ err error }
+	acknowledged struct {
+		by  *inbox // the incarnation that committed it
+		err error
+	}
 )
 
 var (
@@ -47,8 +51,11 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 	case acknowledge:
 		b.inFlight++
 		self := b.self
-		b.stream.Commit([]persistence.Record{{Name: m.name, Delete: true}}, func(err error) { self.Tell(acknowledged{err}) })
+		b.stream.Commit([]persistence.Record{{Name: m.name, Delete: true}}, func(err error) { self.Tell(acknowledged{b, err}) })
 	case acknowledged:
+		if m.by != b {
+			return nil // that incarnation ended with a handler that panicked
+		}
 		b.inFlight--
 		if m.err != nil {
 			// The message is reported once more after the next start.
@@ -72,28 +79,46 @@ func (i *Identity) ack(m Message) {
 	i.awake().Tell(acknowledge{name})
 }
 
-// resume publishes what the outbox holds and reports what the inbox holds.
-func (i *Identity) resume(ctx context.Context) error {
+// leftOver is what an identity had not dealt with when its engine ended.
+type leftOver struct {
+	outbox []toContact
+	inbox  []Event
+}
+
+func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
+	var left leftOver
 	store := i.engine.store
 	outbox := persistence.NewName(persistence.KindOutbox, i.owner[:])
-	err := store.Scan(ctx, outbox, func(_ persistence.Name, value []byte) error {
+	err := store.Scan(ctx, outbox, func(name persistence.Name, value []byte) error {
 		o, err := deviceactor.DecodeOutgoing(value)
 		if err != nil {
-			return err
+			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
-		i.awake().Tell(toContact{o.Recipient, deviceactor.Republish{ID: o.ID}})
+		left.outbox = append(left.outbox, toContact{o.Recipient, deviceactor.Republish{ID: o.ID}})
 		return nil
 	})
 	if err != nil || i.engine.options.Handler == nil {
-		return err
+		return left, err
 	}
 	received := persistence.NewName(persistence.KindInbox, i.owner[:])
-	return store.Scan(ctx, received, func(_ persistence.Name, value []byte) error {
+	err = store.Scan(ctx, received, func(name persistence.Name, value []byte) error {
 		m, err := deviceactor.DecodeReceived(value)
 		if err != nil {
-			return err
+			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
-		i.handle(i.event(m))
+		left.inbox = append(left.inbox, i.event(m))
 		return nil
 	})
+	return left, err
+}
+
+// resume publishes what was left in the outbox and reports what was left in
+// the inbox.
+func (i *Identity) resume(left leftOver) {
+	for _, m := range left.outbox {
+		i.awake().Tell(m)
+	}
+	for _, e := range left.inbox {
+		i.handle(e)
+	}
 }

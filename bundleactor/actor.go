@@ -44,6 +44,7 @@ type Actor struct {
 var (
 	_ actors.Actor   = (*Actor)(nil)
 	_ actors.Drainer = (*Actor)(nil)
+	_ actors.Closer  = (*Actor)(nil)
 )
 
 // renewal is what the actor becomes when the commit holds.
@@ -70,6 +71,11 @@ func (a *Actor) Start(ctx *actors.Context) error {
 // Drained implements actors.Drainer.
 func (a *Actor) Drained() bool { return !a.renewing }
 
+// Close implements actors.Closer.
+func (a *Actor) Close() {
+	a.answer(func(to actors.Reply[Published]) { to.Fail(actors.ErrStopped) })
+}
+
 // Receive implements actors.Actor.
 func (a *Actor) Receive(_ *actors.Context, message any) error {
 	switch m := message.(type) {
@@ -80,10 +86,11 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 		a.siblings = m.Siblings
 		a.bundle(m.Reply)
 	case FindPreKey:
-		if k, ok := a.keys.Find(m.Public); ok {
-			m.Send(&k)
-		} else {
-			m.Send(nil)
+		m.Send(a.keys.Find(m.Public))
+	case actors.Sweep:
+		// Prekeys are replaced and destroyed on time also if nobody asks.
+		if now := a.config.Now(); !a.renewing && a.keys.due(a.config.Schedule, now) {
+			a.renew(now)
 		}
 	case committed:
 		a.settle(m)

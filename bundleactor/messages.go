@@ -21,8 +21,15 @@ type Published struct {
 // FindPreKey asks for the signed prekey with that public half; the answer is
 // nil if there is none any more.
 type FindPreKey struct {
-	actors.Reply[*PreKey]
+	actors.Reply[*Found]
 	Public x3dh.PreKeyPublic
+}
+
+// Found answers FindPreKey.
+type Found struct {
+	PreKey
+	// Newer are those of ours that came after it.
+	Newer []x3dh.PreKeyPublic
 }
 
 // SetSiblings says which other installations of ours stand in the bundle from

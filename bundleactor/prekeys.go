@@ -50,14 +50,33 @@ func (p PreKeys) Current() (PreKey, bool) {
 	return p[len(p)-1], true
 }
 
-// Find gives the signed prekey with that public half.
-func (p PreKeys) Find(public x3dh.PreKeyPublic) (PreKey, bool) {
+// Find gives the signed prekey with that public half, nil if there is none.
+func (p PreKeys) Find(public x3dh.PreKeyPublic) *Found {
 	for i := range p {
-		if p[i].Key.Public() == public {
-			return p[i], true
+		if p[i].Key.Public() != public {
+			continue
 		}
+		found := Found{PreKey: p[i]}
+		for j := i + 1; j < len(p); j++ {
+			found.Newer = append(found.Newer, p[j].Key.Public())
+		}
+		return &found
 	}
-	return PreKey{}, false
+	return nil
+}
+
+// due tells whether Rotate has something to do for an installation that has
+// prekeys.
+func (p PreKeys) due(s Schedule, now int64) bool {
+	current, ok := p.Current()
+	return ok && (current.rotates(s, now) || slices.ContainsFunc(p, func(k PreKey) bool { return k.gone(s, now) }))
+}
+
+func (k *PreKey) rotates(s Schedule, now int64) bool { return now-k.Created >= int64(s.Rotate) }
+
+// gone tells whether the private half was kept long enough.
+func (k *PreKey) gone(s Schedule, now int64) bool {
+	return k.Expired != 0 && now-k.Expired >= int64(s.Keep)
 }
 
 // Change is what has to be committed with a new PreKeys.
@@ -66,9 +85,6 @@ type Change struct {
 	Drop []PreKey
 }
 
-// Empty tells whether nothing changed.
-func (c *Change) Empty() bool { return len(c.Put) == 0 && len(c.Drop) == 0 }
-
 // Rotate makes a new signed prekey if there is none or the current one is due,
 // and drops those that were kept long enough after their replacement. Versions
 // only grow.
@@ -76,7 +92,7 @@ func (p PreKeys) Rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change,
 	next := slices.Clone(p)
 	var change Change
 	current, ok := next.Current()
-	if !ok || now-current.Created >= int64(s.Rotate) {
+	if !ok || current.rotates(s, now) {
 		key, err := x3dh.GeneratePreKey(rand)
 		if err != nil {
 			return p, Change{}, err
@@ -90,7 +106,7 @@ func (p PreKeys) Rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change,
 		change.Put = append(change.Put, fresh)
 	}
 	next = slices.DeleteFunc(next, func(k PreKey) bool {
-		gone := k.Expired != 0 && now-k.Expired >= int64(s.Keep)
+		gone := k.gone(s, now)
 		if gone {
 			change.Drop = append(change.Drop, k)
 		}

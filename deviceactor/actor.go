@@ -56,6 +56,7 @@ type Actor struct {
 
 	bundle   bundleactor.Published // ours, good until bundle.Until
 	asking   bool                  // for our bundle
+	outdated bool                  // what was asked for is no longer our bundle
 	held     []Send                // waiting for our bundle
 	prekeys  int                   // lookups of our prekeys under way
 	queue    []*work               // in the order in which it was given out
@@ -92,8 +93,11 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	if errors.Is(err, ErrCorrupt) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
+	if err != nil {
+		return err
+	}
 	a.contact = contact
-	return err
+	return a.loadOutbox()
 }
 
 // Drained implements actors.Drainer.
@@ -127,7 +131,7 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 	case GetContact:
 		m.Send(a.contact)
 	case ForgetBundle:
-		a.bundle.Until = 0
+		a.bundle.Until, a.outdated = 0, a.asking
 	case Republish:
 		a.publish(m.ID)
 	case gotBundle:
@@ -185,6 +189,15 @@ func (c Config) newSession(h *handovers) func(name string) actors.Actor {
 
 // own tells whether the contact stands for our own other installations.
 func (a *Actor) own() bool { return a.config.Peer == a.config.Identity.Public() }
+
+// ownInstallation is the one among the contact's that is this very one, if any.
+// Another identity may use the same installation id.
+func (a *Actor) ownInstallation() string {
+	if a.own() {
+		return a.config.Installation
+	}
+	return ""
+}
 
 func (a *Actor) takeBundle(m TakeBundle) {
 	if err := a.verify(&m.Bundle); err != nil {

@@ -73,7 +73,7 @@ func (c Contact) put(in Installation) Contact {
 	return c
 }
 
-// Taken is what accepting a bundle changed.
+// Taken is what accepting a bundle or a message changed.
 type Taken struct {
 	Changed    []Installation // new ones included
 	Discovered []Installation
@@ -83,10 +83,10 @@ type Taken struct {
 // identity. sender is the installation that sent it, "" if that is not known.
 //
 // For the sender's own entry the time of signing decides, so that a device that
-// lost its state and counts versions anew is followed; for the others a higher
-// version does, since a sibling may sign a stale entry again (T32). skip is our
-// own installation, never a target of its own; enabled says whether new ones
-// need no approval.
+// lost its state and counts versions anew is followed; for the others it takes a
+// higher version too, since a sibling may sign a stale entry again (T32). skip is
+// our own installation if the contact is ourselves, else "": never a target of
+// its own; enabled says whether new ones need no approval.
 func (c Contact) TakeBundle(b *wire.Bundle, sender, skip string, enabled bool, now int64) (Contact, Taken) {
 	var taken Taken
 	if sender == "" && len(b.PreKeys) == 1 {
@@ -97,11 +97,7 @@ func (c Contact) TakeBundle(b *wire.Bundle, sender, skip string, enabled bool, n
 		if signed.InstallationID == skip {
 			continue
 		}
-		entry := sessionactor.Entry{
-			PreKey:    x3dh.PreKeyPublic(signed.Key),
-			Version:   signed.Version,
-			Timestamp: b.Timestamp,
-		}
+		entry := entryOf(b, signed.InstallationID)
 		known, ok := c.Find(signed.InstallationID)
 		switch {
 		case !ok && len(c.Installations) >= maxInstallations:
@@ -122,21 +118,38 @@ func (c Contact) TakeBundle(b *wire.Bundle, sender, skip string, enabled bool, n
 	return c, taken
 }
 
-func newer(entry, known sessionactor.Entry, fromItself bool) bool {
-	if fromItself {
-		return entry.Timestamp > known.Timestamp
+// entryOf is what the bundle says of one installation; zero if it is not named.
+func entryOf(b *wire.Bundle, installation string) sessionactor.Entry {
+	for i := range b.PreKeys {
+		if signed := &b.PreKeys[i]; signed.InstallationID == installation {
+			return sessionactor.Entry{
+				PreKey:    x3dh.PreKeyPublic(signed.Key),
+				Version:   signed.Version,
+				Timestamp: b.Timestamp,
+			}
+		}
 	}
-	return entry.Version > known.Version
+	return sessionactor.Entry{}
 }
 
-// Heard notes an authenticated message of an installation.
-func (c Contact) Heard(id string, now int64) (Contact, Installation, bool) {
+func newer(entry, known sessionactor.Entry, fromItself bool) bool {
+	return entry.Timestamp > known.Timestamp && (fromItself || entry.Version > known.Version)
+}
+
+// Heard notes an authenticated message of an installation. One that no bundle
+// has named becomes known by it: it can be answered on the session it started.
+func (c Contact) Heard(id string, enabled bool, now int64) (Contact, Taken) {
 	in, ok := c.Find(id)
-	if !ok || in.Active >= now {
-		return c, in, false
+	switch {
+	case ok && in.Active >= now:
+		return c, Taken{}
+	case ok:
+		in.Active = now
+		return c.put(in), Taken{Changed: []Installation{in}}
 	}
-	in.Active = now
-	return c.put(in), in, true
+	in = Installation{ID: id, Enabled: enabled, Active: now}
+	found := []Installation{in}
+	return c.put(in), Taken{Changed: found, Discovered: found}
 }
 
 // Enable changes whether an installation is sent to.

@@ -24,6 +24,9 @@ var (
 	ErrUnsupported = errors.New("deviceactor: kind of message is not supported")
 	// ErrOwnEcho: a message of this very installation came back.
 	ErrOwnEcho = errors.New("deviceactor: own message")
+	// ErrTooManyInstallations: one more installation of the contact than are
+	// kept.
+	ErrTooManyInstallations = errors.New("deviceactor: too many installations")
 )
 
 // receive finds the part that is for us and gives it to the session of the
@@ -122,7 +125,7 @@ func (a *Actor) findPreKey(m Receive, part wire.Part) {
 	self := a.self
 	a.config.Bundle.Tell(bundleactor.FindPreKey{
 		Public: x3dh.PreKeyPublic(part.X3DH.SignedPreKey),
-		Reply: actors.ReplyFunc(func(k *bundleactor.PreKey, err error) {
+		Reply: actors.ReplyFunc(func(k *bundleactor.Found, err error) {
 			self.Tell(gotPreKey{m, part, k, err})
 		}),
 	})
@@ -138,7 +141,7 @@ func (a *Actor) gotPreKey(m gotPreKey) {
 	}
 	var prekey *sessionactor.OwnPreKey
 	if m.prekey != nil {
-		prekey = &sessionactor.OwnPreKey{Key: m.prekey.Key, Created: m.prekey.Created}
+		prekey = &sessionactor.OwnPreKey{Key: m.prekey.Key, Created: m.prekey.Created, Newer: m.prekey.Newer}
 	}
 	a.decrypt(m.receive, m.part, prekey)
 }
@@ -151,11 +154,15 @@ func (a *Actor) decrypt(m Receive, part wire.Part, prekey *sessionactor.OwnPreKe
 		return
 	}
 	in := sessionactor.Incoming{Part: part, PreKey: prekey}
-	known, _ := a.contact.Find(sender)
+	known, ok := a.contact.Find(sender)
+	if !ok && len(a.contact.Installations) >= maxInstallations {
+		a.refuse(m, ErrTooManyInstallations)
+		return
+	}
 	in.Entry, in.Heard = known.Entry, known.Entry.Timestamp
 	if b := a.sendersBundle(m.Message); b != nil {
-		in.Signed = b.Timestamp
-		next, _ := a.contact.TakeBundle(b, sender, a.config.Installation, !a.own(), a.config.Now())
+		in.Sent = entryOf(b, sender)
+		next, _ := a.contact.TakeBundle(b, sender, a.ownInstallation(), !a.own(), a.config.Now())
 		if fresh, ok := next.Find(sender); ok {
 			in.Entry = fresh.Entry
 		}
@@ -221,9 +228,8 @@ func (a *Actor) deliver(w *work, m Receive, result sessionactor.Decrypted, forwa
 			return err
 		}
 	}
-	if contact, in, changed := a.contact.Heard(sender, now); changed {
-		a.contact = contact
-		if err := w.putInstallation(a, in); err != nil {
+	if _, known := a.contact.Find(sender); known || forwardSecrecy {
+		if err := a.heard(w, sender, now); err != nil {
 			return err
 		}
 	}
@@ -257,18 +263,20 @@ func (a *Actor) deliver(w *work, m Receive, result sessionactor.Decrypted, forwa
 	return nil
 }
 
+// heard notes an authenticated message of an installation.
+func (a *Actor) heard(w *work, sender string, now int64) error {
+	contact, taken := a.contact.Heard(sender, !a.own(), now)
+	a.contact = contact
+	return w.take(a, taken)
+}
+
 // accept merges a verified bundle of the contact.
 func (a *Actor) accept(w *work, b *wire.Bundle, sender string) error {
 	now := a.config.Now()
-	contact, taken := a.contact.TakeBundle(b, sender, a.config.Installation, !a.own(), now)
+	contact, taken := a.contact.TakeBundle(b, sender, a.ownInstallation(), !a.own(), now)
 	a.contact = contact
-	for _, in := range taken.Changed {
-		if err := w.putInstallation(a, in); err != nil {
-			return err
-		}
-	}
-	for _, in := range taken.Discovered {
-		w.events = append(w.events, InstallationDiscovered{a.config.Peer, in.ID, in.Enabled})
+	if err := w.take(a, taken); err != nil {
+		return err
 	}
 	if a.contact.FirstSeen == 0 {
 		a.contact.FirstSeen = now

@@ -1,6 +1,8 @@
 package deviceactor
 
 import (
+	"fmt"
+
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -86,7 +88,7 @@ type (
 	gotPreKey struct {
 		receive Receive
 		part    wire.Part
-		prekey  *bundleactor.PreKey
+		prekey  *bundleactor.Found
 		err     error
 	}
 	encrypted struct {
@@ -109,3 +111,11 @@ type (
 		err error
 	}
 )
+
+// Fail answers the message that the key was looked up for, if nobody is left to
+// go on with it.
+func (m gotPreKey) Fail(err error) { m.receive.Fail(err) }
+
+// Fail answers the work that was committed, if nobody is left to finish it. What
+// is durable shows again with the next start.
+func (m committed) Fail(err error) { m.of.finish(nil, fmt.Errorf("%w: %w", actors.ErrStopped, err)) }

@@ -43,6 +43,9 @@ func (a *Actor) gotBundle(m gotBundle) {
 	if m.err == nil {
 		a.bundle = m.published
 	}
+	if a.outdated { // good for those who asked, not for later ones
+		a.bundle.Until, a.outdated = 0, false
+	}
 	for _, s := range held {
 		if m.err != nil {
 			s.Fail(m.err)
@@ -165,6 +168,21 @@ func (out *outgoing) finish(a *Actor, err error) {
 	a.config.Counters.Sent.Add(1)
 	out.send.Reply.Send(out.receipt)
 	a.transmit(out.receipt.ID, out.message)
+}
+
+// loadOutbox finds the messages that the transport has not taken yet: the next
+// sweep publishes them again. One whose publication is still under way goes out
+// twice, as the same message.
+func (a *Actor) loadOutbox() error {
+	prefix := persistence.NewName(persistence.KindOutbox, a.config.Owner[:], a.config.Peer[:])
+	return a.config.Reader.Scan(context.Background(), prefix, func(name persistence.Name, _ []byte) error {
+		parts, err := name.Parts()
+		if err != nil || len(parts[len(parts)-1]) != len(MessageID{}) {
+			return fmt.Errorf("%w: %w: outbox record %v", actors.ErrCorruptState, ErrCorrupt, name)
+		}
+		a.unaccepted[MessageID(parts[len(parts)-1])] = true
+		return nil
+	})
 }
 
 // publish reads a message of the outbox and publishes it again.

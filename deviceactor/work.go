@@ -110,6 +110,19 @@ func (a *Actor) committed(m committed) error {
 	return nil
 }
 
+// take adds what a bundle or a message changed about the contact's devices.
+func (w *work) take(a *Actor, taken Taken) error {
+	for _, in := range taken.Changed {
+		if err := w.putInstallation(a, in); err != nil {
+			return err
+		}
+	}
+	for _, in := range taken.Discovered {
+		w.events = append(w.events, InstallationDiscovered{a.config.Peer, in.ID, in.Enabled})
+	}
+	return nil
+}
+
 func (w *work) putInstallation(a *Actor, in Installation) error {
 	value, err := in.record()
 	if err != nil {

@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -171,8 +170,8 @@ func (c *Committer) run() {
 			return
 		}
 		c.settle(batch, c.write(batch))
-		for _, done := range batch {
-			done.done(done.err)
+		for _, one := range batch {
+			one.done(one.err)
 		}
 	}
 }
@@ -218,10 +217,6 @@ func (c *Committer) take() ([]*commit, bool) {
 func (c *Committer) write(batch []*commit) map[*Stream]error {
 	live := slices.DeleteFunc(slices.Clone(batch), func(one *commit) bool { return one.err != nil })
 	failed := make(map[*Stream]error)
-	fail := func(one *commit, cause error) {
-		one.err = fmt.Errorf("commit: %w", cause)
-		failed[one.stream] = one.err
-	}
 	for len(live) > 0 {
 		merged := merge(live)
 		if len(merged.Records) == 0 {
@@ -234,19 +229,21 @@ func (c *Committer) write(batch []*commit) map[*Stream]error {
 		}
 		// A fenced owner loses its own commits and nobody else's.
 		var fenced *FencedError
-		rest := live
-		if errors.As(err, &fenced) {
-			rest = slices.DeleteFunc(slices.Clone(live), func(one *commit) bool {
-				return one.stream.fence.Owner == fenced.Owner && one.stream.fence.Epoch == fenced.Have
-			})
-		}
-		if len(rest) == len(live) {
-			rest = nil // not one owner's fault: all of them share it
-		}
+		isFenced := errors.As(err, &fenced)
+		var rest, lost []*commit
 		for _, one := range live {
-			if !slices.Contains(rest, one) {
-				fail(one, err)
+			if isFenced && one.stream.fence != (Fence{Owner: fenced.Owner, Epoch: fenced.Have}) {
+				rest = append(rest, one)
+			} else {
+				lost = append(lost, one)
 			}
+		}
+		if len(lost) == 0 {
+			rest, lost = nil, live // a store that names a fence of nobody here
+		}
+		for _, one := range lost {
+			one.err = fmt.Errorf("commit: %w", err)
+			failed[one.stream] = one.err
 		}
 		live = rest
 	}
@@ -332,7 +329,7 @@ func (o overlay) below(prefix Name) []Record {
 			records = append(records, flights[len(flights)-1].record)
 		}
 	}
-	slices.SortFunc(records, func(a, b Record) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
+	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return records
 }
 

@@ -24,7 +24,8 @@ var (
 	ErrNotDirectory = errors.New("not a directory")
 	// ErrNewerFormat: a newer release has written the store.
 	ErrNewerFormat = errors.New("written by a newer release")
-	// ErrFailed: the disk has failed under the store; nothing works until it is opened again.
+	// ErrFailed: the disk has failed under the store. After a failed write nothing
+	// works until the store is opened again.
 	ErrFailed = errors.New("store has failed")
 	// ErrStreamFailed: an earlier commit of the same stream failed, see Stream.
 	ErrStreamFailed = errors.New("an earlier commit of this stream failed")
@@ -63,7 +64,7 @@ func (e *RecordError) Unwrap() error { return e.Err }
 
 // StoreError is a failure of a whole store.
 type StoreError struct {
-	Op   string // "open", "apply", "own", "close"
+	Op   string // "open", "read", "apply", "own", "close"
 	Path string // the directory
 	Kind error  // one of the sentinels above
 	Err  error  // the cause, or nil

@@ -23,7 +23,7 @@ import (
 // protocol or the way randomness is used.
 const (
 	conversations = 10_000
-	accumulated   = "PINNED"
+	accumulated   = "5687c2269131138d7292c1bca2cd1f63b67f121f4f1341aef865939dc7d1c81a"
 )
 
 var printAfter = flag.Int("conversation", -1, "print the hash after the conversation with this number")

@@ -17,10 +17,12 @@ func unusableKeys(suite Suite) [][]byte {
 	if suite == Secp256k1 {
 		return [][]byte{
 			make([]byte, 33),
-			append([]byte{2}, make([]byte, 32)...),                    // x = 0 is off the curve
-			append([]byte{4}, bytes.Repeat([]byte{1}, 32)...),         // not the compressed form
-			append([]byte{2}, bytes.Repeat([]byte{0xff}, 32)...),      // x over the field
-			bytes.Repeat([]byte{9}, 32),                               // of the other suite
+			append([]byte{2}, make([]byte, 32)...),               // x = 0 is off the curve
+			append([]byte{4}, bytes.Repeat([]byte{1}, 32)...),    // not the compressed form
+			append([]byte{2}, bytes.Repeat([]byte{0xff}, 32)...), // x over the field
+			bytes.Repeat([]byte{9}, 32),                          // of the other suite
+			// 32 bytes that with a zero behind them would be a point.
+			append(append([]byte{2}, bytes.Repeat([]byte{0x11}, 30)...), 0x01),
 			append([]byte{0, 2}, bytes.Repeat([]byte{0x11}, 31)...),   // shifted
 			append([]byte{3}, append(make([]byte, 31), 5)...),         // x = 5 is off the curve
 			append([]byte{0x82}, bytes.Repeat([]byte{0x22}, 32)...),   // a set high bit

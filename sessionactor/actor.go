@@ -55,8 +55,6 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 			return err
 		}
 		answer(a, m.Reply, func() (Decrypted, error) { return a.decrypt(m) })
-	case Reset:
-		a.sessions, a.config.Handover.last = nil, nil
 	}
 	return nil
 }

@@ -14,8 +14,7 @@ type Handover struct {
 	last      *Sessions
 }
 
-// Settle says that the records of one answer were passed to the committer, or
-// given up together with a Reset.
+// Settle says that the records of one answer were passed to the committer.
 func (h *Handover) Settle() { h.unsettled.Add(-1) }
 
 // keep notes the state of an answer that is about to be given.

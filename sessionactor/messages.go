@@ -42,8 +42,3 @@ type Decrypted struct {
 	Started bool // the message started a new session
 	Turned  bool // it made the receiving half of a DH ratchet step
 }
-
-// Reset tells the actor that a commit failed: its state was computed on top of
-// something that is lost. It forgets it and reads the store with the next
-// message.
-type Reset struct{}

@@ -14,6 +14,8 @@ import (
 type OwnPreKey struct {
 	Key     x3dh.PreKey
 	Created int64 // ns
+	// Newer are those of ours that came after it.
+	Newer []x3dh.PreKeyPublic
 }
 
 // Incoming is one encrypted part addressed to us, with what the device rules
@@ -23,9 +25,10 @@ type Incoming struct {
 	// Entry is the newest entry of the sender's installation, that of the
 	// message itself included.
 	Entry Entry
-	// Signed is when the bundle in this message was signed (ns), 0 without one.
-	Signed int64
-	// Heard is the latest such time of the messages authenticated before (ns).
+	// Sent is its entry in the bundle of this message; zero without one.
+	Sent Entry
+	// Heard is the latest Entry.Timestamp of the messages authenticated before
+	// (ns), 0 if there is none.
 	Heard int64
 	// PreKey is our signed prekey named by the X3DH header; nil if there is
 	// no such header or no such key.
@@ -160,34 +163,41 @@ func (s Sessions) respond(own *x3dh.IdentityKey, ends Ends, in Incoming, m ratch
 	next := s
 	next.List = slices.Clone(s.List)
 	change := Change{Started: true, Turned: true}
-	if active := next.active(); active < 0 {
-		next.Active = session.ID
-	} else if next.List[active].yields(&session, in) {
-		next.expire(active, now, &change)
-		next.Active = session.ID
-	} else {
+	active := next.active()
+	takesOver := active < 0 || next.List[active].yields(&session, in)
+	if !takesOver {
 		session.Status, session.ExpiredAt = Expired, now
+	} else if active >= 0 {
+		next.expire(active, now, &change)
 	}
 	next.add(session, &change)
+	if takesOver {
+		next.Active = session.ID
+	}
 	change.Put = append(change.Put, session)
 	change.Active, change.Session, change.Skipped = next.Active, session.ID, effects
 	return next, change, plaintext, nil
 }
 
 // yields tells whether the active session gives way to one that the peer has
-// just started.
+// just started, so that both sides settle alike.
 //
-// If ours was answered, the peer's is either newer (it re-keyed or lost its
-// state, and then its bundle was signed later than anything heard from it, or
-// it took a prekey of ours that is younger than our session) or a delayed concurrent start. Concurrent
-// sessions are settled by the smaller symmetric key, so that both sides settle
-// alike.
+// Prekeys tell which of two sessions is the later one: a session on a prekey
+// that is younger than ours is, and one whose message was sent before the prekey
+// that ours rests on is not. Where they do not tell, a peer that we have heard
+// of since (its bundle was signed later than anything from it) made its session
+// anew. All others are concurrent: the smaller symmetric key wins
+// (54, Concurrent Sessions).
 func (s *Session) yields(peers *Session, in Incoming) bool {
-	if s.Status == Established {
-		resigned := in.Heard != 0 && in.Signed > in.Heard
-		if resigned || in.PreKey.Created > s.Created {
-			return true
-		}
+	switch {
+	case !s.Initiator && peers.PreKey != s.PreKey:
+		return !slices.Contains(in.PreKey.Newer, s.PreKey)
+	case s.Initiator && in.PreKey.Created > s.Created:
+		return true
+	case s.Initiator && !in.Sent.IsZero() && s.MadeFrom.replaces(in.Sent):
+		return false
+	case s.Status == Established && in.Heard != 0 && in.Sent.Timestamp > in.Heard:
+		return true
 	}
 	return peers.Order.before(s.Order)
 }

@@ -3,6 +3,7 @@ package sessionactor
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/proto"
 
@@ -160,7 +161,7 @@ func decodeSession(id ID, value []byte) (s Session, active bool, err error) {
 	d.fixed(s.MadeFrom.PreKey[:], r.GetMadeFrom().GetSignedPreKey())
 	q := r.GetRatchet()
 	s.Ratchet = ratchet.State{
-		Suite:       ratchet.Suite(q.GetSuite()), //nolint:gosec // checked by State.Check
+		Suite:       ratchet.Suite(q.GetSuite()), //nolint:gosec // checked below and by State.Check
 		Root:        d.key(q.GetRoot()),
 		Send:        ratchet.Chain{Key: d.key(q.GetSendKey()), N: q.GetSendN()},
 		Recv:        ratchet.Chain{Key: d.key(q.GetRecvKey()), N: q.GetRecvN()},
@@ -173,11 +174,14 @@ func decodeSession(id ID, value []byte) (s Session, active bool, err error) {
 	if h := q.GetRecvHead(); len(h) > 0 {
 		s.Ratchet.Recv.Primed, s.Ratchet.Recv.Head = true, d.key(h)
 	}
+	if r.GetStatus() < uint32(Initiated) || r.GetStatus() > uint32(Expired) {
+		d.fail(fmt.Errorf("status %d", r.GetStatus()))
+	}
+	if q.GetSuite() > math.MaxUint8 {
+		d.fail(fmt.Errorf("suite %d", q.GetSuite()))
+	}
 	if d.err == nil {
 		d.err = s.Ratchet.Check()
-	}
-	if s.Status < Initiated || s.Status > Expired {
-		d.fail(fmt.Errorf("status %d", r.GetStatus()))
 	}
 	return s, r.GetActive(), d.err
 }

@@ -102,7 +102,8 @@ func (s *Session) part(m ratchet.Message) wire.Part {
 // expired ones go first (T43).
 const maxSessions = 40
 
-// add appends a session and makes room for it.
+// add appends a session and makes room for it. The active one stays, also when
+// the new one is about to take its place: the peer may go on using it.
 func (s *Sessions) add(session Session, change *Change) int {
 	if len(s.List) >= maxSessions {
 		oldest := 0

@@ -113,6 +113,24 @@ func TestRecoverAllowsTheLargestAndSmallestValues(t *testing.T) {
 	}
 }
 
+// T31: an r so small that the nonce's x coordinate may be r+n is where recovery
+// ids 2 and 3 lead to a key; they are refused there too.
+func TestRecoverRefusesTheRareRecoveryIDs(t *testing.T) {
+	// n+2 is an x coordinate, so that an implementation that reads these ids
+	// recovers a key.
+	rs, _ := fixed(big.NewInt(2), big.NewInt(1))
+	for v := byte(2); v < 4; v++ {
+		var sig Signature
+		sig[copy(sig[:], rs[:])] = v
+		if p, err := Recover(Keccak256(), sig); !errors.Is(err, ErrSignature) {
+			t.Errorf("v = %d: %s, %v", v, p, err)
+		}
+		if p, err := recoverKey(Keccak256(), sig); err != nil || p.Check() != nil {
+			t.Errorf("v = %d leads to no key, so that this test proves nothing: %v", v, err)
+		}
+	}
+}
+
 // T31: r must be the x coordinate of a point, and the key must not be the
 // point at infinity.
 func TestRecoverRefusesWhatLeadsToNoPoint(t *testing.T) {

@@ -182,7 +182,7 @@ func (d *driver) processBundle(n *installed, s *step, rep *Step) {
 		rep.differs(KindRefusal, "error", "recorded ok %t %s %q; ours: %v", e.OK, e.ErrorKind, e.Error, err)
 	}
 	if e.OK {
-		d.compareNew(s, rep, identity, added, foretold, firstCause(apart, foreign))
+		rep.compareNew(&s.Expect, identity, added, foretold, firstCause(apart, foreign))
 	}
 }
 
@@ -197,7 +197,7 @@ func (d *driver) storeMalformed(n *installed, s *step, rep *Step, err error) {
 	n.ref.unusable = firstCause(n.ref.unusable, why)
 	identity := x3dh.IdentityPublicKey(b.Identity)
 	n.ref.part(identity, why)
-	d.compareNew(s, rep, identity, nil, n.ref.devices.apply(&b, n.node), why)
+	rep.compareNew(&s.Expect, identity, nil, n.ref.devices.apply(&b, n.node), why)
 }
 
 // publicBundle compares what is known of an identity's bundle.

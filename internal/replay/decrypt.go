@@ -39,7 +39,7 @@ func (d *driver) decrypt(n *installed, s *step, rep *Step, f *feed) error {
 		rep.differs(KindValue, "generated_keys", "ratchet key recorded: %t, expected: %t", made, foretold.turned)
 	}
 	rep.modelWrong = s.Expect.OK != (foretold.refusals == nil)
-	why := d.explain(n, from, got, err, foretold)
+	why := explain(from, got, err, foretold)
 	if foretold.result != nil && (err != nil || got.result == nil || got.result.session != foretold.row) {
 		foretold.result.commit(ratchetKey, n.limits)
 	}
@@ -54,20 +54,20 @@ func (d *driver) decrypt(n *installed, s *step, rep *Step, f *feed) error {
 		rep.refused = true
 		rep.value("state unchanged", n.hash() == before, "a refused message changed the state")
 	}
-	d.compareDecrypt(n, s, rep, got, err, foretold, why)
+	rep.compareDecrypt(&s.Expect, got, err, foretold, why)
 	if s.Expect.OK {
 		speaks := foretold.secret
 		if err == nil {
 			speaks = got.speaks
 		}
-		d.compareGained(n, s, rep, from, m, added, speaks, foretold, apart)
+		rep.compareGained(n.node, &s.Expect, from, m, added, speaks, foretold, apart)
 	}
 	return nil
 }
 
 // explain names the deviation because of which our node and the reference judge
 // a message differently, nil if there is none.
-func (d *driver) explain(n *installed, from x3dh.IdentityPublicKey, got *received, err error, f *foreseen) *cause {
+func explain(from x3dh.IdentityPublicKey, got *received, err error, f *foreseen) *cause {
 	switch {
 	case err == nil && f.refusals != nil && f.row != nil && got.result != nil:
 		row, ours := f.row, got.result.session
@@ -86,8 +86,6 @@ func (d *driver) explain(n *installed, from x3dh.IdentityPublicKey, got *receive
 		return &cause{devReplay, -1, "its message key was used before"}
 	case err != nil && f.refusals == nil && f.row != nil && f.row.trace.origin != nil:
 		return f.row.trace.origin
-	case err != nil && errors.Is(err, x3dh.ErrUntrustedBundle) && f.foreign != nil:
-		return f.foreign
 	case err != nil && f.refusals != nil && f.refusals[len(f.refusals)-1].kind == kindPanic:
 		return &cause{devTypedRefusal, -1, "ours: " + err.Error()}
 	case err != nil && errors.Is(err, ratchet.ErrCiphertext):
@@ -96,49 +94,50 @@ func (d *driver) explain(n *installed, from x3dh.IdentityPublicKey, got *receive
 	return nil
 }
 
-func (d *driver) compareDecrypt(n *installed, s *step, rep *Step, got *received, err error, f *foreseen, why *cause) {
-	e := &s.Expect
+// compareDecrypt compares the outcome of an arrival: ours, else the one that the
+// model foretells, if there is a reason for which ours is another.
+func (s *Step) compareDecrypt(e *expect, got *received, err error, f *foreseen, why *cause) {
 	switch {
 	case err == nil && e.OK:
 		if !bytes.Equal(got.plaintext, e.Plaintext) {
-			rep.differs(KindPlaintext, "plaintext", "ours has %d bytes, recorded are %d", len(got.plaintext), len(e.Plaintext))
+			s.differs(KindPlaintext, "plaintext", "ours has %d bytes, recorded are %d", len(got.plaintext), len(e.Plaintext))
 			break
 		}
-		rep.equal(KindPlaintext, "plaintext")
+		s.equal(KindPlaintext, "plaintext")
 	case err != nil && !e.OK && equivalent(err, e.ErrorKind) && anyMatches(f.refusals, e):
-		rep.equal(KindRefusal, "error")
+		s.equal(KindRefusal, "error")
 	case why != nil && e.OK && f.refusals == nil && bytes.Equal(f.plaintext, e.Plaintext):
-		rep.explained(KindPlaintext, "ok", *why)
+		s.explained(KindPlaintext, "ok", *why)
 	case why != nil && !e.OK && anyMatches(f.refusals, e):
-		rep.explained(KindRefusal, "error", *why)
+		s.explained(KindRefusal, "error", *why)
 	case err == nil:
-		rep.differs(KindPlaintext, "ok", "we decrypt; recorded %s %q", e.ErrorKind, e.Error)
+		s.differs(KindPlaintext, "ok", "we decrypt; recorded %s %q", e.ErrorKind, e.Error)
 	case e.OK:
-		rep.differs(KindPlaintext, "ok", "recorded as accepted; ours: %v", err)
+		s.differs(KindPlaintext, "ok", "recorded as accepted; ours: %v", err)
 	default:
-		rep.differs(KindRefusal, "error", "recorded %s %q; ours: %v", e.ErrorKind, e.Error, err)
+		s.differs(KindRefusal, "error", "recorded %s %q; ours: %v", e.ErrorKind, e.Error, err)
 	}
 }
 
 // compareGained checks what else an accepted message gives: new installations
 // and the secret of the negotiated topic.
-func (d *driver) compareGained(n *installed, s *step, rep *Step, from x3dh.IdentityPublicKey, m *wire.Message, added []device, speaks bool, f *foreseen, apart *cause) {
+func (s *Step) compareGained(n *node, e *expect, from x3dh.IdentityPublicKey, m *wire.Message, added []device, speaks bool, f *foreseen, apart *cause) {
 	identity := lastIdentity(m, from)
-	d.compareNew(s, rep, identity, added, f.added, apart)
+	s.compareNew(e, identity, added, f.added, apart)
 	var secret []identitySecret
 	if speaks {
 		shared, err := n.identity.SharedSecret(from)
 		full, fullErr := from.Uncompressed()
 		if err != nil || fullErr != nil {
-			rep.differs(KindValue, "shared_secrets", "identity of the sender: %v", err)
+			s.differs(KindValue, "shared_secrets", "identity of the sender: %v", err)
 			return
 		}
 		secret = []identitySecret{{Identity: full[:], Key: shared[:]}}
 	}
-	same := slices.EqualFunc(secret, s.Expect.SharedSecrets, func(a, b identitySecret) bool {
+	same := slices.EqualFunc(secret, e.SharedSecrets, func(a, b identitySecret) bool {
 		return bytes.Equal(a.Identity, b.Identity) && bytes.Equal(a.Key, b.Key)
 	})
-	rep.value("shared_secrets", same, "ours has %d, recorded are %d", len(secret), len(s.Expect.SharedSecrets))
+	s.value("shared_secrets", same, "ours has %d, recorded are %d", len(secret), len(e.SharedSecrets))
 }
 
 // lastIdentity is whose new installations a message reports: those of the last
@@ -152,16 +151,16 @@ func lastIdentity(m *wire.Message, from x3dh.IdentityPublicKey) x3dh.IdentityPub
 
 // compareNew checks the list of new installations against ours, then against
 // the model's.
-func (d *driver) compareNew(s *step, rep *Step, identity x3dh.IdentityPublicKey, ours, foretold []device, why *cause) {
-	recorded := slices.Clone(s.Expect.NewInstallations)
+func (s *Step) compareNew(e *expect, identity x3dh.IdentityPublicKey, ours, foretold []device, why *cause) {
+	recorded := slices.Clone(e.NewInstallations)
 	slices.SortFunc(recorded, func(a, b installation) int { return strings.Compare(a.ID, b.ID) })
 	switch {
 	case sameNew(recorded, identity, ours):
-		rep.equal(KindValue, "new_installations")
+		s.equal(KindValue, "new_installations")
 	case why != nil && sameNew(recorded, identity, foretold):
-		rep.explained(KindValue, "new_installations", *why)
+		s.explained(KindValue, "new_installations", *why)
 	default:
-		rep.differs(KindValue, "new_installations", "ours has %d, recorded are %d", len(ours), len(recorded))
+		s.differs(KindValue, "new_installations", "ours has %d, recorded are %d", len(ours), len(recorded))
 	}
 }
 

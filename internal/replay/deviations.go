@@ -24,6 +24,11 @@ const (
 	devStrictDecoding   = "D-strict-decoding"
 	devTypedRefusal     = "D-typed-refusal"
 	devAES256           = "D-aes-256"
+
+	// These leave no mark on a recording.
+	devLazyRatchet = "D-lazy-ratchet"
+	devRandomIV    = "D-random-iv"
+	devSKNotKept   = "D-sk-not-kept"
 )
 
 var deviations = []Deviation{
@@ -41,6 +46,9 @@ var deviations = []Deviation{
 	{devStrictDecoding, "input that is not exactly of the format is refused by the decoder"},
 	{devTypedRefusal, "input that makes the reference panic is refused with an error"},
 	{devAES256, "DH-only payloads are encrypted with AES-256 only"},
+	{devLazyRatchet, "the next sending ratchet pair is made when it is needed to send, not while decrypting"},
+	{devRandomIV, "outside a replay the IV of a message is random, not derived from its key"},
+	{devSKNotKept, "the shared key of an agreement is not stored"},
 }
 
 // Deviations lists them all, in the order of DEVIATIONS.md.

@@ -70,7 +70,7 @@ func replayDoubleRatchet(data []byte) (*FileReport, error) {
 func (s *ratchetScript) run() ([]Step, error) {
 	sk, err := secret.NewKey(s.SK)
 	bobKey, bobErr := curve.NewPrivateKey(s.BobPriv)
-	if err := errors.Join(err, bobErr); err != nil || len(s.AliceKeys) != 1 {
+	if err := errors.Join(err, bobErr); err != nil || len(s.AliceKeys) != 1 || s.AliceKeys[0].Purpose != purposeRatchet {
 		return nil, malformed(fmt.Sprintf("script %.40q", s.Name), "keys: %d of alice, %w", len(s.AliceKeys), err)
 	}
 	start := Step{I: -1, Cmd: "start", Node: s.Name, Status: Equal}
@@ -88,6 +88,9 @@ func (s *ratchetScript) run() ([]Step, error) {
 	}
 	sides := map[string]*session{"alice": scripted(alice), "bob": scripted(bob)}
 	limits := ratchet.Limits{MaxSkip: s.MaxSkip, MaxKeep: s.MaxKeep, MaxStored: s.MaxMessageKeys}
+	if err := checkLimits(fmt.Sprintf("script %.40q", s.Name), limits); err != nil {
+		return nil, err
+	}
 	steps := []Step{start}
 	for i := range s.Ops {
 		op := &s.Ops[i]
@@ -171,7 +174,7 @@ func (op *ratchetOp) encrypt(side *session, rep *Step) {
 }
 
 func (op *ratchetOp) decrypt(side *session, limits ratchet.Limits, rep *Step) {
-	e := &expect{OK: op.Error == "", Error: op.Error}
+	accepted := op.Error == ""
 	f := &foreseen{}
 	var got *result
 	key, err := ratchet.NewPublicKey(op.Header.DH)
@@ -182,12 +185,10 @@ func (op *ratchetOp) decrypt(side *session, limits ratchet.Limits, rep *Step) {
 	} else {
 		f.refuse(refusedRatchetKey)
 	}
-	if made := len(op.Keys) > 0; made != f.turned {
-		rep.differs(KindValue, "generated_keys", "ratchet key recorded: %t, expected: %t", made, f.turned)
-	}
-	var ratchetKey hexBytes
-	if len(op.Keys) > 0 {
-		ratchetKey = op.Keys[0].Priv
+	keys := newFeed(&expect{GeneratedKeys: op.Keys})
+	ratchetKey, keyErr := keys.key(purposeRatchet, "")
+	if made := keyErr == nil; made != f.turned || len(keys.left()) > 0 {
+		rep.differs(KindValue, "generated_keys", "ratchet key recorded: %t, expected: %t, others %v", made, f.turned, keys.left())
 	}
 	foretold := false
 	for _, r := range f.refusals {
@@ -198,13 +199,13 @@ func (op *ratchetOp) decrypt(side *session, limits ratchet.Limits, rep *Step) {
 		foretold = foretold || text == op.Error
 	}
 	switch {
-	case err == nil && e.OK && bytes.Equal(got.plaintext, op.Plaintext):
+	case err == nil && accepted && bytes.Equal(got.plaintext, op.Plaintext):
 		rep.equal(KindPlaintext, "plaintext")
-	case err == nil && e.OK:
+	case err == nil && accepted:
 		rep.differs(KindPlaintext, "plaintext", "ours has %d bytes, recorded are %d", len(got.plaintext), len(op.Plaintext))
 	case err == nil && foretold && !got.turned && len(got.effects.Remove) > 0:
 		rep.explained(KindRefusal, "error", cause{devSkippedLimits, -1, "the reference had deleted the message key"})
-	case err != nil && e.OK && f.again && bytes.Equal(f.plaintext, op.Plaintext):
+	case err != nil && accepted && f.again && bytes.Equal(f.plaintext, op.Plaintext):
 		rep.explained(KindPlaintext, "plaintext", cause{devReplay, -1, "its message key was used before"})
 	case err != nil && foretold && f.refusals[len(f.refusals)-1].kind == kindPanic:
 		rep.explained(KindRefusal, "error", cause{devTypedRefusal, -1, "ours: " + err.Error()})

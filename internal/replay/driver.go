@@ -85,11 +85,11 @@ func (d *driver) step(s *step, rep *Step) error {
 func (d *driver) dispatch(n *installed, s *step, rep *Step, f *feed) error {
 	switch s.Cmd {
 	case "restart", "close":
-		if s.Config != nil {
-			n.configure(s.Config)
-		}
 		clear(n.ref.awaiting)
 		rep.value("ok", s.Expect.OK, "recorded as failed")
+		if s.Config != nil {
+			return n.configure(s.Config, s.I)
+		}
 	case "set_time", "ack_advertise":
 		rep.value("ok", s.Expect.OK, "recorded as failed")
 	case "confirm":
@@ -112,6 +112,7 @@ func (d *driver) dispatch(n *installed, s *step, rep *Step, f *feed) error {
 	case "secrets":
 		d.secrets(n, s, rep)
 	case "state":
+		rep.value("ok", s.Expect.OK, "recorded as failed")
 		return d.state(n, s.Expect.State, rep)
 	case "should_advertise":
 		rep.outside(NotChecked, "bool", "when to publish is decided above this core")

@@ -3,10 +3,9 @@ package replay
 import (
 	"errors"
 
+	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
-
-	"github.com/rookery-im/rookery/internal/curve"
 )
 
 func isCurvePoint(k wire.PublicKey) bool { return curve.PublicKey(k).Check() == nil }
@@ -21,7 +20,7 @@ func (s *session) foresee(f *foreseen, m ratchet.Message, ad []byte, limits ratc
 	}
 	if refused, turned := s.headerRefusal(m.Header, limits); refused != nil {
 		f.turned = turned
-		f.refuse(*refused)
+		f.refuse(refused...)
 		return
 	}
 	f.turned = m.Header.Key != s.state.Remote
@@ -69,25 +68,26 @@ func (s *session) attempt(f *foreseen, m ratchet.Message, ad []byte, limits ratc
 }
 
 // headerRefusal is the reference's order of checks before the MAC: the rest of
-// the previous chain, the ratchet key, the message's own chain.
-func (s *session) headerRefusal(h ratchet.Header, limits ratchet.Limits) (r *refusal, turned bool) {
+// the previous chain, the ratchet key, the message's own chain. It gives the
+// possible refusals, none if all is well.
+func (s *session) headerRefusal(h ratchet.Header, limits ratchet.Limits) (r []refusal, turned bool) {
 	have := s.state.Recv.N
 	if h.Key != s.state.Remote {
 		switch {
 		case h.PN < have:
-			return &refusedKeyDeletedPrev, false
+			return []refusal{refusedKeyDeletedPrev}, false
 		case h.PN-have > limits.MaxSkip:
-			return &refusedTooManyPrev, false
+			return []refusal{refusedTooManyPrev}, false
 		case !isPoint(h.Key):
-			return &refusedRatchetKey, false
+			return []refusal{refusedRatchetKey, {kindOther, refusedRatchetKey.text}}, false
 		}
 		have, turned = 0, true
 	}
 	switch {
 	case h.N < have:
-		return &refusedKeyDeleted, turned
+		return []refusal{refusedKeyDeleted}, turned
 	case h.N-have > limits.MaxSkip:
-		return &refusedTooMany, turned
+		return []refusal{refusedTooMany}, turned
 	}
 	return nil, turned
 }

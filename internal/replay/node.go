@@ -68,14 +68,28 @@ func newNode(s *step) (*node, error) {
 		sessions:     map[sessionID]*session{},
 		secrets:      secrets{},
 	}
-	n.configure(s.Config)
-	return n, nil
+	return n, n.configure(s.Config, s.I)
 }
 
-func (n *node) configure(c *config) {
+// Limits of what a recording may configure, so that none takes the replay
+// hours.
+const (
+	maxConfiguredSkip = 100_000
+	maxConfiguredKeys = 1_000_000
+)
+
+func checkLimits(where string, l ratchet.Limits) error {
+	if l.MaxSkip > maxConfiguredSkip || l.MaxStored < 0 || l.MaxStored > maxConfiguredKeys {
+		return malformed(where, "max_skip %d (at most %d) or max_message_keys_per_session %d (at most %d)",
+			l.MaxSkip, maxConfiguredSkip, l.MaxStored, maxConfiguredKeys)
+	}
+	return nil
+}
+
+func (n *node) configure(c *config, i int) error {
 	n.limits, n.refresh = ratchet.DeployedLimits(), defaultRefresh
 	if c == nil {
-		return
+		return nil
 	}
 	if c.MaxSkip != nil {
 		n.limits.MaxSkip = *c.MaxSkip
@@ -89,6 +103,7 @@ func (n *node) configure(c *config) {
 	if c.RefreshInterval != nil {
 		n.refresh = *c.RefreshInterval * 1_000_000
 	}
+	return checkLimits(fmt.Sprintf("step %d", i), n.limits)
 }
 
 // prekey finds a signed prekey of ours; old ones stay usable.

@@ -40,10 +40,15 @@ type received struct {
 func (n *node) receive(m *wire.Message, from x3dh.IdentityPublicKey, now int64, start func(sessionID) *session) (*received, error) {
 	r := &received{}
 	for i := range m.Bundles {
-		if err := x3dh.CheckBundle(&m.Bundles[i], now); err != nil {
+		b := &m.Bundles[i]
+		switch err := x3dh.CheckBundle(b, now); {
+		case err == nil:
+			r.bundles = append(r.bundles, b)
+		case x3dh.VerifySignature(b) != nil:
 			return nil, err
 		}
-		r.bundles = append(r.bundles, &m.Bundles[i])
+		// A bundle with a good signature that we do not believe all the same says
+		// nothing against the message beside it.
 	}
 	if m.HasPublic {
 		r.plaintext = m.Public

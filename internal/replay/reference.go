@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
@@ -160,8 +161,6 @@ type foreseen struct {
 	row    *session
 	result *result
 	again  bool
-	// foreign is why our node may have judged otherwise.
-	foreign *cause
 	// unsupported says that the message is of the hash ratchet.
 	unsupported bool
 }
@@ -178,7 +177,7 @@ func (r *reference) process(n *node, m *wire.Message, from x3dh.IdentityPublicKe
 	for i := range m.Bundles {
 		b := &m.Bundles[i]
 		var foreign *cause
-		if err != nil {
+		if err != nil || !slices.Contains(got.bundles, b) {
 			foreign = refusedBundle(b, s)
 		}
 		r.store(b, n, foreign)
@@ -188,7 +187,6 @@ func (r *reference) process(n *node, m *wire.Message, from x3dh.IdentityPublicKe
 		f.added = r.devices.apply(b, n)
 		if foreign != nil {
 			r.part(x3dh.IdentityPublicKey(b.Identity), foreign)
-			f.foreign = foreign
 		}
 	}
 	if m.HasPublic {

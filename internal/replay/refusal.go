@@ -93,9 +93,9 @@ var equivalents = []struct {
 	{ratchet.ErrMessageKeyGone, []string{kindKeyDeleted, kindInvalidMACSkipped}},
 	{ratchet.ErrTooManySkipped, []string{kindTooManySkipped}},
 	// The reference has its next ratchet pair ready and so goes on to the MAC.
-	{ratchet.ErrUnknownRatchetKey, []string{kindInvalidMAC, kindKeyDeleted, kindTooManySkipped, kindInvalidPublicKey}},
+	{ratchet.ErrUnknownRatchetKey, []string{kindInvalidMAC, kindKeyDeleted, kindTooManySkipped, kindInvalidPublicKey, kindOther}},
 	{ratchet.ErrCiphertext, []string{kindInvalidMAC, kindInvalidMACSkipped, kindKeyDeleted, kindTooManySkipped}},
-	{ratchet.ErrHeader, []string{kindInvalidPublicKey}},
+	{ratchet.ErrHeader, []string{kindInvalidPublicKey, kindOther, kindKeyDeleted, kindTooManySkipped}},
 	{errDeviceNotFound, []string{kindDeviceNotFound}},
 	{errNotPaired, []string{kindNotPaired}},
 	{errNoPayload, []string{kindNoPayload}},

@@ -64,6 +64,10 @@ func (d *driver) send(n *installed, s *step, rep *Step, f *feed) error {
 		rep.equal(KindWire, "message")
 	}
 	rep.value("parsed", sameMessage(e.Parsed, recorded), "the recorded reading is not that of the recorded bytes")
+	if s.Cmd != "encrypt" {
+		rep.value("min_version", e.MinVersion != nil && *e.MinVersion == 0, "ours is 0")
+		rep.value("partitioned_topic", e.PartitionedTopic != nil && !*e.PartitionedTopic, "ours is false")
+	}
 	rep.value("public", e.Public == (s.Cmd == "public"), "recorded as %t", e.Public)
 	return nil
 }
@@ -180,6 +184,11 @@ func (c *composer) forSession(recipient string, recorded *wire.Part) (part wire.
 	switch {
 	case s.trace.origin != nil:
 		c.why = firstCause(c.why, s.trace.origin)
+		if id := s.trace.origin.id; s.peer == p && (id == devSessionStored || id == devStrictDecoding) {
+			// Ours would not have this session yet; but having sent on it we have
+			// to understand the answer.
+			c.sessions[s.id] = s
+		}
 	case s.peer.identity != c.to:
 		c.why = firstCause(c.why, &cause{devSessionIdentity, -1, "encrypted under the session of another identity with the same installation id"})
 	}
@@ -240,7 +249,10 @@ func (c *composer) initiate(p peer, prekey wire.PublicKey) (*session, error) {
 
 // compareChoice is reached when the recording does not use the newest prekey.
 func (c *composer) compareChoice(p peer, prekey wire.PublicKey) {
-	if lowest, known := c.ref.lowest(p); known && lowest == prekey {
+	lowest, known := c.ref.lowest(p)
+	row := c.ref.prekeys[prekey]
+	// Of equal versions the reference may take any.
+	if known && row != nil && row.owner == p && row.expired == nil && row.version == c.ref.prekeys[lowest].version {
 		c.rep.explained(KindValue, "prekey of the session", cause{devNewestBundle, -1, "the reference uses the oldest bundle it has not expired"})
 		return
 	}

@@ -1,11 +1,10 @@
 package replay
 
 import (
+	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/x3dh"
-
-	"github.com/rookery-im/rookery/internal/curve"
 )
 
 // start begins a session as the initiator, with the recorded ephemeral key and

@@ -202,7 +202,18 @@ type finalState struct {
 // nodeState is the part of the reference's database that has a counterpart in
 // our sessions.
 type nodeState struct {
-	Sessions []sessionState `json:"sessions"`
+	Sessions    []sessionState    `json:"sessions"`
+	MessageKeys []messageKeyState `json:"message_keys"`
+}
+
+// messageKeyState is a message key that the reference keeps: skipped, or used
+// and waiting for its confirmation.
+type messageKeyState struct {
+	SessionID  hexBytes `json:"session_id"`
+	PublicKey  hexBytes `json:"public_key"`
+	MsgNum     uint32   `json:"msg_num"`
+	SeqNum     uint64   `json:"seq_num"`
+	MessageKey hexBytes `json:"message_key"`
 }
 
 type sessionState struct {

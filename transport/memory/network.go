@@ -2,6 +2,7 @@ package memory
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/rookery-im/rookery/transport"
@@ -29,8 +30,8 @@ type Network struct {
 
 	mu          sync.Mutex
 	random      *rand.Rand
-	subscribers map[transport.Topic]map[*subscription]struct{}
-	waiting     []transport.Envelope // to be overtaken
+	subscribers map[transport.Topic][]*subscription // in the order of their calls
+	waiting     []transport.Envelope                // to be overtaken
 	undelivered []delivery
 	counts      Counts
 	closed      bool
@@ -55,7 +56,7 @@ func New(seed uint64, faults Faults) *Network {
 	return &Network{
 		faults:      faults,
 		random:      rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // faults have to be repeatable, not secret
-		subscribers: make(map[transport.Topic]map[*subscription]struct{}),
+		subscribers: make(map[transport.Topic][]*subscription),
 	}
 }
 
@@ -102,10 +103,7 @@ func (n *Network) schedule(e transport.Envelope) ([]transport.Envelope, error) {
 
 func (n *Network) deliverAll(e transport.Envelope) {
 	n.mu.Lock()
-	targets := make([]*subscription, 0, len(n.subscribers[e.Topic]))
-	for s := range n.subscribers[e.Topic] {
-		targets = append(targets, s)
-	}
+	targets := slices.Clone(n.subscribers[e.Topic])
 	n.mu.Unlock()
 	for _, s := range targets {
 		n.deliver(delivery{e, s})
@@ -128,7 +126,8 @@ func (n *Network) deliver(d delivery) {
 }
 
 // Redeliver delivers what was lost, held back or refused so far, and tells how
-// many envelopes that were. None of them is mistreated again.
+// many envelopes that were. None of them is mistreated again. What was refused
+// by somebody who is gone goes to those who subscribe to its topic now.
 func (n *Network) Redeliver() int {
 	n.mu.Lock()
 	again := n.undelivered
@@ -136,6 +135,11 @@ func (n *Network) Redeliver() int {
 		again = append(again, delivery{envelope: e})
 	}
 	n.undelivered, n.waiting = nil, nil
+	for i := range again {
+		if !slices.Contains(n.subscribers[again[i].envelope.Topic], again[i].to) {
+			again[i].to = nil
+		}
+	}
 	n.mu.Unlock()
 	for _, d := range again {
 		if d.to == nil {
@@ -162,14 +166,11 @@ func (n *Network) Subscribe(topic transport.Topic, deliver transport.Deliver) (f
 		return nil, transport.ErrClosed
 	}
 	s := &subscription{deliver}
-	if n.subscribers[topic] == nil {
-		n.subscribers[topic] = make(map[*subscription]struct{})
-	}
-	n.subscribers[topic][s] = struct{}{}
+	n.subscribers[topic] = append(n.subscribers[topic], s)
 	return func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		delete(n.subscribers[topic], s)
+		n.subscribers[topic] = slices.DeleteFunc(n.subscribers[topic], func(other *subscription) bool { return other == s })
 		if len(n.subscribers[topic]) == 0 {
 			delete(n.subscribers, topic)
 		}

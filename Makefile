@@ -1,0 +1,136 @@
+# Everything here needs Go, a C compiler and make; the other tools are pinned
+# in tools/go.mod and built from source the first time they are used.
+
+GO       ?= go
+PKG      ?= ./...
+FUZZ     ?= Fuzz
+FUZZTIME ?= 10s
+BENCH    ?= .
+COUNT    ?= 6
+BASE     ?=
+
+TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+CORE     := ./x3dh ./ratchet
+CORE_MIN := 95
+OUT      := $(CURDIR)/bin
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## Show the targets and what they do.
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  variables: PKG=$(PKG) FUZZ=$(FUZZ) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) COUNT=$(COUNT) BASE=<older bench file>"
+
+.PHONY: build
+build: ## Build the commands into bin/.
+	$(GO) build -trimpath -o $(OUT)/ ./cmd/...
+
+# CGO_ENABLED is set so that a missing C compiler is an error here and does not
+# quietly test the other curve.
+.PHONY: test
+test: ## Vet and run all tests (with cgo).
+	CGO_ENABLED=1 $(GO) vet $(PKG)
+	CGO_ENABLED=1 $(GO) test $(PKG)
+
+.PHONY: test-nocgo
+test-nocgo: ## Run all tests as a build without C has them.
+	CGO_ENABLED=0 $(GO) test $(PKG)
+
+.PHONY: race
+race: ## Run all tests under the race detector.
+	CGO_ENABLED=1 $(GO) test -race $(PKG)
+
+.PHONY: lint
+lint: ## Run golangci-lint.
+	$(TOOL) golangci-lint run
+
+# One after the other: a fuzzer uses all cores, and a slice of time is only
+# worth something when it is had alone.
+.PHONY: fuzz
+fuzz: ## Run every fuzz target (FUZZ=regexp) for FUZZTIME each.
+	@set -eu; \
+	listing=$$($(GO) test -list '^($(FUZZ))' $(PKG)); \
+	targets=$$(printf '%s\n' "$$listing" | awk '/^Fuzz/ { name[++n] = $$1 } $$1 == "ok" { for (i = 1; i <= n; i++) print $$2 " " name[i]; n = 0 }'); \
+	if [ -z "$$targets" ]; then echo "no fuzz target matches $(FUZZ)" >&2; exit 1; fi; \
+	printf '%s\n' "$$targets" | while read -r package name; do \
+		echo "== $$package $$name ($(FUZZTIME))"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null \
+			|| { echo "repeat: make fuzz PKG=$$package FUZZ=$$name FUZZTIME=$(FUZZTIME)" >&2; exit 1; }; \
+	done
+
+.PHONY: vectors
+vectors: ## Replay the recordings of deployed clients.
+	$(GO) run ./cmd/rookery replay testdata/recordings
+
+.PHONY: bench
+bench: ## Run benchmarks (BENCH=regexp) COUNT times and summarise; BASE=file compares.
+	@mkdir -p $(OUT)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) >$(OUT)/bench.txt || { cat $(OUT)/bench.txt; exit 1; }
+	$(TOOL) benchstat $(BASE) $(OUT)/bench.txt
+
+.PHONY: cover
+cover: ## Coverage of the core by its own tests; below 95 % fails.
+	@set -eu; \
+	result=$$($(GO) test -count=1 -cover $(CORE)) || { printf '%s\n' "$$result"; exit 1; }; \
+	printf '%s\n' "$$result" | awk -v least=$(CORE_MIN) -v packages=$(words $(CORE)) ' \
+		match($$0, /coverage: [0-9.]+%/) { \
+			share = substr($$0, RSTART + 10, RLENGTH - 11) + 0; measured++; \
+			verdict = share >= least ? "ok" : "TOO LOW"; if (share < least) failed = 1; \
+			printf "%-44s %5.1f %%  %s\n", $$2, share, verdict } \
+		END { if (measured != packages) { print "coverage of " measured + 0 " packages, expected " packages; failed = 1 } \
+			exit failed }'
+
+.PHONY: generate
+generate: ## Generate Go code from the .proto files.
+	cd proto && $(TOOL) buf generate
+
+.PHONY: verify
+verify: verify-format verify-vet verify-rules verify-proto verify-generated verify-tidy lint ## All static checks: what a change has to pass.
+
+.PHONY: verify-format
+verify-format:
+	@found=$$($(TOOL) gofumpt -l .) || exit 1; \
+	if [ -n "$$found" ]; then printf 'not formatted (go tool -modfile=tools/go.mod gofumpt -w .):\n%s\n' "$$found" >&2; exit 1; fi
+
+.PHONY: verify-vet
+verify-vet:
+	$(GO) vet ./...
+	CGO_ENABLED=0 $(GO) vet ./...
+
+.PHONY: verify-rules
+verify-rules:
+	$(GO) test -count=1 ./internal/lint
+
+.PHONY: verify-proto
+verify-proto:
+	cd proto && $(TOOL) buf lint
+
+.PHONY: verify-generated
+verify-generated:
+	@set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	(cd proto && $(TOOL) buf generate -o "$$fresh"); \
+	(cd proto && find . -name '*.pb.go' | sort) >"$$fresh/here"; \
+	(cd "$$fresh" && find . -name '*.pb.go' | sort) >"$$fresh/made"; \
+	cmp "$$fresh/here" "$$fresh/made" || { echo "other files than 'make generate' writes in proto/" >&2; exit 1; }; \
+	while read -r name; do \
+		cmp "proto/$$name" "$$fresh/$$name" || { echo "run 'make generate'" >&2; exit 1; }; \
+	done <"$$fresh/made"
+
+.PHONY: verify-tidy
+verify-tidy:
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+
+# The vulnerability database is a service that is not always reachable; that
+# is said and is no failure. A finding is (govulncheck leaves with 3).
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what the code calls.
+	@result=$$($(TOOL) govulncheck ./... 2>&1) && status=0 || status=$$?; \
+	printf '%s\n' "$$result"; \
+	if [ $$status -eq 0 ]; then exit 0; fi; \
+	if printf '%s\n' "$$result" | grep -q 'fetching vulnerabilities'; then \
+		echo "vulncheck: skipped, the database is not reachable"; exit 0; fi; \
+	exit $$status

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const recordings = "../../testdata/recordings"
+
+// replayed runs the command line and gives its exit status and output.
+func replayed(t *testing.T, args ...string) (status int, out string) {
+	t.Helper()
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stderr.Close() }()
+	var stdout bytes.Buffer
+	status = run(append([]string{"replay"}, args...), &stdout, stderr)
+	return status, stdout.String()
+}
+
+func TestReplayExitStatus(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := filepath.Join(recordings, "sessions", "restart.json")
+	data, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plaintext := regexp.MustCompile(`"plaintext": *"`).FindString(string(data))
+	altered := write("altered.json", strings.Replace(string(data), plaintext, plaintext+"00", 1))
+	broken := write("broken.json", `{"schema":`)
+	for _, c := range []struct {
+		name  string
+		paths []string
+		want  int
+	}{
+		{"equal", []string{good}, 0},
+		{"explained", []string{filepath.Join(recordings, "sessions", "duplicates.json")}, 0},
+		{"altered", []string{altered}, exitBadResult},
+		{"altered beside a good one", []string{good, altered}, exitBadResult},
+		{"malformed", []string{broken}, exitError},
+		{"malformed beside a good one", []string{good, broken}, exitError},
+		{"missing", []string{filepath.Join(dir, "none.json")}, exitError},
+		{"index only", []string{filepath.Join(recordings, "INDEX.json")}, exitError},
+		{"nothing named", nil, exitError},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, out := replayed(t, c.paths...); got != c.want {
+				t.Errorf("status %d, want %d:\n%s", got, c.want, out)
+			}
+		})
+	}
+}
+
+func TestReplayText(t *testing.T) {
+	_, out := replayed(t, filepath.Join(recordings, "INDEX.json"), filepath.Join(recordings, "sessions", "duplicates.json"))
+	for _, want := range []string{"INDEX.json: skipped", "step 15 decrypt B1: D-replay", "total of 1 files", "; 0 differ"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestReplayJSON(t *testing.T) {
+	status, out := replayed(t, "--json", filepath.Join(recordings, "sessions"))
+	var result struct {
+		Files []struct {
+			Path  string
+			Steps []struct {
+				Checks []struct{ What, Status, Deviation string }
+			}
+		}
+		Total struct {
+			Differs   int
+			Explained map[string]int
+		}
+		OK bool
+	}
+	if err := json.Unmarshal([]byte(out), &result); err != nil {
+		t.Fatal(err)
+	}
+	if status != 0 || !result.OK || len(result.Files) < 63 || result.Total.Differs != 0 || result.Total.Explained["D-replay"] == 0 {
+		t.Errorf("status %d, ok %t, %d files, %+v", status, result.OK, len(result.Files), result.Total)
+	}
+	if steps := result.Files[0].Steps; len(steps) == 0 || len(steps[0].Checks) == 0 || steps[0].Checks[0].Status != "equal" {
+		t.Errorf("steps are missing: %+v", steps)
+	}
+}

@@ -1,0 +1,76 @@
+package pebble
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// file is one file that is open for writing, or a directory. Once the store is
+// frozen it takes everything and keeps nothing.
+type file struct {
+	vfs.File
+	files *files
+}
+
+// Write implements vfs.File.
+func (f *file) Write(p []byte) (int, error) {
+	size := len(p)
+	return size, f.files.write(func() error { _, err := f.File.Write(p); return err })
+}
+
+// WriteAt implements vfs.File.
+func (f *file) WriteAt(p []byte, offset int64) (int, error) {
+	size := len(p)
+	return size, f.files.write(func() error { _, err := f.File.WriteAt(p, offset); return err })
+}
+
+// Preallocate implements vfs.File.
+func (f *file) Preallocate(offset, length int64) error {
+	return f.files.write(func() error { return f.File.Preallocate(offset, length) })
+}
+
+// Sync implements vfs.File.
+func (f *file) Sync() error { return f.files.write(f.File.Sync) }
+
+// SyncData implements vfs.File.
+func (f *file) SyncData() error { return f.files.write(f.File.SyncData) }
+
+// SyncTo implements vfs.File.
+func (f *file) SyncTo(length int64) (full bool, err error) {
+	err = f.files.write(func() (err error) { full, err = f.File.SyncTo(length); return err })
+	return full, err
+}
+
+// Close implements vfs.File. The file of a frozen store is still closed.
+func (f *file) Close() error {
+	if err := f.File.Close(); err != nil {
+		f.files.monitor.fail(err)
+	}
+	return nil
+}
+
+// lostFile stands for a file that could not be made.
+type lostFile struct{}
+
+var _ vfs.File = lostFile{}
+
+var errLostFile = errors.New("the file could not be made")
+
+func (lostFile) Write(p []byte) (int, error)            { return len(p), nil }
+func (lostFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (lostFile) Read([]byte) (int, error)               { return 0, errLostFile }
+func (lostFile) ReadAt([]byte, int64) (int, error)      { return 0, errLostFile }
+func (lostFile) Preallocate(int64, int64) error         { return nil }
+func (lostFile) Prefetch(int64, int64) error            { return nil }
+func (lostFile) Sync() error                            { return nil }
+func (lostFile) SyncData() error                        { return nil }
+func (lostFile) SyncTo(int64) (bool, error)             { return false, nil }
+func (lostFile) Stat() (vfs.FileInfo, error)            { return lostInfo{}, nil }
+func (lostFile) Fd() uintptr                            { return vfs.InvalidFd }
+func (lostFile) Close() error                           { return nil }
+
+// lostInfo describes a lostFile: Pebble asks for the size of a log it reuses.
+type lostInfo struct{ vfs.FileInfo }
+
+func (lostInfo) Size() int64 { return 0 }

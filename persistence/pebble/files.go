@@ -1,0 +1,200 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/rookery-im/rookery/persistence"
+)
+
+const (
+	dirMode  fs.FileMode = 0o700
+	fileMode fs.FileMode = 0o600
+)
+
+// files is the file system as Pebble sees it. It does two things to the one
+// below it.
+//
+// It makes everything private, whatever the umask.
+//
+// It turns the first write that fails into a frozen store: the monitor learns of
+// it, Pebble is told that all went well, and from then on nothing more reaches
+// the disk. Told of a failure, Pebble panics, or tries again for ever while
+// commits wait. What is on disk afterwards is what a crash at that moment would
+// have left, which the next Open can read; the Store asks the monitor before it
+// reports success.
+type files struct {
+	vfs.FS
+	monitor *monitor
+	modes   bool // the files have permission bits
+}
+
+func newFiles(below vfs.FS, watch *monitor) *files {
+	return &files{FS: below, monitor: watch, modes: vfs.Root(below) == vfs.Default && runtime.GOOS != "windows"}
+}
+
+// prepare makes sure of the directory before anything is written to it. A new
+// or empty one becomes private; one with files that others may reach is
+// refused, since they may have read what is there.
+func (f *files) prepare(dir string) error {
+	info, err := f.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.makeDir(dir)
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return persistence.ErrNotDirectory
+	}
+	if !f.modes || info.Mode().Perm()&^dirMode == 0 {
+		return nil
+	}
+	entries, err := f.List(dir)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%w: mode %04o lets others in, want %04o", persistence.ErrPermission, info.Mode().Perm(), dirMode)
+	}
+	return os.Chmod(dir, dirMode)
+}
+
+// makeDir makes a directory and what is missing above it, to stay.
+func (f *files) makeDir(dir string) error {
+	parent := f.PathDir(dir)
+	if _, err := f.Stat(parent); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		if err := f.makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := f.MkdirAll(dir, dirMode); err != nil {
+		return err
+	}
+	if f.modes {
+		if err := os.Chmod(dir, dirMode); err != nil {
+			return err
+		}
+	}
+	return f.syncDir(parent)
+}
+
+func (f *files) syncDir(dir string) error {
+	opened, err := f.FS.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(opened.Sync(), opened.Close())
+}
+
+// private gives a file that was just opened its mode.
+func (f *files) private(name string) error {
+	if !f.modes {
+		return nil
+	}
+	return os.Chmod(name, fileMode)
+}
+
+// write does one change of the disk, or none once the store is frozen, and
+// freezes it when the change fails. That a name is missing or taken is an answer
+// and no failure.
+func (f *files) write(change func() error) error {
+	if f.monitor.failure() != nil {
+		return nil
+	}
+	err := change()
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f.monitor.fail(err)
+	return nil
+}
+
+// writable opens a file for writing.
+func (f *files) writable(name string, open func() (vfs.File, error)) (vfs.File, error) {
+	var opened vfs.File
+	err := f.write(func() (err error) {
+		if opened, err = open(); err != nil {
+			return err
+		}
+		return f.private(name)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case opened == nil:
+		return lostFile{}, nil
+	}
+	return &file{File: opened, files: f}, nil
+}
+
+// Create implements vfs.FS.
+func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.writable(name, func() (vfs.File, error) { return f.FS.Create(name, category) })
+}
+
+// OpenReadWrite implements vfs.FS.
+func (f *files) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return f.writable(name, func() (vfs.File, error) { return f.FS.OpenReadWrite(name, category, opts...) })
+}
+
+// ReuseForWrite implements vfs.FS.
+func (f *files) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.writable(newname, func() (vfs.File, error) { return f.FS.ReuseForWrite(oldname, newname, category) })
+}
+
+// OpenDir implements vfs.FS.
+func (f *files) OpenDir(name string) (vfs.File, error) {
+	opened, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &file{File: opened, files: f}, nil
+}
+
+// Lock implements vfs.FS. A lock that is taken has no error of its own: the
+// operating system says EAGAIN, this process that it holds the lock itself.
+func (f *files) Lock(name string) (io.Closer, error) {
+	lock, err := f.FS.Lock(name)
+	if err != nil {
+		var number syscall.Errno
+		if errors.As(err, &number) && number != syscall.EAGAIN {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", persistence.ErrLocked, err)
+	}
+	if err := f.private(name); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// Link implements vfs.FS.
+func (f *files) Link(oldname, newname string) error {
+	return f.write(func() error { return f.FS.Link(oldname, newname) })
+}
+
+// Rename implements vfs.FS.
+func (f *files) Rename(oldname, newname string) error {
+	return f.write(func() error { return f.FS.Rename(oldname, newname) })
+}
+
+// Remove implements vfs.FS.
+func (f *files) Remove(name string) error {
+	return f.write(func() error { return f.FS.Remove(name) })
+}
+
+// RemoveAll implements vfs.FS.
+func (f *files) RemoveAll(name string) error {
+	return f.write(func() error { return f.FS.RemoveAll(name) })
+}
+
+// Unwrap implements vfs.FS.
+func (f *files) Unwrap() vfs.FS { return f.FS }

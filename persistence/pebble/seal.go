@@ -1,0 +1,125 @@
+package pebble
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/rookery-im/rookery/persistence"
+)
+
+// The seal is a file that a store leaves when it is closed and takes away when
+// it is opened. It lists the SHA-256 of Pebble's files but for the tables, which
+// carry checksums of their own that Pebble insists on. Pebble reads a damaged
+// record in the last block of a log, or anywhere in a manifest, as the end of
+// what was written, and goes on with an older state: with the seal that is
+// corruption. After a crash there is no seal.
+const sealFile = "CLOSED"
+
+// sealed says which files the seal speaks for.
+func sealed(name string) bool {
+	return strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "MANIFEST-") ||
+		strings.HasPrefix(name, "OPTIONS-") || strings.HasPrefix(name, "marker.")
+}
+
+// seal writes the seal of a closed database. The caller still holds the lock.
+func (f *files) seal(dir string) error {
+	text, err := f.sealText(dir)
+	if err != nil {
+		return err
+	}
+	name := f.PathJoin(dir, sealFile)
+	err = f.put(name+".new", text)
+	if err == nil {
+		err = f.Rename(name+".new", name)
+	}
+	if err == nil {
+		err = f.syncDir(dir)
+	}
+	return errors.Join(err, f.monitor.failure())
+}
+
+// unseal checks the directory against its seal, if it has one, and removes it:
+// from here on the files change.
+func (f *files) unseal(dir string) error {
+	name := f.PathJoin(dir, sealFile)
+	var want bytes.Buffer
+	err := f.copyTo(&want, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	got, err := f.sealText(dir)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, want.Bytes()) {
+		return fmt.Errorf("%w: %s", persistence.ErrCorrupt, firstDifference(want.String(), string(got)))
+	}
+	if err := f.FS.Remove(name); err != nil {
+		return err
+	}
+	return f.syncDir(dir)
+}
+
+// sealText lists the files as they are, a line for each with its sum and name.
+func (f *files) sealText(dir string) ([]byte, error) {
+	names, err := f.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	var text []byte
+	for _, name := range names {
+		if !sealed(name) {
+			continue
+		}
+		sum := sha256.New()
+		if err := f.copyTo(sum, f.PathJoin(dir, name)); err != nil {
+			return nil, err
+		}
+		text = fmt.Appendf(text, "%x %s\n", sum.Sum(nil), name)
+	}
+	return text, nil
+}
+
+// firstDifference says which file does not match, for the error.
+func firstDifference(want, got string) string {
+	for line := range strings.Lines(want) {
+		if _, name, found := strings.Cut(strings.TrimSpace(line), " "); found && !strings.Contains(got, line) {
+			return fmt.Sprintf("file %q is not as the store was closed", name)
+		}
+	}
+	return "there are files that the store was closed without"
+}
+
+func (f *files) copyTo(to io.Writer, name string) error {
+	opened, err := f.FS.Open(name, vfs.SequentialReadsOption)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, opened)
+	return errors.Join(err, opened.Close())
+}
+
+// put writes a file, to stay once its directory is synced.
+func (f *files) put(name string, content []byte) error {
+	created, err := f.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = created.Write(content)
+	if err == nil {
+		err = created.Sync()
+	}
+	return errors.Join(err, created.Close())
+}

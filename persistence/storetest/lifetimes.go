@@ -1,0 +1,56 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rookery-im/rookery/persistence"
+)
+
+var lifetimes = map[string]func(*bench){
+	"RecordsOutlastReopening": func(b *bench) {
+		for round := range 4 {
+			var batch []persistence.Record
+			for i := range 500 {
+				batch = append(batch, put(session(fmt.Sprint(i)), fmt.Sprintf("%d-%d", round, i)))
+			}
+			b.apply(batch...)
+			b.reopen()
+			for i := range 500 {
+				b.has(session(fmt.Sprint(i)), fmt.Sprintf("%d-%d", round, i))
+			}
+		}
+	},
+	"DeletionsOutlastReopening": func(b *bench) {
+		b.apply(put(session("a"), "1"), put(session("b"), "2"))
+		b.reopen()
+		b.apply(del(session("a")))
+		b.reopen()
+		b.hasNot(session("a"))
+		b.has(session("b"), "2")
+	},
+	"ClosedStoreSaysSo": func(b *bench) {
+		b.apply(put(session("a"), "1"))
+		b.ok(b.store.Close())
+		_, err := b.store.Get(b.Context(), session("a"))
+		b.is(err, persistence.ErrClosed)
+		b.is(b.store.Scan(b.Context(), "", func(persistence.Name, []byte) error { return nil }), persistence.ErrClosed)
+		b.is(b.store.Apply(b.Context(), persistence.Batch{Records: []persistence.Record{put(session("a"), "2")}}), persistence.ErrClosed)
+		_, err = b.store.Own(b.Context(), alice)
+		b.is(err, persistence.ErrClosed)
+	},
+	"ClosingTwiceIsFine": func(b *bench) {
+		b.ok(b.store.Close())
+		b.ok(b.store.Close())
+	},
+	"CancelledContextChangesNothing": func(b *bench) {
+		b.apply(put(session("a"), "1"))
+		ctx, cancel := context.WithCancel(b.Context())
+		cancel()
+		b.is(b.store.Apply(ctx, persistence.Batch{Records: []persistence.Record{put(session("a"), "2")}}), context.Canceled)
+		_, err := b.store.Get(ctx, session("a"))
+		b.is(err, context.Canceled)
+		b.is(b.store.Scan(ctx, "", func(persistence.Name, []byte) error { return nil }), context.Canceled)
+		b.has(session("a"), "1")
+	},
+}

@@ -1,0 +1,428 @@
+package rookery_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/persistence"
+	memstore "github.com/rookery-im/rookery/persistence/memory"
+	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// offCurve has the shape of a public key and no y: x = 5 is not on secp256k1.
+var offCurve = rookery.PublicKey{0: 2, 32: 5}
+
+// pairWorld is a world in memory with two people who have talked, and the
+// store, which nothing that is refused may change.
+func pairWorld(t *testing.T, configure ...func(*rookery.Options)) (w *world, alice, bob device, store persistence.Store) {
+	t.Helper()
+	inMemory := lasting{memstore.New()}
+	w = newWorld(t, backend{"memory", func(*testing.T) (func(*rookery.Options), func() persistence.Store) {
+		return func(o *rookery.Options) { o.Store = inMemory }, nil
+	}}, configure...)
+	alice, bob = w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.introduce(w.at(bob), w.at(alice))
+	w.send(alice, bob.key, "hello")
+	w.awaitMessages(1, bob)
+	w.send(bob, alice.key, "hello yourself")
+	w.awaitMessages(1, alice)
+	settle(t, inMemory)
+	return w, alice, bob, inMemory
+}
+
+// settle waits until outbox and inbox are empty: acknowledgements come after
+// what they acknowledge.
+func settle(t *testing.T, store persistence.Store) {
+	t.Helper()
+	eventually(t, "settled store", func() bool {
+		return count(t, store, persistence.KindOutbox) == 0 && count(t, store, persistence.KindInbox) == 0
+	})
+}
+
+func TestCallsThatAreRefusedChangeNothing(t *testing.T) {
+	w, alice, bob, store := pairWorld(t)
+	ctx := w.context()
+	ended, end := context.WithCancel(ctx)
+	end()
+	bundle, err := w.at(bob).Bundle(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := w.at(alice).Bundle(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := []byte{
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+		0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+	}
+	create := func(n rookery.NewIdentity) func() error {
+		return func() error {
+			_, err := w.engine.CreateIdentity(ctx, n)
+			return err
+		}
+	}
+	send := func(ctx context.Context, to rookery.PublicKey, payload []byte) func() error {
+		return func() error {
+			receipt, err := w.at(alice).Send(ctx, to, payload)
+			if receipt.ID != (rookery.MessageID{}) || receipt.Installations != nil {
+				t.Errorf("a receipt for what was refused: %+v", receipt)
+			}
+			return err
+		}
+	}
+	take := func(ctx context.Context, contact rookery.PublicKey, bundle []byte) func() error {
+		return func() error { return w.at(alice).TakeBundle(ctx, contact, bundle) }
+	}
+	tests := []struct {
+		name string
+		call func() error
+		want error
+	}{
+		{"empty payload", send(ctx, bob.key, nil), rookery.ErrPayloadSize},
+		{"payload too large", send(ctx, bob.key, make([]byte, rookery.MaxPayload+1)), rookery.ErrPayloadSize},
+		{"send off the curve", send(ctx, offCurve, []byte("x")), rookery.ErrPublicKey},
+		{"send to nobody", send(ctx, rookery.PublicKey{}, []byte("x")), rookery.ErrPublicKey},
+		{"send to ourselves alone", send(ctx, alice.key, []byte("x")), rookery.ErrNoTarget},
+		{"send, context ended", send(ended, bob.key, []byte("x")), context.Canceled},
+
+		{"bundle: nothing", take(ctx, bob.key, nil), rookery.ErrMalformed},
+		{"bundle: garbage", take(ctx, bob.key, []byte("garbage")), rookery.ErrMalformed},
+		{"bundle: too long", take(ctx, bob.key, make([]byte, wire.MaxBundleSize+1)), rookery.ErrMalformed},
+		{"bundle: another's", take(ctx, bob.key, own), rookery.ErrUntrustedBundle},
+		{"bundle: contact off the curve", take(ctx, offCurve, bundle), rookery.ErrUntrustedBundle},
+		{"bundle: context ended", take(ended, bob.key, bundle), context.Canceled},
+
+		{"identity: key of 31 bytes", create(rookery.NewIdentity{Key: order[:31]}), rookery.ErrPrivateKey},
+		{"identity: key of 33 bytes", create(rookery.NewIdentity{Key: append([]byte{0}, order...)}), rookery.ErrPrivateKey},
+		{"identity: empty key", create(rookery.NewIdentity{Key: []byte{}}), rookery.ErrPrivateKey},
+		{"identity: key zero", create(rookery.NewIdentity{Key: make([]byte, 32)}), rookery.ErrPrivateKey},
+		{"identity: key n", create(rookery.NewIdentity{Key: order}), rookery.ErrPrivateKey},
+		{"identity: key above n", create(rookery.NewIdentity{Key: bytes.Repeat([]byte{0xff}, 32)}), rookery.ErrPrivateKey},
+		{"identity: phrase", create(rookery.NewIdentity{Phrase: "twelve words these are not"}), rookery.ErrPhrase},
+		{"identity: key and phrase", create(rookery.NewIdentity{Key: order, Phrase: "x"}), rookery.ErrOptions},
+		{"installation none", create(rookery.NewIdentity{InstallationID: wire.NoInstallation}), rookery.ErrInstallationID},
+		{"installation of 101", create(rookery.NewIdentity{InstallationID: strings.Repeat("a", 101)}), rookery.ErrInstallationID},
+		{"installation with a space", create(rookery.NewIdentity{InstallationID: "a b"}), rookery.ErrInstallationID},
+		{"installation with a newline", create(rookery.NewIdentity{InstallationID: "a\n"}), rookery.ErrInstallationID},
+		{"installation with a zero", create(rookery.NewIdentity{InstallationID: "a\x00"}), rookery.ErrInstallationID},
+		{"installation with delete", create(rookery.NewIdentity{InstallationID: "a\x7f"}), rookery.ErrInstallationID},
+		{"installation in UTF-8", create(rookery.NewIdentity{InstallationID: "Gerät"}), rookery.ErrInstallationID},
+		{"installation not UTF-8", create(rookery.NewIdentity{InstallationID: "\xff"}), rookery.ErrInstallationID},
+
+		{"approve an unknown device", func() error { return w.at(alice).Approve(ctx, "unknown") }, rookery.ErrUnknownInstallation},
+		{"approve, context ended", func() error { return w.at(alice).Approve(ended, "unknown") }, context.Canceled},
+		{"bundle, context ended", func() error { _, err := w.at(alice).Bundle(ended); return err }, context.Canceled},
+		{"contact, context ended", func() error { _, err := w.at(alice).Contact(ended, bob.key); return err }, context.Canceled},
+		{"contact code, context ended", func() error {
+			return w.at(alice).PublishContactCode(ended, func(error) { t.Error("published") })
+		}, context.Canceled},
+		{"create, context ended", func() error {
+			_, err := w.engine.CreateIdentity(ended, rookery.NewIdentity{})
+			return err
+		}, context.Canceled},
+		{"another installation, context ended", func() error {
+			_, err := w.at(alice).AddInstallation(ended)
+			return err
+		}, context.Canceled},
+	}
+	before, published := digest(t, store), len(w.air.history())
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			wantError(t, test.call(), test.want)
+			if digest(t, store) != before {
+				t.Error("the store has changed")
+			}
+		})
+	}
+	if n := len(w.engine.Identities()); n != 2 {
+		t.Errorf("%d identities are hosted", n)
+	}
+	if n := len(w.air.history()); n != published {
+		t.Errorf("%d envelopes were published", n-published)
+	}
+	w.send(alice, bob.key, "still here")
+	w.awaitMessages(2, bob)
+}
+
+func TestLargestPayloadArrives(t *testing.T) {
+	w, alice, bob, _ := pairWorld(t)
+	payload := strings.Repeat("x", rookery.MaxPayload)
+	w.send(alice, bob.key, payload)
+	w.awaitMessages(2, bob)
+	if got := messages(w.bag.all(), bob)[1].Payload; string(got) != payload {
+		t.Errorf("%d bytes arrived, or altered", len(got))
+	}
+}
+
+// T21, T29: every bit of a bundle counts, and what is refused leaves no trace.
+func TestDamagedBundleIsRefusedAndLeavesNoTrace(t *testing.T) {
+	w, alice, _, store := pairWorld(t)
+	carol := w.person(1)[0]
+	bundle, err := w.at(carol).Bundle(w.context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.at(alice).Contact(w.context(), carol.key); err != nil {
+		t.Fatal(err)
+	}
+	before := digest(t, store)
+	refused := func(what string, at int, damaged []byte) {
+		err := w.at(alice).TakeBundle(w.context(), carol.key, damaged)
+		if !errors.Is(err, rookery.ErrMalformed) && !errors.Is(err, rookery.ErrUntrustedBundle) {
+			t.Errorf("%s at byte %d of %d: %v", what, at, len(bundle), err)
+		}
+	}
+	decoded, err := wire.DecodeBundle(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range bundle {
+		damaged := slices.Clone(bundle)
+		damaged[at] ^= 1
+		if again, err := wire.DecodeBundle(damaged); err == nil && unsigned(decoded) == unsigned(again) {
+			continue // the protocol version is not signed, on this wire
+		}
+		refused("flipped bit", at, damaged)
+		refused("cut", at, bundle[:at])
+	}
+	if digest(t, store) != before {
+		t.Error("the store has changed")
+	}
+	if contact, err := w.at(alice).Contact(w.context(), carol.key); err != nil || len(contact.Installations) != 0 {
+		t.Errorf("carol has %d installations: %v", len(contact.Installations), err)
+	}
+	if err := w.at(alice).TakeBundle(w.context(), carol.key, bundle); err != nil {
+		t.Errorf("the whole bundle: %v", err)
+	}
+}
+
+// unsigned is a bundle of one prekey without what its signature does not cover.
+func unsigned(b wire.Bundle) any {
+	if len(b.PreKeys) != 1 {
+		return nil
+	}
+	key := b.PreKeys[0]
+	key.ProtocolVersion = 0
+	return [...]any{b.Identity, key, b.Signature, b.Timestamp}
+}
+
+func TestIdentityIsCreatedOnce(t *testing.T) {
+	w := newWorld(t, backends[1])
+	n := rookery.NewIdentity{Key: bytes.Repeat([]byte{7}, 32), InstallationID: "here"}
+	first, err := w.engine.CreateIdentity(w.context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err = w.engine.CreateIdentity(w.context(), n)
+		wantError(t, err, rookery.ErrIdentityExists)
+		if found, ok := w.engine.Identity(first.PublicKey(), "here"); !ok || found.InstallationID() != "here" {
+			t.Error("the first one is gone")
+		}
+		w.reopen()
+	}
+	n.InstallationID = "there"
+	second, err := w.engine.CreateIdentity(w.context(), n)
+	if err != nil || second.PublicKey() != first.PublicKey() {
+		t.Errorf("another installation of it: %v", err)
+	}
+}
+
+// failing is a network on which nobody can listen.
+type failing struct{ *air }
+
+var errNoListening = errors.New("no listening here")
+
+func (failing) Subscribe(transport.Topic, transport.Deliver) (func(), error) {
+	return nil, errNoListening
+}
+
+func TestIdentityThatCannotListenIsNotHostedAndCanBeCreatedLater(t *testing.T) {
+	w := newWorld(t, backends[1], func(o *rookery.Options) { o.Transport = failing{o.Transport.(*air)} })
+	n := rookery.NewIdentity{Key: bytes.Repeat([]byte{7}, 32), InstallationID: "here"}
+	for range 2 {
+		_, err := w.engine.CreateIdentity(w.context(), n)
+		wantError(t, err, errNoListening)
+		if n := len(w.engine.Identities()); n != 0 {
+			t.Errorf("%d identities are hosted", n)
+		}
+	}
+	w.configure = append(w.configure, func(o *rookery.Options) { o.Transport = w.air })
+	w.reopen() // would fail if the store still hosted it
+	if _, err := w.engine.CreateIdentity(w.context(), n); err != nil {
+		t.Error(err)
+	}
+}
+
+// T19, T20, T21, T23, T38: whatever arrives is refused with a cause, and
+// changes nothing.
+func TestBadEnvelopesAreRefusedWithACauseAndChangeNothing(t *testing.T) {
+	w, alice, bob, store := pairWorld(t)
+	carol := w.person(1)[0]
+	w.send(alice, bob.key, "before") // so that what is held back is not the first of its chain
+	w.awaitMessages(2, bob)
+	w.air.setRule(func(transport.Envelope) verdict { return hold })
+	w.send(alice, bob.key, "held back")
+	w.air.setRule(nil)
+	history := w.air.history()
+	good := history[len(history)-1]
+	altered := func(change func(*wire.Part)) []byte {
+		m, err := wire.Decode(slices.Clone(good.Payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&m.Entries[0].Part)
+		return m.Encode()
+	}
+	message := func(m wire.Message) []byte { return m.Encode() }
+	tests := []struct {
+		name    string
+		sender  rookery.PublicKey
+		payload []byte
+		want    error
+	}{
+		{"bytes of all ones", alice.key, bytes.Repeat([]byte{0xff}, 100), rookery.ErrMalformed},
+		{"three bytes", alice.key, []byte{1, 2, 3}, rookery.ErrMalformed},
+		{"cut", alice.key, good.Payload[:len(good.Payload)-1], rookery.ErrMalformed},
+		{"too large", alice.key, make([]byte, wire.MaxMessageSize+1), rookery.ErrMalformed},
+		{"sender off the curve", offCurve, good.Payload, rookery.ErrPublicKey},
+		{"no sender", rookery.PublicKey{}, good.Payload, rookery.ErrPublicKey},
+		{"another sender", carol.key, good.Payload, rookery.ErrNoSession},
+		{"greatest number", alice.key, altered(func(p *wire.Part) { p.DR.N = math.MaxUint32 }), ratchet.ErrHeader},
+		{"greatest number but one", alice.key, altered(func(p *wire.Part) { p.DR.N = math.MaxUint32 - 1 }), rookery.ErrTooManySkipped},
+		{"number of its predecessor", alice.key, altered(func(p *wire.Part) { p.DR.N-- }), rookery.ErrDuplicate},
+		{"greatest chain before", alice.key, altered(func(p *wire.Part) { p.DR.PN = math.MaxUint32 }), rookery.ErrForged},
+		{"greatest chain before, new key", alice.key, altered(func(p *wire.Part) {
+			p.DR.PN, p.DR.RatchetKey = math.MaxUint32, p.DR.SignedPreKey[:]
+		}), rookery.ErrUnknownRatchetKey},
+		{"ratchet key off the curve", alice.key, altered(func(p *wire.Part) { p.DR.RatchetKey = offCurve[:] }), ratchet.ErrHeader},
+		{"prekey of nobody", alice.key, altered(func(p *wire.Part) { p.DR.SignedPreKey = wire.PublicKey(bob.key) }), rookery.ErrNoSession},
+		{"forged", alice.key, altered(func(p *wire.Part) { p.Payload[len(p.Payload)-1] ^= 1 }), rookery.ErrForged},
+		{"forged start", alice.key, altered(func(p *wire.Part) {
+			p.X3DH = &wire.X3DHHeader{Ephemeral: wire.PublicKey(alice.key), SignedPreKey: p.DR.SignedPreKey}
+		}), rookery.ErrForged},
+		{"start with an unknown prekey", alice.key, altered(func(p *wire.Part) {
+			p.DR.SignedPreKey = wire.PublicKey(alice.key)
+			p.X3DH = &wire.X3DHHeader{Ephemeral: wire.PublicKey(alice.key), SignedPreKey: p.DR.SignedPreKey}
+		}), rookery.ErrUnknownPreKey},
+		{"empty ciphertext", alice.key, altered(func(p *wire.Part) { p.Payload = nil }), ratchet.ErrCiphertext},
+		{"no header", alice.key, altered(func(p *wire.Part) { p.DR = nil }), sessionactor.ErrHeader},
+		{"DH-only of nothing", alice.key, altered(func(p *wire.Part) {
+			p.DR, p.DH, p.Payload = nil, &wire.DHHeader{Ephemeral: wire.PublicKey(alice.key)}, nil
+		}), x3dh.ErrDecrypt},
+		{"not for us", alice.key, message(wire.Message{
+			InstallationID: alice.installation, Entries: []wire.Entry{{Recipient: "another"}},
+		}), rookery.ErrNotTargeted},
+		{"bundle not signed", alice.key, message(wire.Message{
+			InstallationID: alice.installation, Bundles: []wire.Bundle{{Identity: wire.PublicKey(alice.key)}},
+		}), rookery.ErrUntrustedBundle},
+		{"bundle of a sender off the curve", offCurve, message(wire.Message{
+			InstallationID: alice.installation, Bundles: []wire.Bundle{{Identity: wire.PublicKey(offCurve)}},
+		}), rookery.ErrPublicKey},
+	}
+	settle(t, store)
+	before := digest(t, store)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			seen, counted := len(refusals(w.bag.all())), w.engine.Counts().Refused
+			w.air.deliver([]transport.Envelope{envelopeTo(bob, test.sender, test.payload)})
+			w.bag.await(t, "refusal", func(events []rookery.Event) bool { return len(refusals(events)) > seen })
+			r := refusals(w.bag.all())[seen]
+			wantError(t, r.Err, test.want)
+			if r.Sender != test.sender || r.To().InstallationID() != bob.installation {
+				t.Errorf("sender %v, recipient %v", r.Sender, r.To())
+			}
+			if w.engine.Counts().Refused != counted+1 {
+				t.Errorf("counted %d refusals", w.engine.Counts().Refused-counted)
+			}
+			if digest(t, store) != before {
+				t.Error("the store has changed")
+			}
+		})
+	}
+	for _, nothing := range [][]byte{nil, message(wire.Message{InstallationID: alice.installation})} {
+		w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, nothing)})
+	}
+	w.air.release()
+	w.awaitMessages(3, bob)
+	if m := messages(w.bag.all(), bob)[2]; string(m.Payload) != "held back" {
+		t.Errorf("after all that %q was received", m.Payload)
+	}
+}
+
+// T19: random bytes, and a good message with a random part of it replaced,
+// neither change anything nor end anything.
+func TestRandomEnvelopesChangeNothing(t *testing.T) {
+	w, alice, bob, store := pairWorld(t)
+	w.air.setRule(func(transport.Envelope) verdict { return hold })
+	w.send(alice, bob.key, "held back")
+	w.air.setRule(nil)
+	history := w.air.history()
+	good := history[len(history)-1].Payload
+	settle(t, store)
+	before := digest(t, store)
+	const seed, envelopes = 1, 3000
+	source := rand.NewChaCha8([32]byte{seed})
+	random := rand.New(source)
+	for n := range envelopes {
+		payload := make([]byte, random.IntN(300))
+		_, _ = source.Read(payload)
+		if n%2 == 1 {
+			at := random.IntN(len(good))
+			payload = slices.Concat(good[:at], payload[:min(len(payload), 8)], good[min(at+random.IntN(9), len(good)):])
+		}
+		if string(payload) != string(good) {
+			w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, payload)})
+		}
+	}
+	if _, err := w.at(bob).Contact(w.context(), alice.key); err != nil { // all of them were handled
+		t.Fatal(err)
+	}
+	// A change of what the signature does not cover leaves a good message.
+	if len(messages(w.bag.all(), bob)) == 1 && digest(t, store) != before {
+		t.Error("the store has changed")
+	}
+	w.air.release()
+	w.awaitMessages(2, bob)
+	w.send(bob, alice.key, "still here")
+	w.awaitMessages(2, alice)
+}
+
+// T26: the same message again, at once and after a restart.
+func TestMessageIsReceivedOnceHoweverOftenItComes(t *testing.T) {
+	w, alice, bob, _ := pairWorld(t)
+	for n := range 5 {
+		w.send(alice, bob.key, "message "+string(rune('0'+n)))
+	}
+	w.awaitMessages(6, bob)
+	for range 3 {
+		before := len(refusals(w.bag.all()))
+		history := slices.DeleteFunc(w.air.history(), func(e transport.Envelope) bool {
+			return e.Topic != transport.PersonalTopic(bob.key)
+		})
+		w.air.deliver(history)
+		w.bag.await(t, "refusals", func(events []rookery.Event) bool { return len(refusals(events)) == before+len(history) })
+		w.reopen()
+	}
+	if n := len(messages(w.bag.all(), bob)); n != 6 {
+		t.Errorf("%d messages were received, want 6", n)
+	}
+	for _, r := range refusals(w.bag.all()) {
+		if !isReplay(r.Err) {
+			t.Errorf("refused with %v", r.Err)
+		}
+	}
+}

@@ -1,0 +1,352 @@
+package rookery_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/persistence"
+	memstore "github.com/rookery-im/rookery/persistence/memory"
+	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/transport"
+)
+
+// patience is how long anything may take before a test gives up on it.
+const patience = 20 * time.Second
+
+// backend is a kind of store that outlives an engine.
+type backend struct {
+	name string
+	// make gives what opens an engine on one such store, and what looks into
+	// it while no engine has it open.
+	make func(t *testing.T) (configure func(*rookery.Options), look func() persistence.Store)
+}
+
+var backends = []backend{
+	{"pebble", func(t *testing.T) (func(*rookery.Options), func() persistence.Store) {
+		dir := filepath.Join(t.TempDir(), "store")
+		return func(o *rookery.Options) { o.Dir = dir }, func() persistence.Store {
+			store, err := pebble.Open(dir, pebble.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return store
+		}
+	}},
+	{"memory", func(*testing.T) (func(*rookery.Options), func() persistence.Store) {
+		store := lasting{memstore.New()}
+		return func(o *rookery.Options) { o.Store = store }, func() persistence.Store { return store }
+	}},
+}
+
+// lasting is a store in memory that an engine's Close leaves alone.
+type lasting struct{ persistence.Store }
+
+func (lasting) Close() error { return nil }
+
+// bag is a handler that keeps what happened.
+type bag struct {
+	mu      sync.Mutex
+	events  []rookery.Event
+	changed chan struct{} // closed and replaced with each event
+	keep    bool          // messages are not acknowledged
+}
+
+func newBag() *bag { return &bag{changed: make(chan struct{})} }
+
+func (b *bag) handle(e rookery.Event) {
+	b.mu.Lock()
+	b.events = append(b.events, e)
+	close(b.changed)
+	b.changed = make(chan struct{})
+	keep := b.keep
+	b.mu.Unlock()
+	if m, ok := e.(rookery.Message); ok && !keep {
+		m.Ack()
+	}
+}
+
+// keepAll stops the bag from acknowledging.
+func (b *bag) keepAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keep = true
+}
+
+func (b *bag) empty() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = nil
+}
+
+func (b *bag) all() []rookery.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.events)
+}
+
+// await waits until the events satisfy done.
+func (b *bag) await(t *testing.T, what string, done func([]rookery.Event) bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		b.mu.Lock()
+		events, changed := slices.Clone(b.events), b.changed
+		b.mu.Unlock()
+		if done(events) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			for _, e := range events {
+				t.Logf("event: %T %v", e, describe(e))
+			}
+			t.Fatalf("%s: not after %v", what, patience)
+		}
+	}
+}
+
+func describe(e rookery.Event) any {
+	switch e := e.(type) {
+	case rookery.Refused:
+		return e.Err
+	case rookery.Message:
+		return string(e.Payload)
+	}
+	return e
+}
+
+// messages are those among the events that one installation received.
+func messages(events []rookery.Event, at device) []rookery.Message {
+	var out []rookery.Message
+	for _, e := range events {
+		if m, ok := e.(rookery.Message); ok && m.Identity.InstallationID() == at.installation {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func refusals(events []rookery.Event) []rookery.Refused {
+	var out []rookery.Refused
+	for _, e := range events {
+		if r, ok := e.(rookery.Refused); ok {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// device names a hosted installation over all engines that host it in turn.
+type device struct {
+	key          rookery.PublicKey
+	installation string
+}
+
+// world is an engine on a store that can be opened again, with its network
+// and its application.
+type world struct {
+	t         *testing.T
+	air       *air
+	bag       *bag
+	configure []func(*rookery.Options)
+	look      func() persistence.Store
+	engine    *rookery.Engine
+}
+
+// newWorld opens an engine; it is closed with the test.
+func newWorld(t *testing.T, b backend, configure ...func(*rookery.Options)) *world {
+	t.Helper()
+	where, look := b.make(t)
+	w := &world{t: t, air: newAir(), bag: newBag(), look: look, configure: append(configure, where)}
+	w.open()
+	t.Cleanup(func() {
+		w.close()
+		if twice := w.air.keysUsedTwice(); len(twice) > 0 {
+			t.Errorf("message keys used twice: %v", twice)
+		}
+	})
+	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	options := rookery.Options{Transport: w.air, Handler: w.bag.handle}
+	for _, configure := range w.configure {
+		configure(&options)
+	}
+	engine, err := rookery.Open(context.Background(), options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.engine = engine
+}
+
+func (w *world) close() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := w.engine.Close(ctx); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *world) reopen() {
+	w.t.Helper()
+	w.close()
+	w.open()
+}
+
+// at gives the hosted installation in the present engine.
+func (w *world) at(d device) *rookery.Identity {
+	w.t.Helper()
+	i, ok := w.engine.Identity(d.key, d.installation)
+	if !ok {
+		w.t.Fatalf("installation %s is not hosted", d.installation)
+	}
+	return i
+}
+
+// person creates an identity with a number of devices that approve each other.
+func (w *world) person(devices int) []device {
+	w.t.Helper()
+	ctx := w.context()
+	first, err := w.engine.CreateIdentity(ctx, rookery.NewIdentity{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	all := []*rookery.Identity{first}
+	for len(all) < devices {
+		next, err := first.AddInstallation(ctx)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		all = append(all, next)
+	}
+	var out []device
+	for _, one := range all {
+		for _, other := range all {
+			if one != other {
+				w.introduce(one, other)
+				if err := one.Approve(ctx, other.InstallationID()); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+		}
+		out = append(out, device{one.PublicKey(), one.InstallationID()})
+	}
+	return out
+}
+
+// introduce gives one the other's bundle.
+func (w *world) introduce(one, other *rookery.Identity) {
+	w.t.Helper()
+	bundle, err := other.Bundle(w.context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := one.TakeBundle(w.context(), other.PublicKey(), bundle); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) introduceAll(ones, others []device) {
+	w.t.Helper()
+	for _, one := range ones {
+		w.introduce(w.at(one), w.at(others[0]))
+	}
+}
+
+func (w *world) send(from device, to rookery.PublicKey, payload string) rookery.Receipt {
+	w.t.Helper()
+	receipt, err := w.at(from).Send(w.context(), to, []byte(payload))
+	if err != nil {
+		w.t.Fatalf("send %q: %v", payload, err)
+	}
+	return receipt
+}
+
+// awaitMessages waits until each installation has received that many.
+func (w *world) awaitMessages(n int, at ...device) {
+	w.t.Helper()
+	w.bag.await(w.t, "messages", func(events []rookery.Event) bool {
+		for _, d := range at {
+			if len(messages(events, d)) < n {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// context ends when the test's patience does.
+func (w *world) context() context.Context { return patient(w.t) }
+
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// count tells how many records of a kind a store holds.
+func count(t *testing.T, store persistence.Store, kind persistence.Kind) int {
+	t.Helper()
+	n := 0
+	err := store.Scan(t.Context(), persistence.NewName(kind), func(persistence.Name, []byte) error {
+		n++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// digest is a hash of everything a store holds.
+func digest(t *testing.T, store persistence.Store) [sha256.Size]byte {
+	t.Helper()
+	h := sha256.New()
+	put := func(b []byte) {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
+		h.Write(b)
+	}
+	err := store.Scan(context.Background(), "", func(name persistence.Name, value []byte) error {
+		put([]byte(name))
+		put(value)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// eventually polls what raises no event.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not after %v", what, patience)
+		}
+	}
+}
+
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+// envelopeTo is an envelope on the personal topic of an installation's identity.
+func envelopeTo(to device, sender rookery.PublicKey, payload []byte) transport.Envelope {
+	return transport.Envelope{Topic: transport.PersonalTopic(to.key), Sender: sender, Payload: payload}
+}
