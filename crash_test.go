@@ -118,21 +118,18 @@ func TestCrashAfterAnyChangeLosesNothingAndUsesNoKeyTwice(t *testing.T) {
 func liveOneLife(t *testing.T) (l *life, people [][]device, begin int) {
 	l = &life{store: &journal{lasting: lasting{memstore.New()}}}
 	var mu sync.Mutex
-	w := newWorld(t, backend{"journal", func(*testing.T) (func(*rookery.Options), func() persistence.Store) {
-		return func(o *rookery.Options) {
-			o.Store = l.store
-			handle := o.Handler
-			o.Handler = func(e rookery.Event) {
-				if m, ok := e.(rookery.Message); ok {
-					at := device{m.Identity.PublicKey(), m.Identity.InstallationID()}
-					mu.Lock()
-					l.delivered = append(l.delivered, past[note]{l.store.moment(), note{at: at, id: m.ID, payload: string(m.Payload)}})
-					mu.Unlock()
-				}
-				handle(e)
+	w := newWorld(t, on(l.store), func(o *rookery.Options) {
+		handle := o.Handler
+		o.Handler = func(e rookery.Event) {
+			if m, ok := e.(rookery.Message); ok {
+				at := device{m.Identity.PublicKey(), m.Identity.InstallationID()}
+				mu.Lock()
+				l.delivered = append(l.delivered, past[note]{l.store.moment(), note{at: at, id: m.ID, payload: string(m.Payload)}})
+				mu.Unlock()
 			}
-		}, nil
-	}})
+			handle(e)
+		}
+	})
 	w.air.onPublish = func(e transport.Envelope) {
 		l.published = append(l.published, past[transport.Envelope]{l.store.moment(), e})
 	}
@@ -161,9 +158,7 @@ func liveOn(t *testing.T, l *life, people [][]device, moment int) {
 	awaits := checkReceipts(t, image, published, receipts)
 	waiting := inbox(t, image, people)
 
-	w := newWorld(t, backend{"image", func(*testing.T) (func(*rookery.Options), func() persistence.Store) {
-		return func(o *rookery.Options) { o.Store = lasting{image} }, nil
-	}})
+	w := newWorld(t, on(lasting{image}))
 	w.air.remember(published)
 	w.air.deliver(published)
 	for side, from := range people {

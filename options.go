@@ -2,6 +2,7 @@ package rookery
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -50,6 +51,12 @@ type Options struct {
 	MaxUnhandled int
 
 	limits ratchet.Limits
+}
+
+// Format implements fmt.Formatter: what the interfaces stand for may hold
+// secrets, and fmt follows pointers for some verbs.
+func (o Options) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "options, directory %q, store %T, transport %T", o.Dir, o.Store, o.Transport)
 }
 
 func (o Options) withDefaults() Options {

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
-	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -136,10 +135,7 @@ func TestKilledProcessLosesNothingAndUsesNoKeyTwice(t *testing.T) {
 	const rounds, seed = 6, 1
 	random := rand.New(rand.NewPCG(seed, seed))
 	dir := filepath.Join(t.TempDir(), "store")
-	where := backend{"pebble", func(*testing.T) (func(*rookery.Options), func() persistence.Store) {
-		return func(o *rookery.Options) { o.Dir = dir }, nil
-	}}
-	w := newWorld(t, where)
+	w := newWorld(t, inDirectory(dir))
 	alice, bob := w.person(2), w.person(2)
 	w.introduceAll(alice, bob)
 	w.introduceAll(bob, alice)

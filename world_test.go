@@ -31,7 +31,16 @@ type backend struct {
 
 var backends = []backend{
 	{"pebble", func(t *testing.T) (func(*rookery.Options), func() persistence.Store) {
-		dir := filepath.Join(t.TempDir(), "store")
+		return inDirectory(filepath.Join(t.TempDir(), "store")).make(t)
+	}},
+	{"memory", func(t *testing.T) (func(*rookery.Options), func() persistence.Store) {
+		return on(lasting{memstore.New()}).make(t)
+	}},
+}
+
+// inDirectory is a backend on a given directory.
+func inDirectory(dir string) backend {
+	return backend{"directory", func(t *testing.T) (func(*rookery.Options), func() persistence.Store) {
 		return func(o *rookery.Options) { o.Dir = dir }, func() persistence.Store {
 			store, err := pebble.Open(dir, pebble.Options{})
 			if err != nil {
@@ -39,11 +48,14 @@ var backends = []backend{
 			}
 			return store
 		}
-	}},
-	{"memory", func(*testing.T) (func(*rookery.Options), func() persistence.Store) {
-		store := lasting{memstore.New()}
+	}}
+}
+
+// on is a backend on a given store.
+func on(store persistence.Store) backend {
+	return backend{"given", func(*testing.T) (func(*rookery.Options), func() persistence.Store) {
 		return func(o *rookery.Options) { o.Store = store }, func() persistence.Store { return store }
-	}},
+	}}
 }
 
 // lasting is a store in memory that an engine's Close leaves alone.

@@ -246,7 +246,7 @@ func middleProbe(buffer int) Actor {
 	var children *Children
 	var returned []ping
 	underWay := 0
-	type committed struct{ pings []ping }
+	type committed struct{}
 	return &probe{
 		start: func(ctx *Context) error {
 			children = NewChildren(ctx, ChildrenOptions{Buffer: buffer, New: func(string) Actor {

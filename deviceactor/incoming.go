@@ -37,9 +37,14 @@ func (a *Actor) receive(m Receive) {
 		return
 	}
 	if b := a.sendersBundle(m.Message); b != nil {
-		if err := a.verify(b); err != nil {
+		err := a.verify(b)
+		if errors.Is(err, x3dh.ErrBundleSignature) {
 			a.refuse(m, err)
 			return
+		}
+		if err != nil {
+			// Well signed, but not to be believed: the message is read without it.
+			m.Message = withoutBundles(m.Message)
 		}
 	}
 	entry, ok := entryFor(m.Message, a.config.Installation)
@@ -57,6 +62,12 @@ func (a *Actor) receive(m Receive) {
 	default:
 		a.decrypt(m, entry.Part, nil)
 	}
+}
+
+func withoutBundles(m *wire.Message) *wire.Message {
+	stripped := *m
+	stripped.Bundles = nil
+	return &stripped
 }
 
 func entryFor(m *wire.Message, installation string) (wire.Entry, bool) {

@@ -83,7 +83,7 @@ func NewName(kind Kind, parts ...[]byte) Name {
 		if len(part) > math.MaxUint16 {
 			panic(fmt.Sprintf("persistence: part %d of a %s name has %d bytes, more than %d", i, kind, len(part), math.MaxUint16))
 		}
-		name = binary.BigEndian.AppendUint16(name, uint16(len(part)))
+		name = binary.BigEndian.AppendUint16(name, uint16(len(part))) //nolint:gosec // checked above
 		name = append(name, part...)
 	}
 	return Name(name)

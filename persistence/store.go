@@ -22,9 +22,9 @@ type OwnerID [16]byte
 // the installation id, each behind its length (4 bytes, big-endian).
 func NewOwnerID(identity []byte, installation string) OwnerID {
 	material := make([]byte, 0, 8+len(identity)+len(installation))
-	material = binary.BigEndian.AppendUint32(material, uint32(len(identity)))
+	material = binary.BigEndian.AppendUint32(material, uint32(len(identity))) //nolint:gosec // 33 bytes
 	material = append(material, identity...)
-	material = binary.BigEndian.AppendUint32(material, uint32(len(installation)))
+	material = binary.BigEndian.AppendUint32(material, uint32(len(installation))) //nolint:gosec // at most 100 bytes
 	material = append(material, installation...)
 	sum := sha256.Sum256(material)
 	return OwnerID(sum[:len(OwnerID{})])

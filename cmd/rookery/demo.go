@@ -98,7 +98,6 @@ type demoResult struct {
 	refused              map[string]int
 	p50, p99             time.Duration
 	memory, disk         int64 // bytes
-	installations        int
 	discovered, approved int
 }
 

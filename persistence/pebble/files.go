@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -135,8 +136,22 @@ func (f *files) writable(name string, open func() (vfs.File, error)) (vfs.File, 
 	return &file{File: opened, files: f}, nil
 }
 
+// settleMarker makes the names of all other files durable before a marker, whose
+// name points at one of them, comes or goes. Pebble syncs the directory after
+// both only: a crash could leave a marker of nothing, or no marker, which reads
+// as a store that has never been.
+func (f *files) settleMarker(name string) error {
+	if !strings.HasPrefix(f.PathBase(name), "marker.") {
+		return nil
+	}
+	return f.write(func() error { return f.syncDir(f.PathDir(name)) })
+}
+
 // Create implements vfs.FS.
 func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := f.settleMarker(name); err != nil {
+		return nil, err
+	}
 	return f.writable(name, func() (vfs.File, error) { return f.FS.Create(name, category) })
 }
 
@@ -188,6 +203,9 @@ func (f *files) Rename(oldname, newname string) error {
 
 // Remove implements vfs.FS.
 func (f *files) Remove(name string) error {
+	if err := f.settleMarker(name); err != nil {
+		return err
+	}
 	return f.write(func() error { return f.FS.Remove(name) })
 }
 

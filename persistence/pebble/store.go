@@ -104,7 +104,11 @@ func (s *Store) Scan(ctx context.Context, prefix persistence.Name, fn func(persi
 	wrap := func(err error) error {
 		return &persistence.RecordError{Op: "scan", Name: prefix, Err: s.failed("read", err)}
 	}
-	records, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte(prefix), UpperBound: after([]byte(prefix))})
+	var bounds pebble.IterOptions
+	if prefix != "" { // Pebble wants no bound rather than an empty one
+		bounds.LowerBound, bounds.UpperBound = []byte(prefix), after([]byte(prefix))
+	}
+	records, err := s.db.NewIter(&bounds)
 	if err != nil {
 		return wrap(err)
 	}

@@ -1,0 +1,203 @@
+package deviceactor
+
+import (
+	"crypto/sha256"
+	"errors"
+	"reflect"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/memory"
+	"github.com/rookery-im/rookery/proto/record"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+var (
+	owner = persistence.OwnerID{1}
+	peer  = x3dh.IdentityPublicKey{3, 1, 2, 3}
+)
+
+func TestContactComesBackFromItsRecords(t *testing.T) {
+	for name, c := range map[string]Contact{
+		"with everything": {
+			Identity: peer, FirstSeen: 5, ForwardSecrecy: true,
+			Seen: [][sha256.Size]byte{{1}, {2}},
+			Installations: []Installation{
+				{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5},
+				{ID: "b", Enabled: true, Active: 6}, // heard of, without a bundle
+				{ID: "c", Entry: entry(7, 0, 1)},
+			},
+		},
+		"only seen": {Identity: peer, FirstSeen: 1},
+	} {
+		w := &work{}
+		a := &Actor{config: Config{Owner: owner, Peer: peer}, contact: c}
+		if err := w.putContact(a); err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range c.Installations {
+			if err := w.putInstallation(a, in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store := memory.New()
+		if err := store.Apply(t.Context(), persistence.Batch{Records: w.records}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := LoadContact(t.Context(), store, owner, peer)
+		if err != nil || !reflect.DeepEqual(got, c) {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+		if other, err := LoadContact(t.Context(), store, owner, x3dh.IdentityPublicKey{2}); err != nil || other.FirstSeen != 0 || len(other.Installations) != 0 {
+			t.Errorf("%s: of another peer %+v, %v", name, other, err)
+		}
+	}
+}
+
+func TestOutgoingComesBackFromItsRecord(t *testing.T) {
+	o := Outgoing{ID: MessageID{1, 2}, Recipient: peer, Message: []byte("message")}
+	value, err := o.record(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeOutgoing(value); err != nil || !reflect.DeepEqual(got, o) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestReceivedComesBackFromItsRecord(t *testing.T) {
+	for _, m := range []MessageReceived{
+		{ID: MessageID{1}, Sender: peer, Installation: "a", Payload: []byte("x"), Received: 9, ForwardSecrecy: true},
+		{ID: MessageID{2}, Sender: peer, Payload: []byte("y")},
+	} {
+		value, err := m.record()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeReceived(value); err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	}
+}
+
+func TestCorruptRecordsAreReported(t *testing.T) {
+	marshal := func(m proto.Message) []byte {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	contact := marshal(&record.Contact{FirstSeen: 1})
+	for name, records := range map[string][]persistence.Record{
+		"contact that is no record": {{Name: contactName(owner, peer), Value: []byte("\xff")}},
+		"hash of 3 bytes":           {{Name: contactName(owner, peer), Value: marshal(&record.Contact{DhOnlySeen: [][]byte{{1, 2, 3}}})}},
+		"installation that is no record": {
+			{Name: contactName(owner, peer), Value: contact},
+			{Name: installationName(owner, peer, "a"), Value: []byte("\xff")},
+		},
+		"prekey of 3 bytes": {
+			{Name: contactName(owner, peer), Value: contact},
+			{Name: installationName(owner, peer, "a"), Value: marshal(&record.Installation{Id: "a", SignedPreKey: []byte("abc")})},
+		},
+	} {
+		store := memory.New()
+		if err := store.Apply(t.Context(), persistence.Batch{Records: records}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadContact(t.Context(), store, owner, peer); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	for name, value := range map[string][]byte{
+		"no record": []byte("\xff"),
+		"empty":     nil,
+		"short id":  marshal(&record.Outbox{MessageId: make([]byte, 31), Recipient: peer[:]}),
+		"no peer":   marshal(&record.Outbox{MessageId: make([]byte, 32)}),
+	} {
+		if _, err := DecodeOutgoing(value); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("outbox, %s: got %v", name, err)
+		}
+		if _, err := DecodeReceived(value); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("inbox, %s: got %v", name, err)
+		}
+	}
+}
+
+func FuzzDecodeInstallation(f *testing.F) {
+	in := Installation{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5}
+	good, err := in.record()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		in, err := decodeInstallation(value)
+		if err != nil {
+			return
+		}
+		again, err := in.record()
+		if err != nil {
+			t.Fatal(err)
+		}
+		same, err := decodeInstallation(again)
+		if err != nil || same != in {
+			t.Fatalf("%v: %+v became %+v", err, in, same)
+		}
+	})
+}
+
+func FuzzDecodeOutgoing(f *testing.F) {
+	o := Outgoing{ID: MessageID{1}, Recipient: peer, Message: []byte("message")}
+	good, err := o.record(7)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		o, err := DecodeOutgoing(value)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := o.record(7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := DecodeOutgoing(again); err != nil || !reflect.DeepEqual(same, o) {
+			t.Fatalf("%v: %+v became %+v", err, o, same)
+		}
+	})
+}
+
+func FuzzDecodeReceived(f *testing.F) {
+	m := MessageReceived{ID: MessageID{1}, Sender: peer, Installation: "a", Payload: []byte("x"), Received: 9}
+	good, err := m.record()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		m, err := DecodeReceived(value)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := m.record()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := DecodeReceived(again); err != nil || !reflect.DeepEqual(same, m) {
+			t.Fatalf("%v: %+v became %+v", err, m, same)
+		}
+	})
+}

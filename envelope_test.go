@@ -1,0 +1,179 @@
+package rookery_test
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// T19, T20, T21, T23, T38: whatever arrives is refused with a cause, and
+// changes nothing.
+func TestBadEnvelopesAreRefusedWithACauseAndChangeNothing(t *testing.T) {
+	w, alice, bob, store := pairWorld(t)
+	carol := w.person(1)[0]
+	w.send(alice, bob.key, "before") // so that what is held back is not the first of its chain
+	w.awaitMessages(2, bob)
+	w.air.setRule(func(transport.Envelope) verdict { return hold })
+	w.send(alice, bob.key, "held back")
+	w.air.setRule(nil)
+	history := w.air.history()
+	good := history[len(history)-1]
+	altered := func(change func(*wire.Part)) []byte {
+		m, err := wire.Decode(slices.Clone(good.Payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&m.Entries[0].Part)
+		return m.Encode()
+	}
+	message := func(m wire.Message) []byte { return m.Encode() }
+	tests := []struct {
+		name    string
+		sender  rookery.PublicKey
+		payload []byte
+		want    error
+	}{
+		{"bytes of all ones", alice.key, bytes.Repeat([]byte{0xff}, 100), rookery.ErrMalformed},
+		{"three bytes", alice.key, []byte{1, 2, 3}, rookery.ErrMalformed},
+		{"cut", alice.key, good.Payload[:len(good.Payload)-1], rookery.ErrMalformed},
+		{"too large", alice.key, make([]byte, wire.MaxMessageSize+1), rookery.ErrMalformed},
+		{"sender off the curve", offCurve, good.Payload, rookery.ErrPublicKey},
+		{"no sender", rookery.PublicKey{}, good.Payload, rookery.ErrPublicKey},
+		{"another sender", carol.key, good.Payload, rookery.ErrNoSession},
+		{"greatest number", alice.key, altered(func(p *wire.Part) { p.DR.N = math.MaxUint32 }), ratchet.ErrHeader},
+		{"greatest number but one", alice.key, altered(func(p *wire.Part) { p.DR.N = math.MaxUint32 - 1 }), rookery.ErrTooManySkipped},
+		{"number of its predecessor", alice.key, altered(func(p *wire.Part) { p.DR.N-- }), rookery.ErrDuplicate},
+		{"greatest chain before", alice.key, altered(func(p *wire.Part) { p.DR.PN = math.MaxUint32 }), rookery.ErrForged},
+		{"greatest chain before, new key", alice.key, altered(func(p *wire.Part) {
+			p.DR.PN, p.DR.RatchetKey = math.MaxUint32, p.DR.SignedPreKey[:]
+		}), rookery.ErrUnknownRatchetKey},
+		{"ratchet key off the curve", alice.key, altered(func(p *wire.Part) { p.DR.RatchetKey = offCurve[:] }), rookery.ErrUnknownRatchetKey},
+		{"prekey of nobody", alice.key, altered(func(p *wire.Part) { p.DR.SignedPreKey = wire.PublicKey(bob.key) }), rookery.ErrNoSession},
+		{"forged", alice.key, altered(func(p *wire.Part) { p.Payload[len(p.Payload)-1] ^= 1 }), rookery.ErrForged},
+		{"forged start", alice.key, altered(func(p *wire.Part) {
+			p.X3DH = &wire.X3DHHeader{Ephemeral: wire.PublicKey(alice.key), SignedPreKey: p.DR.SignedPreKey}
+		}), rookery.ErrForged},
+		{"start with an unknown prekey", alice.key, altered(func(p *wire.Part) {
+			p.DR.SignedPreKey = wire.PublicKey(alice.key)
+			p.X3DH = &wire.X3DHHeader{Ephemeral: wire.PublicKey(alice.key), SignedPreKey: p.DR.SignedPreKey}
+		}), rookery.ErrUnknownPreKey},
+		{"empty ciphertext", alice.key, altered(func(p *wire.Part) { p.Payload = nil }), ratchet.ErrCiphertext},
+		{"no header", alice.key, altered(func(p *wire.Part) { p.DR = nil }), sessionactor.ErrHeader},
+		{"DH-only of nothing", alice.key, altered(func(p *wire.Part) {
+			p.DR, p.DH, p.Payload = nil, &wire.DHHeader{Ephemeral: wire.PublicKey(alice.key)}, nil
+		}), x3dh.ErrDecrypt},
+		{"not for us", alice.key, message(wire.Message{
+			InstallationID: alice.installation, Entries: []wire.Entry{{Recipient: "another"}},
+		}), rookery.ErrNotTargeted},
+		{"bundle not signed", alice.key, message(wire.Message{
+			InstallationID: alice.installation, Bundles: []wire.Bundle{{Identity: wire.PublicKey(alice.key)}},
+		}), rookery.ErrUntrustedBundle},
+		{"bundle of a sender off the curve", offCurve, message(wire.Message{
+			InstallationID: alice.installation, Bundles: []wire.Bundle{{Identity: wire.PublicKey(offCurve)}},
+		}), rookery.ErrPublicKey},
+	}
+	settle(t, store)
+	before := digest(t, store)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			seen, counted := len(refusals(w.bag.all())), w.engine.Counts().Refused
+			w.air.deliver([]transport.Envelope{envelopeTo(bob, test.sender, test.payload)})
+			w.bag.await(t, "refusal", func(events []rookery.Event) bool { return len(refusals(events)) > seen })
+			r := refusals(w.bag.all())[seen]
+			wantError(t, r.Err, test.want)
+			if r.Sender != test.sender || r.To().InstallationID() != bob.installation {
+				t.Errorf("sender %v, recipient %v", r.Sender, r.To())
+			}
+			if w.engine.Counts().Refused != counted+1 {
+				t.Errorf("counted %d refusals", w.engine.Counts().Refused-counted)
+			}
+			if digest(t, store) != before {
+				t.Error("the store has changed")
+			}
+		})
+	}
+	for _, nothing := range [][]byte{nil, message(wire.Message{InstallationID: alice.installation})} {
+		w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, nothing)})
+	}
+	w.air.release()
+	w.awaitMessages(3, bob)
+	if m := messages(w.bag.all(), bob)[2]; string(m.Payload) != "held back" {
+		t.Errorf("after all that %q was received", m.Payload)
+	}
+}
+
+// T19: random bytes, and a good message with a random part of it replaced,
+// neither change anything nor end anything.
+func TestRandomEnvelopesChangeNothing(t *testing.T) {
+	w, alice, bob, store := pairWorld(t)
+	w.air.setRule(func(transport.Envelope) verdict { return hold })
+	w.send(alice, bob.key, "held back")
+	w.air.setRule(nil)
+	history := w.air.history()
+	good := history[len(history)-1].Payload
+	settle(t, store)
+	before := digest(t, store)
+	const seed, envelopes = 1, 3000
+	source := rand.NewChaCha8([32]byte{seed})
+	random := rand.New(source)
+	for n := range envelopes {
+		payload := make([]byte, random.IntN(300))
+		_, _ = source.Read(payload)
+		if n%2 == 1 {
+			at := random.IntN(len(good))
+			payload = slices.Concat(good[:at], payload[:min(len(payload), 8)], good[min(at+random.IntN(9), len(good)):])
+		}
+		if string(payload) != string(good) {
+			w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, payload)})
+		}
+	}
+	if _, err := w.at(bob).Contact(w.context(), alice.key); err != nil { // all of them were handled
+		t.Fatal(err)
+	}
+	// A change of what the signature does not cover leaves a good message.
+	if len(messages(w.bag.all(), bob)) == 1 && digest(t, store) != before {
+		t.Error("the store has changed")
+	}
+	w.air.release()
+	w.awaitMessages(2, bob)
+	if m := messages(w.bag.all(), bob)[1]; string(m.Payload) != "held back" {
+		t.Errorf("%q was received", m.Payload)
+	}
+	w.send(bob, alice.key, "still here")
+	w.awaitMessages(2, alice)
+}
+
+// T26: the same message again, at once and after a restart.
+func TestMessageIsReceivedOnceHoweverOftenItComes(t *testing.T) {
+	w, alice, bob, _ := pairWorld(t)
+	for n := range 5 {
+		w.send(alice, bob.key, "message "+string(rune('0'+n)))
+	}
+	w.awaitMessages(6, bob)
+	for range 3 {
+		before := len(refusals(w.bag.all()))
+		history := slices.DeleteFunc(w.air.history(), func(e transport.Envelope) bool {
+			return e.Topic != transport.PersonalTopic(bob.key)
+		})
+		w.air.deliver(history)
+		w.bag.await(t, "refusals", func(events []rookery.Event) bool { return len(refusals(events)) == before+len(history) })
+		w.reopen()
+	}
+	if n := len(messages(w.bag.all(), bob)); n != 6 {
+		t.Errorf("%d messages were received, want 6", n)
+	}
+	for _, r := range refusals(w.bag.all()) {
+		if !isReplay(r.Err) {
+			t.Errorf("refused with %v", r.Err)
+		}
+	}
+}

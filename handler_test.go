@@ -1,0 +1,156 @@
+package rookery_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/transport"
+)
+
+// T14: a handler that is slow with one identity holds up nobody else, not even
+// that identity's own sending.
+func TestSlowHandlerHoldsUpItsIdentityAlone(t *testing.T) {
+	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	var slow atomic.Pointer[rookery.Identity]
+	w := newWorld(t, backends[1], func(o *rookery.Options) {
+		handle := o.Handler
+		o.Handler = func(e rookery.Event) {
+			if _, ok := e.(rookery.Message); ok && e.To() == slow.Load() {
+				<-release
+			}
+			handle(e)
+		}
+	})
+	defer letGo()
+	alice, bob, carol := w.person(1)[0], w.person(1)[0], w.person(1)[0]
+	slow.Store(w.at(bob))
+	w.introduce(w.at(alice), w.at(bob))
+	w.introduce(w.at(alice), w.at(carol))
+	w.introduce(w.at(bob), w.at(carol))
+	for range 5 {
+		w.send(alice, bob.key, "for bob")
+		w.send(alice, carol.key, "for carol")
+	}
+	w.send(bob, carol.key, "from bob")
+	w.awaitMessages(6, carol)
+	if n := len(messages(w.bag.all(), bob)); n != 0 {
+		t.Fatalf("bob's handler has returned %d times", n)
+	}
+	letGo()
+	w.awaitMessages(5, bob)
+}
+
+// A handler that panics costs one event of one identity. Its message stays in
+// the inbox and is reported again after a restart.
+func TestHandlerThatPanicsCostsOneEvent(t *testing.T) {
+	var armed atomic.Bool
+	w := newWorld(t, backends[1], func(o *rookery.Options) {
+		handle := o.Handler
+		o.Handler = func(e rookery.Event) {
+			if m, ok := e.(rookery.Message); ok && armed.Load() && string(m.Payload) == "poison" {
+				panic("the application has a bug")
+			}
+			handle(e)
+		}
+	})
+	alice, bob, carol := w.person(1)[0], w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.introduce(w.at(alice), w.at(carol))
+	armed.Store(true)
+	const rounds = 20
+	poison := make(map[rookery.MessageID]bool)
+	for range rounds {
+		poison[w.send(alice, bob.key, "poison").ID] = true
+		w.send(alice, bob.key, "good")
+		w.send(alice, carol.key, "good")
+	}
+	w.awaitMessages(rounds, bob, carol)
+	for _, m := range messages(w.bag.all(), bob) {
+		if string(m.Payload) != "good" {
+			t.Errorf("%q was handled", m.Payload)
+		}
+	}
+	w.close()
+	armed.Store(false)
+	w.bag.empty()
+	w.open()
+	w.awaitMessages(rounds, bob)
+	w.close()
+	got := messages(w.bag.all(), bob)
+	for _, m := range got {
+		if string(m.Payload) != "poison" || !poison[m.ID] {
+			t.Errorf("%q was reported again", m.Payload)
+		}
+	}
+	if len(got) != rounds || len(messages(w.bag.all(), carol)) != 0 {
+		t.Errorf("%d messages were reported again, want %d", len(got), rounds)
+	}
+}
+
+// A panic while an acknowledgement is on its way to the store must not make the
+// identity wait for it for ever.
+func TestHandlerThatPanicsBehindAnAcknowledgementDoesNotBlockClose(t *testing.T) {
+	store := newStalling()
+	acked, panicked := make(chan func(), 1), make(chan struct{})
+	w := newWorld(t, on(store), func(o *rookery.Options) {
+		o.Handler = func(e rookery.Event) {
+			switch e := e.(type) {
+			case rookery.Message:
+				open := store.shut()
+				e.Ack()
+				acked <- open
+			case rookery.Refused:
+				close(panicked)
+				panic("the application has a bug")
+			}
+		}
+	})
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.air.setRule(func(transport.Envelope) verdict { return hold })
+	w.send(alice, bob.key, "hello")
+	eventually(t, "empty outbox", func() bool { return count(t, store, persistence.KindOutbox) == 0 })
+	w.air.release()
+	open := <-acked
+	defer open()
+	<-store.waits // the acknowledgement is being written
+	w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, []byte{0xff})})
+	<-panicked
+	// The next incarnation is there once it takes part in the engine's work.
+	if _, err := w.at(bob).Bundle(w.context()); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(10*time.Millisecond, open)
+	ctx, cancel := context.WithTimeout(t.Context(), patience/4)
+	defer cancel()
+	if err := w.engine.Close(ctx); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+// The handler may use the identity it was called for.
+func TestHandlerMayAnswer(t *testing.T) {
+	w := newWorld(t, backends[1], func(o *rookery.Options) {
+		handle := o.Handler
+		o.Handler = func(e rookery.Event) {
+			if m, ok := e.(rookery.Message); ok && len(m.Payload) < 10 {
+				if _, err := m.Identity.Send(context.Background(), m.Sender, append(m.Payload, '!')); err != nil {
+					t.Errorf("answer: %v", err)
+				}
+			}
+			handle(e)
+		}
+	})
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.send(alice, bob.key, "hello")
+	w.awaitMessages(3, alice, bob)
+	if m := messages(w.bag.all(), bob)[2]; string(m.Payload) != "hello!!!!" {
+		t.Errorf("the last but one message is %q", m.Payload)
+	}
+}

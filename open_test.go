@@ -1,0 +1,149 @@
+package rookery_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/persistence"
+	memstore "github.com/rookery-im/rookery/persistence/memory"
+	"github.com/rookery-im/rookery/proto/record"
+)
+
+func TestOptionsThatDoNotFitAreRefused(t *testing.T) {
+	network := newAir()
+	dir := filepath.Join(t.TempDir(), "store")
+	for name, options := range map[string]rookery.Options{
+		"nothing":             {},
+		"no transport":        {Dir: dir},
+		"no store":            {Transport: network},
+		"directory and store": {Dir: dir, Store: memstore.New(), Transport: network},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := rookery.Open(t.Context(), options)
+			wantError(t, err, rookery.ErrOptions)
+		})
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a directory was made")
+	}
+}
+
+// T05: what cannot be opened is refused with its kind, and left alone.
+func TestDirectoryThatCannotBeOpenedIsRefused(t *testing.T) {
+	file := func(t *testing.T) string {
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, []byte("text"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	tests := []struct {
+		name string
+		dir  func(t *testing.T) string
+		want error
+	}{
+		{"a file", file, persistence.ErrNotDirectory},
+		{"below a file", func(t *testing.T) string { return filepath.Join(file(t), "store") }, persistence.ErrNotDirectory},
+		{"corrupt", func(t *testing.T) string {
+			w := newWorld(t, backends[0])
+			alice, bob := w.person(1)[0], w.person(1)[0]
+			w.introduce(w.at(alice), w.at(bob))
+			w.send(alice, bob.key, "hello")
+			var options rookery.Options
+			w.configure[len(w.configure)-1](&options)
+			w.close()
+			scribble(t, options.Dir)
+			return options.Dir
+		}, rookery.ErrStoreCorrupt},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := test.dir(t)
+			for range 2 { // nothing is held after the first refusal
+				_, err := rookery.Open(t.Context(), rookery.Options{Dir: dir, Transport: newAir()})
+				wantError(t, err, test.want)
+			}
+		})
+	}
+}
+
+// scribble overwrites the middle of every file of a store but its lock.
+func scribble(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		name := filepath.Join(dir, entry.Name())
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := len(content) / 3; i < 2*len(content)/3; i++ {
+			content[i] ^= 0x55
+		}
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRecordsThatCannotBeRightAreReported(t *testing.T) {
+	marshal := func(m proto.Message) []byte {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	tests := []struct {
+		name  string
+		kind  persistence.Kind
+		value []byte
+	}{
+		{"identity", persistence.KindIdentity, []byte{0xff}},
+		{"identity without key", persistence.KindIdentity, marshal(&record.Identity{InstallationId: "x"})},
+		{"identity with key zero", persistence.KindIdentity, marshal(&record.Identity{IdentityKey: make([]byte, 32), InstallationId: "x"})},
+		{"outbox", persistence.KindOutbox, []byte{0xff}},
+		{"outbox without recipient", persistence.KindOutbox, marshal(&record.Outbox{MessageId: make([]byte, 32)})},
+		{"inbox", persistence.KindInbox, []byte{0xff}},
+		{"inbox without sender", persistence.KindInbox, marshal(&record.Inbox{MessageId: make([]byte, 32)})},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			store := memstore.New()
+			w := newWorld(t, on(lasting{store}))
+			alice := w.person(1)[0]
+			w.close()
+			owner := persistence.NewOwnerID(alice.key[:], alice.installation)
+			name := persistence.NewName(test.kind, owner[:])
+			if err := store.Apply(t.Context(), persistence.Batch{Records: []persistence.Record{{Name: name, Value: test.value}}}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := rookery.Open(t.Context(), rookery.Options{
+				Store: lasting{store}, Transport: w.air, Handler: func(rookery.Event) {},
+			})
+			wantError(t, err, rookery.ErrStoreCorrupt)
+		})
+	}
+}
+
+func TestOpenWithAnEndedContextHoldsNothing(t *testing.T) {
+	w := newWorld(t, backends[0])
+	alice := w.person(1)[0]
+	w.close()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	options := rookery.Options{Transport: w.air}
+	w.configure[len(w.configure)-1](&options)
+	_, err := rookery.Open(ended, options)
+	wantError(t, err, context.Canceled)
+	w.open() // the directory is free
+	w.at(alice)
+}
