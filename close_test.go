@@ -11,6 +11,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/actors"
+	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
 )
 
@@ -36,7 +37,7 @@ func TestAfterCloseEveryCallIsRefusedAtOnce(t *testing.T) {
 		"approve":  func(i *rookery.Identity) error { return i.Approve(ctx, "x") },
 		"new":      func(i *rookery.Identity) error { _, err := i.AddInstallation(ctx); return err },
 		"identity": func(*rookery.Identity) error { _, err := engine.CreateIdentity(ctx, rookery.NewIdentity{}); return err },
-		"same": func(i *rookery.Identity) error {
+		"same": func(*rookery.Identity) error {
 			n := rookery.NewIdentity{Key: bytes.Repeat([]byte{7}, 32), InstallationID: "x"}
 			_, err := engine.CreateIdentity(ctx, n)
 			return err
@@ -139,4 +140,30 @@ func TestCloseGivesUpOnAHandlerThatDoesNotReturn(t *testing.T) {
 		t.Errorf("create after a close that gave up: %v", err)
 	}
 	close(release)
+}
+
+// A close that gives up leaves the keys to the work that is still under way:
+// that ends because the store is closed, not because of a key of zeros.
+func TestCloseThatGivesUpTakesNoKeysFromWorkUnderWay(t *testing.T) {
+	random := &dice{}
+	w := newWorld(t, backends[1], func(o *rookery.Options) { o.Random = random })
+	store := memstore.New()
+	w.configure = append(w.configure, func(o *rookery.Options) { o.Store = store }) // one that does end
+	w.reopen()
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	open := random.shut()
+	defer open()
+	sent := make(chan error, 1)
+	from := w.at(alice)
+	go func() {
+		_, err := from.Send(context.Background(), bob.key, []byte("x"))
+		sent <- err
+	}()
+	eventually(t, "stalled sender", func() bool { return random.waiting.Load() > 0 })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	wantError(t, w.engine.Close(ctx), context.DeadlineExceeded)
+	open()
+	wantError(t, <-sent, rookery.ErrNotDurable)
 }

@@ -104,6 +104,12 @@ func TestBadEnvelopesAreRefusedWithACauseAndChangeNothing(t *testing.T) {
 	for _, nothing := range [][]byte{nil, message(wire.Message{InstallationID: alice.installation})} {
 		w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, nothing)})
 	}
+	if _, err := w.at(bob).Contact(w.context(), alice.key); err != nil { // all of them were handled
+		t.Fatal(err)
+	}
+	if digest(t, store) != before {
+		t.Error("an empty message has changed the store")
+	}
 	w.air.release()
 	w.awaitMessages(3, bob)
 	if m := messages(w.bag.all(), bob)[2]; string(m.Payload) != "held back" {
@@ -155,10 +161,14 @@ func TestRandomEnvelopesChangeNothing(t *testing.T) {
 // T26: the same message again, at once and after a restart.
 func TestMessageIsReceivedOnceHoweverOftenItComes(t *testing.T) {
 	w, alice, bob, _ := pairWorld(t)
+	stranger := w.person(1)[0]
 	for n := range 5 {
 		w.send(alice, bob.key, "message "+string(rune('0'+n)))
 	}
-	w.awaitMessages(6, bob)
+	if w.send(stranger, bob.key, "without a session").ForwardSecrecy {
+		t.Error("the stranger knew bob")
+	}
+	w.awaitMessages(7, bob)
 	for range 3 {
 		before := len(refusals(w.bag.all()))
 		history := slices.DeleteFunc(w.air.history(), func(e transport.Envelope) bool {
@@ -168,8 +178,8 @@ func TestMessageIsReceivedOnceHoweverOftenItComes(t *testing.T) {
 		w.bag.await(t, "refusals", func(events []rookery.Event) bool { return len(refusals(events)) == before+len(history) })
 		w.reopen()
 	}
-	if n := len(messages(w.bag.all(), bob)); n != 6 {
-		t.Errorf("%d messages were received, want 6", n)
+	if n := len(messages(w.bag.all(), bob)); n != 7 {
+		t.Errorf("%d messages were received, want 7", n)
 	}
 	for _, r := range refusals(w.bag.all()) {
 		if !isReplay(r.Err) {

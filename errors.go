@@ -65,6 +65,8 @@ var (
 	// ErrDuplicate: the message was decrypted before, or so long ago that its
 	// key is gone.
 	ErrDuplicate = ratchet.ErrMessageKeyGone
+	// ErrReplayed: it is a DH-only message that came before.
+	ErrReplayed = deviceactor.ErrReplayed
 	// ErrTooManySkipped: it skips more messages than the limits allow.
 	ErrTooManySkipped = ratchet.ErrTooManySkipped
 	// ErrNoSession: no session fits it; its state was lost on one side.

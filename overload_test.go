@@ -2,9 +2,11 @@ package rookery_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,13 +112,44 @@ func TestOverloadIsRefusedAndNothingAcceptedIsLost(t *testing.T) {
 	}
 }
 
-// The bound is on messages under way, not on callers who wait for them.
+// dice are randomness that waits while it is locked.
+type dice struct {
+	sync.RWMutex
+	waiting atomic.Int64
+}
+
+func (d *dice) Read(b []byte) (int, error) {
+	d.waiting.Add(1)
+	defer d.waiting.Add(-1)
+	d.RLock()
+	defer d.RUnlock()
+	return rand.Read(b)
+}
+
+func (d *dice) shut() (open func()) {
+	d.Lock()
+	return sync.OnceFunc(d.Unlock)
+}
+
+// The bound is on messages under way, not on callers who wait for them; and the
+// payload is the caller's again when Send returns.
 func TestSenderThatStopsWaitingLeavesItsPlaceTaken(t *testing.T) {
-	store := newStalling()
-	w := newWorld(t, on(store), func(o *rookery.Options) { o.MaxInFlightPerContact = 1 })
+	store, random := newStalling(), &dice{}
+	for name, shut := range map[string]func() (open func()){
+		"before it is encrypted": random.shut,
+		"before it is durable":   store.shut,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, on(store), func(o *rookery.Options) { o.MaxInFlightPerContact, o.Random = 1, random })
+			stopWaiting(t, w, shut)
+		})
+	}
+}
+
+func stopWaiting(t *testing.T, w *world, shut func() (open func())) {
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	w.introduce(w.at(alice), w.at(bob))
-	open := store.shut()
+	open := shut()
 	defer open()
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()

@@ -20,10 +20,10 @@ var offCurve = rookery.PublicKey{0: 2, 32: 5}
 
 // pairWorld is a world in memory with two people who have talked, and the
 // store, which nothing that is refused may change.
-func pairWorld(t *testing.T, configure ...func(*rookery.Options)) (w *world, alice, bob device, store persistence.Store) {
+func pairWorld(t *testing.T) (w *world, alice, bob device, store persistence.Store) {
 	t.Helper()
 	inMemory := lasting{memstore.New()}
-	w = newWorld(t, on(inMemory), configure...)
+	w = newWorld(t, on(inMemory))
 	alice, bob = w.person(1)[0], w.person(1)[0]
 	w.introduce(w.at(alice), w.at(bob))
 	w.introduce(w.at(bob), w.at(alice))
@@ -143,9 +143,14 @@ func TestCallsThatAreRefusedChangeNothing(t *testing.T) {
 	if n := len(w.engine.Identities()); n != 2 {
 		t.Errorf("%d identities are hosted", n)
 	}
+	w.close() // whatever was still going on in the background
+	if digest(t, store) != before {
+		t.Error("the store has changed in the end")
+	}
 	if n := len(w.air.history()); n != published {
 		t.Errorf("%d envelopes were published", n-published)
 	}
+	w.open()
 	w.send(alice, bob.key, "still here")
 	w.awaitMessages(2, bob)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/persistence"
@@ -105,7 +106,7 @@ func converseWithRestarts(t *testing.T, b backend, wait bool) {
 // isReplay tells whether a cause is one that a message delivered again has.
 func isReplay(err error) bool {
 	return slices.ContainsFunc(
-		[]error{rookery.ErrDuplicate, rookery.ErrUnknownRatchetKey, rookery.ErrForged},
+		[]error{rookery.ErrDuplicate, rookery.ErrReplayed, rookery.ErrUnknownRatchetKey, rookery.ErrForged},
 		func(cause error) bool { return errors.Is(err, cause) },
 	)
 }
@@ -241,8 +242,17 @@ func TestOutboxIsPublishedOnlyWhenAllListen(t *testing.T) {
 	}
 	w.close()
 	w.air.setRule(nil)
+	w.configure = append(w.configure, func(o *rookery.Options) { o.Transport = slow{w.air} })
 	w.open()
 	w.awaitMessages(1, all...)
+}
+
+// slow is a network that takes a while to subscribe.
+type slow struct{ *air }
+
+func (n slow) Subscribe(topic transport.Topic, deliver transport.Deliver) (func(), error) {
+	time.Sleep(10 * time.Millisecond)
+	return n.air.Subscribe(topic, deliver)
 }
 
 // impatient is a network that delivers what it has while somebody subscribes,
@@ -261,7 +271,9 @@ func (n impatient) Subscribe(topic transport.Topic, deliver transport.Deliver) (
 		if e.Topic == topic {
 			dealt := make(chan error, 1)
 			deliver(e, func(err error) { dealt <- err })
-			<-dealt
+			if err := <-dealt; err != nil {
+				return nil, err
+			}
 		}
 	}
 	return cancel, nil

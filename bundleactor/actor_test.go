@@ -120,6 +120,18 @@ func ask[T any](h *hosted, build func(actors.Reply[T]) any) (T, error) {
 	return actors.Ask(ctx, h.ref, build)
 }
 
+// wait takes one answer, in time.
+func wait[T any](t *testing.T, answers <-chan T) T {
+	t.Helper()
+	select {
+	case answer := <-answers:
+		return answer
+	case <-time.After(patience):
+		t.Fatal("somebody is not answered")
+		panic("not reached")
+	}
+}
+
 func (h *hosted) tryGet() (Published, error) {
 	h.t.Helper()
 	return ask(h, func(r actors.Reply[Published]) any { return GetBundle{r} })
@@ -164,9 +176,9 @@ func TestBundleIsDurableBeforeItIsShown(t *testing.T) {
 		t.Fatal("answered before the prekey was durable")
 	}
 	h.disk.gate.Unlock()
-	first := <-answered
+	first := wait(t, answered)
 	for range 2 {
-		if p := <-answered; !reflect.DeepEqual(p, first) {
+		if p := wait(t, answered); !reflect.DeepEqual(p, first) {
 			t.Error("two bundles from one renewal")
 		}
 	}
@@ -320,7 +332,7 @@ func TestSiblingsThatComeDuringARenewalAreInIt(t *testing.T) {
 	h.find(x3dh.PreKeyPublic{2})
 	h.disk.gate.Unlock()
 	for range 2 {
-		if p := <-answered; len(p.Bundle.PreKeys) != 2 {
+		if p := wait(t, answered); len(p.Bundle.PreKeys) != 2 {
 			t.Errorf("a bundle of %d prekeys", len(p.Bundle.PreKeys))
 		}
 	}
@@ -343,13 +355,8 @@ func TestPanicAnswersEverybodyWhoWaits(t *testing.T) {
 	h.random.panics.Store(true)
 	h.disk.gate.Unlock()
 	for range 2 {
-		select {
-		case err := <-answered:
-			if err == nil {
-				t.Error("no cause")
-			}
-		case <-time.After(patience):
-			t.Fatal("nobody answers")
+		if err := wait(t, answered); err == nil {
+			t.Error("no cause")
 		}
 	}
 	if p := h.get(); p.prekey() == first.prekey() || p.Bundle.Timestamp <= first.Bundle.Timestamp {

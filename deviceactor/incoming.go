@@ -38,7 +38,7 @@ func (a *Actor) receive(m Receive) {
 	}
 	if b := a.sendersBundle(m.Message); b != nil {
 		err := a.verify(b)
-		if errors.Is(err, x3dh.ErrBundleSignature) {
+		if err != nil && (len(m.Message.Entries) == 0 || errors.Is(err, x3dh.ErrBundleSignature)) {
 			a.refuse(m, err)
 			return
 		}

@@ -64,7 +64,7 @@ func TestMessageIsDurableBeforeItIsDelivered(t *testing.T) {
 		t.Error("answered or delivered while the disk was held")
 	}
 	bob.disk.gate.Unlock()
-	if err := <-done; err != nil {
+	if err := wait(t, done); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(bob.received()); got != "[1 2]" {
@@ -86,7 +86,6 @@ func TestFailedCommitOfAReceivedMessageChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
 	talk(alice, bob)
-	await(t, "an empty outbox", func() bool { return bob.disk.count(t, persistence.KindOutbox) == 0 })
 	for i := range 4 {
 		m := alice.send(bob, fmt.Sprint("message ", i))
 		before := bob.disk.hash(t)
@@ -267,6 +266,29 @@ func TestForeignBundleIsNotTaken(t *testing.T) {
 	}
 }
 
+// A peer whose clock is wrong is still read; what it signed is not kept.
+func TestBundleThatCannotBeBelievedIsPassedOver(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	talk(alice, bob)
+	known := bob.known(alice).Installations[0].Entry
+	ahead := alice.ownBundle()
+	ahead.Timestamp += int64(48 * time.Hour)
+	if err := x3dh.SignBundle(alice.key, &ahead); err != nil {
+		t.Fatal(err)
+	}
+	m := alice.send(bob, "from the day after tomorrow")
+	m.Bundles = []wire.Bundle{ahead}
+	bob.receive(alice, m)
+	if got := bob.received(); got[len(got)-1] != "from the day after tomorrow" {
+		t.Errorf("received %v", got)
+	}
+	if got := bob.known(alice).Installations[0].Entry; got != known {
+		t.Errorf("took %+v", got)
+	}
+	refusals{t, bob, alice}.check("nothing but the bundle", &wire.Message{InstallationID: "alice", Bundles: []wire.Bundle{ahead}}, x3dh.ErrBundleTimestamp)
+}
+
 func TestBundleOfAnEmptyMessageIsTaken(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
@@ -377,9 +399,9 @@ func TestContactThatEndsAnswersEverybody(t *testing.T) {
 		contact.Tell(SetEnabled{Installation: "bob", Enabled: true, Reply: took(func(_ struct{}, err error) { answers <- err })})
 	}
 	contact.Tell(Receive{Message: initial, Hash: sha256.Sum256(initial.Encode()), Reply: took(func(_ struct{}, err error) { answers <- err })})
-	lookup := (<-asked.asked).(bundleactor.FindPreKey)
+	lookup := asked.next(t).(bundleactor.FindPreKey)
 	contact.Tell(Send{Payload: []byte("x"), Reply: actors.ReplyFunc(func(_ Receipt, err error) { answers <- err })})
-	<-asked.asked // for our bundle; nobody answers
+	asked.next(t) // for our bundle; nobody answers
 
 	// The disk breaks, and what is on it cannot be read any more.
 	err := alice.disk.Store.Apply(t.Context(), persistence.Batch{Records: []persistence.Record{
@@ -390,23 +412,18 @@ func TestContactThatEndsAnswersEverybody(t *testing.T) {
 	}
 	alice.disk.failing(always)
 	alice.disk.gate.Unlock()
-	wait := func(n int) {
+	expect := func(n int) {
 		t.Helper()
 		for range n {
-			select {
-			case err := <-answers:
-				if err != nil && !Unhandled(err) {
-					t.Errorf("got %v", err)
-				}
-			case <-time.After(patience):
-				t.Fatal("somebody is not answered")
+			if err := wait(t, answers); err != nil && !Unhandled(err) {
+				t.Errorf("got %v", err)
 			}
 		}
 	}
 	// Taking a bundle that is known commits nothing and has succeeded before.
-	wait(2*sends + 1)
+	expect(2*sends + 1)
 	lookup.Send(nil)
-	wait(1)
+	expect(1)
 	if _, err := ask(t, contact, func(r actors.Reply[Contact]) any { return GetContact{r} }); !errors.Is(err, actors.ErrStopped) {
 		t.Errorf("got %v", err)
 	}
@@ -433,7 +450,7 @@ func TestPanicOfTheContactKeepsWhatIsInFlight(t *testing.T) {
 	alice.settle(bob)
 	alice.disk.gate.Unlock()
 	for range 2 {
-		if err := <-answers; err != nil {
+		if err := wait(t, answers); err != nil {
 			t.Error(err)
 		}
 	}

@@ -105,7 +105,7 @@ func TestReceiptComesAfterTheDiskAndBeforeTheNetwork(t *testing.T) {
 		t.Error("answered or published while the disk was held")
 	}
 	alice.disk.gate.Unlock()
-	if err := <-done; err != nil {
+	if err := wait(t, done); err != nil {
 		t.Fatal(err)
 	}
 	alice.settle(bob)
@@ -140,7 +140,7 @@ func TestFailedCommitPublishesNothingAndUsesNoKeyTwice(t *testing.T) {
 				})
 			}
 			for range 5 {
-				if err := <-answers; !errors.Is(err, ErrNotDurable) && !errors.Is(err, actors.ErrStopped) {
+				if err := wait(t, answers); !errors.Is(err, ErrNotDurable) && !errors.Is(err, actors.ErrStopped) {
 					t.Fatalf("round %d: got %v", round, err)
 				}
 			}
@@ -197,11 +197,13 @@ func TestPanicOfOneSessionCostsOneMessageOfIt(t *testing.T) {
 	alice.random.panics.Store(true)
 	tell("2")
 	await(t, "the panic", func() bool { return !alice.random.panics.Load() })
+	before = alice.random.read()
 	tell("3")
+	await(t, "the first session's next life", func() bool { return alice.random.read() > before })
 	close(release)
 	failed := 0
 	for range 3 {
-		failed += len((<-answers).Failed)
+		failed += len((wait(t, answers)).Failed)
 	}
 	if failed != 1 {
 		t.Errorf("%d parts failed, want that of the panic", failed)
@@ -252,7 +254,7 @@ func TestStoredStatesOnlyMoveOn(t *testing.T) {
 		})
 	}
 	for range messages {
-		if err := <-answers; err != nil {
+		if err := wait(t, answers); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -323,8 +325,7 @@ func TestOutboxRecordGoesWhenTheTransportHasTheMessage(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
 	alice.meets(bob)
-	alice.send(bob, "x")
-	await(t, "an empty outbox", func() bool { return alice.disk.count(t, persistence.KindOutbox) == 0 })
+	alice.send(bob, "x") // waits for the empty outbox
 	w.sweep(alice, bob)
 	if again := alice.line.take(); len(again) != 0 {
 		t.Errorf("%d messages published again", len(again))
@@ -477,6 +478,12 @@ type script struct {
 
 func (s *script) Tell(m any) { s.asked <- m }
 
+// next is what was asked.
+func (s *script) next(t *testing.T) any {
+	t.Helper()
+	return wait(t, s.asked)
+}
+
 // Our bundle changes while a contact waits for it: what the contact gets is good
 // for those who asked, and not for the next message.
 func TestBundleThatChangedMeanwhileIsAskedForAgain(t *testing.T) {
@@ -492,7 +499,7 @@ func TestBundleThatChangedMeanwhileIsAskedForAgain(t *testing.T) {
 		contact.Tell(Send{Payload: []byte("x"), Reply: actors.ReplyFunc(func(_ Receipt, err error) { answers <- err })})
 	}
 	answer := func(p bundleactor.Published, err error) {
-		m := (<-asked.asked).(bundleactor.GetBundle)
+		m := asked.next(t).(bundleactor.GetBundle)
 		if err != nil {
 			m.Fail(err)
 			return
@@ -502,17 +509,17 @@ func TestBundleThatChangedMeanwhileIsAskedForAgain(t *testing.T) {
 	send()
 	contact.Tell(ForgetBundle{})
 	answer(bundleactor.Published{Bundle: old, Until: noon + 1000}, nil)
-	if err := <-answers; err != nil {
+	if err := wait(t, answers); err != nil {
 		t.Fatal(err)
 	}
 	send()
 	fresh := alice.ownBundle()
 	answer(bundleactor.Published{Bundle: fresh, Until: noon + 1000}, nil)
-	if err := <-answers; err != nil {
+	if err := wait(t, answers); err != nil {
 		t.Fatal(err)
 	}
 	send() // it is kept now
-	if err := <-answers; err != nil {
+	if err := wait(t, answers); err != nil {
 		t.Fatal(err)
 	}
 	contact.Tell(ForgetBundle{})
@@ -520,7 +527,7 @@ func TestBundleThatChangedMeanwhileIsAskedForAgain(t *testing.T) {
 	send()
 	answer(bundleactor.Published{}, errDisk)
 	for range 2 {
-		if err := <-answers; !errors.Is(err, errDisk) {
+		if err := wait(t, answers); !errors.Is(err, errDisk) {
 			t.Errorf("without a bundle: %v", err)
 		}
 	}

@@ -150,7 +150,6 @@ func (h *held) Scan(ctx context.Context, prefix persistence.Name, fn func(persis
 type line struct {
 	mu      sync.Mutex
 	sent    []*wire.Message
-	raw     map[string]int // how often each message was published
 	refuses bool
 	publish func() // called before a publication
 }
@@ -161,7 +160,6 @@ func (l *line) Publish(e transport.Envelope, accepted func(error)) {
 	}
 	l.mu.Lock()
 	refuses := l.refuses
-	l.raw[string(e.Payload)]++
 	m, err := wire.Decode(e.Payload)
 	if err != nil {
 		panic(err)
@@ -185,6 +183,12 @@ func (l *line) refusing(refuses bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refuses = refuses
+}
+
+func (l *line) isRefusing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refuses
 }
 
 // take gives what was published since the last time.
@@ -257,7 +261,7 @@ func (w *world) hostDevice(key *x3dh.IdentityKey, name string) *node {
 		owner:    persistence.NewOwnerID(public[:], name),
 		disk:     &disk{Store: memory.New()},
 		random:   &moody{from: seeded("randomness " + name)},
-		line:     &line{raw: make(map[string]int)},
+		line:     &line{},
 		contacts: make(map[x3dh.IdentityPublicKey]actors.Ref),
 	}
 	n.committer = persistence.NewCommitter(n.disk, persistence.CommitterOptions{})
@@ -361,7 +365,8 @@ func (n *node) trySend(to *node, payload string) (Receipt, error) {
 	})
 }
 
-// send gives the message that was published.
+// send gives the message that was published; the outbox is empty then, unless
+// the network is down.
 func (n *node) send(to *node, payload string) *wire.Message {
 	n.t.Helper()
 	if _, err := n.trySend(to, payload); err != nil {
@@ -371,6 +376,9 @@ func (n *node) send(to *node, payload string) *wire.Message {
 	sent := n.line.take()
 	if len(sent) != 1 {
 		n.t.Fatalf("%s sends %q: %d messages published", n.name, payload, len(sent))
+	}
+	if !n.line.isRefusing() {
+		await(n.t, "an empty outbox", func() bool { return n.disk.count(n.t, persistence.KindOutbox) == 0 })
 	}
 	return sent[0]
 }
@@ -434,6 +442,18 @@ func talk(a, b *node) {
 	for i := range 2 {
 		b.receive(a, a.send(b, fmt.Sprint("to ", b.name, i)))
 		a.receive(b, b.send(a, fmt.Sprint("to ", a.name, i)))
+	}
+}
+
+// wait takes one answer, in time.
+func wait[T any](t *testing.T, answers <-chan T) T {
+	t.Helper()
+	select {
+	case answer := <-answers:
+		return answer
+	case <-time.After(patience):
+		t.Fatal("somebody is not answered")
+		panic("not reached")
 	}
 }
 

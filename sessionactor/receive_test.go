@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/rookery-im/rookery/proto/wire"
@@ -238,10 +239,13 @@ func TestOldestSessionMakesRoom(t *testing.T) {
 	}
 	skip()
 	oldest := bob.active(t).ID
-	if bob.sessions.Skipped[oldest].Len() != 1 {
-		t.Fatal("no skipped key")
-	}
 	stored := newShelf()
+	for _, ref := range bob.sessions.Skipped[oldest].Refs() {
+		stored.values[bob.place().skippedKey(oldest, ref)] = nil
+	}
+	if len(stored.values) != 1 {
+		t.Fatalf("%d skipped keys", len(stored.values))
+	}
 	for i := range maxSessions + 3 {
 		alice.sessions = Sessions{}
 		alice.signed++
@@ -269,5 +273,32 @@ func TestOldestSessionMakesRoom(t *testing.T) {
 	if got := stored.load(t, bob); fingerprint(got) != fingerprint(bob.sessions) {
 		t.Error("the store holds other sessions than the memory")
 	}
+	for name := range stored.values {
+		if strings.HasPrefix(string(name), string(bob.place().skippedKeys(oldest))) {
+			t.Error("the store holds a key of the oldest session")
+		}
+	}
 	bob.receive(t, alice.send(t, "goes on", 100), 100)
+}
+
+// The session in use is not the one that makes room for its successor, even if
+// it is the oldest: the peer may still send on it.
+func TestSessionThatGivesWayStays(t *testing.T) {
+	alice, bob := newPair(t, t.Name())
+	converse(t, alice, bob, 10)
+	inUse := bob.active(t)
+	for i := range maxSessions - 1 {
+		other := inUse
+		other.ID, other.Status, other.Ephemeral = ID{byte(i + 1)}, Expired, x3dh.EphemeralPublic{2, byte(i + 1)}
+		bob.sessions.List = append(bob.sessions.List, other)
+	}
+	late := alice.send(t, "late", 11)
+	bob.rotate(t, 20)
+	alice.peer = bob.entry()
+	bob.receive(t, alice.send(t, "new session", 21), 22)
+	bob.only(t)
+	if len(bob.sessions.List) != maxSessions || bob.active(t).ID == inUse.ID || bob.sessions.find(inUse.ID) < 0 {
+		t.Errorf("%d sessions; the one that was in use is at %d", len(bob.sessions.List), bob.sessions.find(inUse.ID))
+	}
+	bob.receive(t, late, 23)
 }

@@ -51,7 +51,7 @@ func (c *crashes) String() string { return "crashes" }
 // file operation, from the first Open to the end of Close, leaves a store that
 // opens with every acknowledged batch, each all or nothing.
 func TestCrashKeepsEveryAcknowledgedBatchWhole(t *testing.T) {
-	const batches = 120
+	const batches = 80
 	for seed := range uint64(3) { // turns which operation meets which percentage
 		t.Logf("seed %d: go test -run TestCrashKeepsEveryAcknowledgedBatchWhole ./persistence/pebble", seed)
 		watch := &crashes{disk: vfs.NewCrashableMem(), random: rand.New(rand.NewPCG(seed, 0))}

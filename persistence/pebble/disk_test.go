@@ -109,9 +109,8 @@ func contentOf(t *testing.T, disk vfs.FS, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
 	content, err := io.ReadAll(file)
-	if err != nil {
+	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return content

@@ -107,7 +107,7 @@ func (f *files) private(name string) error {
 // freezes it when the change fails. That a name is missing or taken is an answer
 // and no failure.
 func (f *files) write(change func() error) error {
-	if f.monitor.failure() != nil {
+	if f.monitor.failed() {
 		return nil
 	}
 	err := change()

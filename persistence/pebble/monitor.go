@@ -26,7 +26,7 @@ func (m *monitor) Infof(format string, args ...any) {
 // Errorf logs what goes wrong without ending the store. After a failure there is
 // no end to it, since nothing that Pebble has written since can be read.
 func (m *monitor) Errorf(format string, args ...any) {
-	if m.failure() != nil {
+	if m.failed() {
 		return
 	}
 	m.logger.Error("pebble", "dir", m.dir, "detail", fmt.Sprintf(format, args...))
@@ -51,6 +51,9 @@ func (m *monitor) fail(cause error) {
 		m.logger.Error("store has failed", "dir", m.dir, "error", cause)
 	}
 }
+
+// failed says whether there is a failure.
+func (m *monitor) failed() bool { return m.cause.Load() != nil }
 
 // failure is the first cause, or nil while all is well.
 func (m *monitor) failure() error {

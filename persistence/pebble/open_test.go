@@ -29,7 +29,7 @@ func refused(t *testing.T, dir string, options pebble.Options, want error) {
 		t.Fatalf("opened, want %v", want)
 	}
 	var told *persistence.StoreError
-	if !errors.As(err, &told) || told.Kind != want || told.Path != dir || told.Op != "open" {
+	if !errors.As(err, &told) || !errors.Is(told.Kind, want) || told.Path != dir || told.Op != "open" {
 		t.Fatalf("got %v, want %v for %s", err, want, dir)
 	}
 }

@@ -226,7 +226,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.calls.Wait()
-	failedBefore := s.files.monitor.failure() != nil
+	failedBefore := s.files.monitor.failed()
 	err := s.db.Close()
 	if err == nil && !failedBefore {
 		err = s.files.seal(s.dir)
@@ -234,8 +234,8 @@ func (s *Store) Close() error {
 	if lockErr := s.lock.Close(); err == nil {
 		err = lockErr
 	}
-	if err == nil || failedBefore {
-		return nil
+	if err != nil && !failedBefore {
+		return s.failed("close", err)
 	}
-	return s.failed("close", err)
+	return nil
 }
