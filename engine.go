@@ -33,6 +33,8 @@ type Engine struct {
 	mu         sync.RWMutex
 	identities map[persistence.OwnerID]*Identity
 	closed     bool
+	release    sync.Once // of the store and the keys
+	released   error
 }
 
 // Open opens the store, takes up the identities it holds, publishes what was
@@ -214,13 +216,11 @@ func (e *Engine) Counts() Counts {
 
 // Close takes no more messages, lets those under way finish, and closes the
 // store. What is in outbox and inbox waits for the next Open. If ctx ends first
-// its error is returned and the engine must not be used further.
+// its error is returned, and Close can be called again to go on waiting; until
+// it returns nil the store stays open. It must not be called by the handler,
+// which it waits for.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return nil
-	}
 	e.closed = true
 	identities := make([]*Identity, 0, len(e.identities))
 	for _, i := range e.identities {
@@ -230,17 +230,28 @@ func (e *Engine) Close(ctx context.Context) error {
 	for _, i := range identities {
 		i.unsubscribe()
 	}
-	err := e.system.Shutdown(ctx)
-	if err == nil { // else actors are still at work with the keys
+	if err := e.system.Shutdown(ctx); err != nil {
+		return err // actors are still at work with keys and store
+	}
+	if err := e.committer.Close(ctx); err != nil {
+		return err
+	}
+	e.release.Do(func() {
 		e.wipe(identities)
+		e.released = e.store.Close()
+	})
+	return e.released
+}
+
+// accepting tells with ErrClosed that nothing new is taken any more: what is
+// told to an actor that is stopping would start it again.
+func (e *Engine) accepting() error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return ErrClosed
 	}
-	if cause := e.committer.Close(ctx); err == nil {
-		err = cause
-	}
-	if cause := e.store.Close(); err == nil {
-		err = cause
-	}
-	return err
+	return nil
 }
 
 func (e *Engine) wipe(identities []*Identity) {

@@ -13,8 +13,8 @@ import (
 	"github.com/rookery-im/rookery/x3dh"
 )
 
-// What can go wrong, for errors.Is. After each of them nothing has changed and
-// nothing has left the process.
+// What can go wrong, for errors.Is. Unless it says otherwise, nothing has changed
+// and nothing has left the process.
 var (
 	// ErrOptions: the options do not fit together.
 	ErrOptions = errors.New("rookery: options")
@@ -38,7 +38,8 @@ var (
 
 	// ErrOverloaded: a bound on messages under way was reached; try later.
 	ErrOverloaded = actors.ErrOverloaded
-	// ErrNotDurable: the store failed.
+	// ErrNotDurable: the store failed. Whether the message is in it shows with
+	// the next Open: it may still be sent.
 	ErrNotDurable = deviceactor.ErrNotDurable
 	// ErrNoTarget: the contact has no installation that a message may go to.
 	ErrNoTarget = deviceactor.ErrNoTarget

@@ -3,7 +3,9 @@ package rookery
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
@@ -19,6 +21,11 @@ type hosted struct {
 	bundle   *actors.Children
 	contacts *actors.Children
 	inbox    *actors.Children
+	// approved are our other installations in the bundle; read by incarnations
+	// of the bundle actor on their goroutines.
+	approved atomic.Pointer[[]bundleactor.Sibling]
+	// unsent are contacts that left memory with messages in the outbox.
+	unsent map[string]bool
 }
 
 // The messages of hosted. Each hands one on to a child; what the child cannot
@@ -31,6 +38,7 @@ type (
 	toBundle    struct{ message any }
 	setSiblings struct{ message bundleactor.SetSiblings }
 	toHandler   struct{ event Event }
+	unsent      struct{ contact string }
 )
 
 // Fail implements the answer to a message that cannot be handed on.
@@ -78,10 +86,16 @@ func (h *hosted) Start(ctx *actors.Context) error {
 	}
 	fence := persistence.Fence{Owner: i.owner, Epoch: epoch}
 	own, err := deviceactor.LoadContact(background, i.engine.committer, i.owner, i.public)
+	if errors.Is(err, ErrStoreCorrupt) {
+		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	}
 	if err != nil {
 		return err
 	}
-	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, New: h.newBundle(fence, siblings(own))})
+	approved := siblings(own)
+	h.approved.Store(&approved)
+	h.unsent = make(map[string]bool)
+	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, New: h.newBundle(fence)})
 	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{
 		Buffer:    handOver,
 		IdleAfter: i.engine.options.IdleAfter,
@@ -102,17 +116,25 @@ func (h *hosted) Receive(_ *actors.Context, message any) error {
 	case toBundle:
 		h.bundle.Tell(bundleName, m.message)
 	case setSiblings:
+		h.approved.Store(&m.message.Siblings)
 		h.bundle.Tell(bundleName, m.message)
 		h.contacts.TellAll(deviceactor.ForgetBundle{})
 	case toHandler:
 		h.inbox.Tell(inboxName, m.event)
+	case unsent:
+		h.unsent[m.contact] = true
+	case actors.Sweep:
+		for contact := range h.unsent {
+			h.contacts.Tell(contact, deviceactor.Wake{})
+		}
+		clear(h.unsent)
 	case acknowledge:
 		h.inbox.Tell(inboxName, m)
 	}
 	return nil
 }
 
-func (h *hosted) newBundle(fence persistence.Fence, own []bundleactor.Sibling) func(string) actors.Actor {
+func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 	i := h.identity
 	return func(string) actors.Actor {
 		return bundleactor.New(bundleactor.Config{
@@ -124,7 +146,7 @@ func (h *hosted) newBundle(fence persistence.Fence, own []bundleactor.Sibling) f
 			Random:       i.engine.options.Random,
 			Now:          i.now,
 			Schedule:     i.engine.options.Schedule,
-			Siblings:     own,
+			Siblings:     *h.approved.Load(),
 		})
 	}
 }
@@ -139,17 +161,21 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
 		}
 		return deviceactor.New(deviceactor.Config{
-			Identity:         i.key,
-			Installation:     i.installation,
-			Owner:            i.owner,
-			Peer:             PublicKey(raw),
-			Reader:           i.engine.committer,
-			Stream:           i.engine.committer.NewStream(fence),
-			Bundle:           bundleOf{self},
-			Transport:        i.engine.options.Transport,
-			Random:           i.engine.options.Random,
-			Now:              i.now,
-			Deliver:          func(e deviceactor.Event) { i.handle(i.event(e)) },
+			Identity:     i.key,
+			Installation: i.installation,
+			Owner:        i.owner,
+			Peer:         PublicKey(raw),
+			Reader:       i.engine.committer,
+			Stream:       i.engine.committer.NewStream(fence),
+			Bundle:       bundleOf{self},
+			Transport:    i.engine.options.Transport,
+			Random:       i.engine.options.Random,
+			Now:          i.now,
+			Deliver:      func(e deviceactor.Event) { i.handle(i.event(e)) },
+			OwnDevices: func(own deviceactor.Contact) {
+				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: siblings(own)}})
+			},
+			LeftOver:         func() { self.Tell(unsent{name}) },
 			Counters:         &i.engine.counters,
 			MaxInstallations: i.engine.options.MaxInstallations,
 			Limits:           i.engine.options.limits,

@@ -124,6 +124,9 @@ func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Rece
 	if len(payload) == 0 || len(payload) > MaxPayload {
 		return Receipt{}, fmt.Errorf("%w: %d bytes", ErrPayloadSize, len(payload))
 	}
+	if err := i.engine.accepting(); err != nil {
+		return Receipt{}, err
+	}
 	release, err := i.engine.admission.Acquire(i.admissionKey(to))
 	if err != nil {
 		return Receipt{}, err
@@ -162,6 +165,9 @@ func (i *Identity) Bundle(ctx context.Context) ([]byte, error) {
 }
 
 func (i *Identity) published(ctx context.Context) (bundleactor.Published, error) {
+	if err := i.engine.accepting(); err != nil {
+		return bundleactor.Published{}, err
+	}
 	return actors.Ask(ctx, i.awake(), func(reply actors.Reply[bundleactor.Published]) any {
 		return toBundle{bundleactor.GetBundle{Reply: reply}}
 	})
@@ -218,12 +224,18 @@ func (i *Identity) Approve(ctx context.Context, installation string) error {
 // Contact tells what is known of a contact, or of our other installations if
 // it is our own identity.
 func (i *Identity) Contact(ctx context.Context, contact PublicKey) (deviceactor.Contact, error) {
+	if err := i.engine.accepting(); err != nil {
+		return deviceactor.Contact{}, err
+	}
 	return actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Contact]) any {
 		return toContact{contact, deviceactor.GetContact{Reply: reply}}
 	})
 }
 
 func (i *Identity) askContact(ctx context.Context, contact PublicKey, build func(actors.Reply[struct{}]) any) error {
+	if err := i.engine.accepting(); err != nil {
+		return err
+	}
 	_, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[struct{}]) any {
 		return toContact{contact, build(reply)}
 	})
@@ -302,6 +314,10 @@ func (i *Identity) unsubscribe() {
 // with when its message is durable or refused; when it could not be handled it
 // stays with the transport.
 func (i *Identity) receive(e transport.Envelope, done func(error)) {
+	if err := i.engine.accepting(); err != nil {
+		done(err)
+		return
+	}
 	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
 		done(ErrOverloaded)
 		return

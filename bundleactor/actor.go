@@ -59,7 +59,7 @@ func New(config Config) *Actor { return &Actor{config: config, siblings: config.
 // Start implements actors.Actor: it reads the prekeys.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
-	a.config.Stream.Resume()
+	a.config.Stream.Restart()
 	keys, last, err := load(context.Background(), a.config.Reader, a.config.Owner)
 	if errors.Is(err, ErrCorrupt) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
@@ -120,7 +120,7 @@ func (a *Actor) renew(now int64) {
 	}
 	a.renewing, a.stale = true, false
 	self := a.self
-	a.config.Stream.Commit(list, func(err error) { self.Tell(committed{next, err}) })
+	a.config.Stream.Commit(list, func(err error) { self.Tell(committed{a, next, err}) })
 }
 
 func (a *Actor) prepare(now int64) (renewal, []persistence.Record, error) {
@@ -144,6 +144,9 @@ func (c *Config) until(keys PreKeys, now int64) int64 {
 }
 
 func (a *Actor) settle(m committed) {
+	if m.by != a {
+		return // this incarnation has read what came of it, see Start
+	}
 	a.renewing = false
 	if m.err != nil {
 		a.stale = true

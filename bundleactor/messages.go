@@ -41,6 +41,7 @@ type SetSiblings struct {
 
 // committed is the continuation of a commit.
 type committed struct {
+	by   *Actor // the incarnation that committed
 	next renewal
 	err  error
 }

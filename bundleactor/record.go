@@ -18,7 +18,7 @@ import (
 
 // ErrCorrupt: a stored prekey or publication cannot have been written by this
 // package.
-var ErrCorrupt = errors.New("bundleactor: corrupt record")
+var ErrCorrupt = fmt.Errorf("bundleactor: %w", persistence.ErrCorrupt)
 
 // Reader reads records, those still on their way to the disk included.
 type Reader interface {

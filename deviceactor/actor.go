@@ -32,7 +32,13 @@ type Config struct {
 	Now          func() int64 // ns since the epoch
 	// Deliver takes an event, after it is durable, on the actor's goroutine;
 	// it must not block.
-	Deliver  func(Event)
+	Deliver func(Event)
+	// OwnDevices is told after a change of our own other installations is
+	// durable, if the contact is our own identity.
+	OwnDevices func(Contact)
+	// LeftOver is told when the contact leaves memory with messages that the
+	// transport has not taken: somebody has to wake it, or they stay.
+	LeftOver func()
 	Counters *Counters
 	// MaxInstallations is how many installations of the contact a message goes
 	// to, most recently active first.
@@ -82,7 +88,7 @@ const passivationBuffer = 1024
 // Start implements actors.Actor: it reads the contact.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
-	a.config.Stream.Resume()
+	a.config.Stream.Restart()
 	a.unaccepted = make(map[MessageID]bool)
 	a.sessions = actors.NewChildren(ctx, actors.ChildrenOptions{
 		New:       a.config.newSession(&a.handovers),
@@ -108,6 +114,9 @@ func (a *Actor) Drained() bool {
 // Close implements actors.Closer: what was not handed to the committer has not
 // happened, and is answered so.
 func (a *Actor) Close() {
+	if len(a.unaccepted) > 0 {
+		a.config.LeftOver()
+	}
 	for _, s := range a.held {
 		s.Fail(actors.ErrStopped)
 	}
@@ -216,6 +225,7 @@ func (a *Actor) setEnabled(m SetEnabled) {
 			return err
 		}
 		a.contact = contact
+		w.devices = true
 		return w.putInstallation(a, in)
 	})
 }

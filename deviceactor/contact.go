@@ -146,6 +146,8 @@ func (c Contact) Heard(id string, enabled bool, now int64) (Contact, Taken) {
 	case ok:
 		in.Active = now
 		return c.put(in), Taken{Changed: []Installation{in}}
+	case len(c.Installations) >= maxInstallations:
+		return c, Taken{}
 	}
 	in = Installation{ID: id, Enabled: enabled, Active: now}
 	found := []Installation{in}

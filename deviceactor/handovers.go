@@ -14,6 +14,16 @@ type handovers struct {
 	by map[string]*sessionactor.Handover
 }
 
+// maxSessionActors bounds the installations of one contact that were given a
+// session actor since the contact was started, invented ones included.
+const maxSessionActors = 4 * maxInstallations
+
+func (h *handovers) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.by)
+}
+
 func (h *handovers) of(installation string) *sessionactor.Handover {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -43,7 +43,7 @@ func (a *Actor) receive(m Receive) {
 			return
 		}
 		if err != nil {
-			// Well signed, but not to be believed: the message is read without it.
+			// Not to be believed, which is no reason not to read the message.
 			m.Message = withoutBundles(m.Message)
 		}
 	}
@@ -166,8 +166,17 @@ func (a *Actor) decrypt(m Receive, part wire.Part, prekey *sessionactor.OwnPreKe
 	}
 	in := sessionactor.Incoming{Part: part, PreKey: prekey}
 	known, ok := a.contact.Find(sender)
-	if !ok && len(a.contact.Installations) >= maxInstallations {
+	if !ok && (len(a.contact.Installations) >= maxInstallations || a.handovers.len() >= maxSessionActors) {
 		a.refuse(m, ErrTooManyInstallations)
+		return
+	}
+	if !ok && (part.X3DH == nil || prekey == nil) {
+		// Nobody has a session with it, so no actor is needed to say so.
+		cause := sessionactor.ErrNoSession
+		if part.X3DH != nil {
+			cause = sessionactor.ErrUnknownPreKey
+		}
+		a.refuse(m, cause)
 		return
 	}
 	in.Entry, in.Heard = known.Entry, known.Entry.Timestamp

@@ -79,6 +79,10 @@ type Republish struct {
 // ForgetBundle says that our bundle has changed: the next message asks for it.
 type ForgetBundle struct{}
 
+// Wake makes a contact start that has left messages over. Its outbox is
+// published with the next sweep.
+type Wake struct{}
+
 // The messages an Actor tells itself.
 type (
 	gotBundle struct {

@@ -16,7 +16,7 @@ import (
 )
 
 // ErrCorrupt: a stored contact cannot have been written by this package.
-var ErrCorrupt = errors.New("deviceactor: corrupt record")
+var ErrCorrupt = fmt.Errorf("deviceactor: %w", persistence.ErrCorrupt)
 
 // Reader reads records, those still on their way to the disk included.
 type Reader interface {

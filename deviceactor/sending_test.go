@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery/actors"
-	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -164,77 +162,6 @@ func TestFailedCommitPublishesNothingAndUsesNoKeyTwice(t *testing.T) {
 	}
 }
 
-// T11: the state that was handed over counts, not the older one in the store.
-func TestPanicOfOneSessionCostsOneMessageOfIt(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.host("alice"), w.host("bob-1")
-	second := w.hostDevice(bob.key, "bob-2")
-	alice.meets(bob, second)
-	bob.receive(alice, alice.send(bob, "0"))
-
-	// The second device's session hangs while it reads the store, so that no
-	// state of the first one gets to the committer.
-	alice.restart(bob.key.Public())
-	public := bob.key.Public()
-	sessions := persistence.NewName(persistence.KindSession, alice.owner[:], public[:], []byte("bob-2"))
-	release := make(chan struct{})
-	alice.reader.mu.Lock()
-	alice.reader.names[sessions] = release
-	alice.reader.mu.Unlock()
-	answers := make(chan Receipt, 10)
-	tell := func(payload string) {
-		alice.contact(bob.key.Public()).Tell(Send{Payload: []byte(payload), Reply: actors.ReplyFunc(func(r Receipt, err error) {
-			if err != nil {
-				t.Errorf("%q: %v", payload, err)
-			}
-			answers <- r
-		})})
-		alice.settle(bob)
-	}
-	before := alice.random.read()
-	tell("1")
-	await(t, "the first session", func() bool { return alice.random.read() > before })
-	alice.random.panics.Store(true)
-	tell("2")
-	await(t, "the panic", func() bool { return !alice.random.panics.Load() })
-	before = alice.random.read()
-	tell("3")
-	await(t, "the first session's next life", func() bool { return alice.random.read() > before })
-	close(release)
-	failed := 0
-	for range 3 {
-		failed += len((wait(t, answers)).Failed)
-	}
-	if failed != 1 {
-		t.Errorf("%d parts failed, want that of the panic", failed)
-	}
-	alice.settle(bob)
-	used := make(keysUsed)
-	sent := alice.line.take()
-	used.note(t, sent)
-	for _, m := range sent {
-		for _, device := range []*node{bob, second} {
-			if err := device.tryReceive(alice, m); err != nil && !errors.Is(err, ErrNotTargeted) {
-				t.Errorf("%s: %v", device.name, err)
-			}
-		}
-	}
-	if got := fmt.Sprint(bob.received(), second.received()); got != "[0 1 3] [1 2 3]" {
-		t.Errorf("received %s", got)
-	}
-}
-
-func TestPanicOfTheOnlySessionIsAnswered(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.host("alice"), w.host("bob")
-	talk(alice, bob)
-	alice.random.panics.Store(true)
-	if _, err := alice.trySend(bob, "lost"); !errors.Is(err, actors.ErrQuarantined) || !errors.Is(err, ErrNoTarget) {
-		t.Fatalf("got %v", err)
-	}
-	bob.receive(alice, alice.send(bob, "next"))
-}
-
 // The stored state of a session only ever moves on, however slow its siblings
 // are: what the disk has after a crash at any batch is never older.
 func TestStoredStatesOnlyMoveOn(t *testing.T) {
@@ -264,45 +191,35 @@ func TestStoredStatesOnlyMoveOn(t *testing.T) {
 		n   uint32
 	}
 	stored := make(map[persistence.Name]state)
-	writes := 0
 	outbox := make(map[persistence.Name]bool)
+	writes := 0
 	for _, b := range alice.disk.since(0) {
 		for _, r := range b.Records {
-			switch r.Name.Kind() {
-			case persistence.KindSession:
-				var s record.Session
-				if err := proto.Unmarshal(r.Value, &s); err != nil {
-					t.Fatal(err)
-				}
-				now := state{string(s.GetRatchet().GetSelfPublic()), s.GetRatchet().GetSendN()}
-				if last := stored[r.Name]; last.key == now.key && now.n < last.n {
-					t.Fatalf("session %v went from number %d back to %d", r.Name, last.n, now.n)
-				}
-				stored[r.Name] = now
-				writes++
-			case persistence.KindOutbox:
-				if r.Delete {
-					continue
-				}
-				o, err := DecodeOutgoing(r.Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				outbox[r.Name] = true
-				m, err := wire.Decode(o.Message)
-				if err != nil {
-					t.Fatal(err)
-				}
-				// Whatever is in the outbox, the states in the same batch or
-				// before have moved past it.
-				for _, e := range m.Entries {
-					defer func() {
-						for _, s := range stored {
-							if s.key == string(e.Part.DR.RatchetKey) && s.n <= e.Part.DR.N {
-								t.Errorf("number %d is in the outbox, the stored state is at %d", e.Part.DR.N, s.n)
-							}
-						}
-					}()
+			if r.Name.Kind() != persistence.KindSession {
+				continue
+			}
+			var s record.Session
+			if err := proto.Unmarshal(r.Value, &s); err != nil {
+				t.Fatal(err)
+			}
+			now := state{string(s.GetRatchet().GetSelfPublic()), s.GetRatchet().GetSendN()}
+			if last := stored[r.Name]; last.key == now.key && now.n < last.n {
+				t.Fatalf("session %v went from number %d back to %d", r.Name, last.n, now.n)
+			}
+			stored[r.Name] = now
+			writes++
+		}
+		// What is in the outbox, the states of the same batch have moved past.
+		for _, r := range b.Records {
+			if r.Name.Kind() != persistence.KindOutbox || r.Delete {
+				continue
+			}
+			outbox[r.Name] = true
+			for _, e := range entriesOf(t, r.Value) {
+				for _, s := range stored {
+					if s.key == string(e.Part.DR.RatchetKey) && s.n <= e.Part.DR.N {
+						t.Errorf("number %d is in the outbox, the stored state is at %d", e.Part.DR.N, s.n)
+					}
 				}
 			}
 		}
@@ -321,217 +238,16 @@ func TestStoredStatesOnlyMoveOn(t *testing.T) {
 	}
 }
 
-func TestOutboxRecordGoesWhenTheTransportHasTheMessage(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.host("alice"), w.host("bob")
-	alice.meets(bob)
-	alice.send(bob, "x") // waits for the empty outbox
-	w.sweep(alice, bob)
-	if again := alice.line.take(); len(again) != 0 {
-		t.Errorf("%d messages published again", len(again))
-	}
-}
-
-func (w *world) sweep(n, peer *node) {
-	w.t.Helper()
-	w.system.Sweep(time.Unix(0, w.now.Load()))
-	n.settle(peer)
-	n.settle(peer)
-}
-
-func TestRefusedPublicationIsMadeAgainWithTheSweep(t *testing.T) {
-	for _, restart := range []bool{false, true} {
-		w := newWorld(t)
-		alice, bob := w.host("alice"), w.host("bob")
-		alice.meets(bob)
-		alice.line.refusing(true)
-		first := alice.send(bob, "x")
-		for range 3 {
-			w.sweep(alice, bob)
-			if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
-				t.Fatalf("%d messages published by the sweep, want the same one", len(again))
-			}
-		}
-		if restart {
-			alice.restart(bob.key.Public())
-			alice.settle(bob)
-		}
-		alice.line.refusing(false)
-		w.sweep(alice, bob)
-		if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
-			t.Fatalf("after a restart %v: %d messages published", restart, len(again))
-		}
-		await(t, "an empty outbox", func() bool { return alice.disk.count(t, persistence.KindOutbox) == 0 })
-		w.sweep(alice, bob)
-		if again := alice.line.take(); len(again) != 0 {
-			t.Errorf("published again after it was taken")
-		}
-		bob.receive(alice, first)
-	}
-}
-
-func TestRepublishOfAMessageThatIsGoneDoesNothing(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.host("alice"), w.host("bob")
-	alice.contact(bob.key.Public()).Tell(Republish{MessageID{1}})
-	w.sweep(alice, bob)
-	if sent := alice.line.take(); len(sent) != 0 {
-		t.Errorf("%d messages published", len(sent))
-	}
-}
-
-// T40: once a device is known, nothing is sent without forward secrecy.
-func TestDHOnlyIsForUnknownContactsAlone(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.host("alice"), w.host("bob")
-	receipt, err := alice.trySend(bob, "request")
-	if err != nil || receipt.ForwardSecrecy || fmt.Sprint(receipt.Installations) != "[none]" {
-		t.Fatalf("receipt %+v, %v", receipt, err)
-	}
-	alice.settle(bob)
-	bob.receive(alice, alice.line.take()[0])
-	if m := bob.events[len(bob.events)-1].(MessageReceived); m.ForwardSecrecy || string(m.Payload) != "request" {
-		t.Errorf("received %+v", m)
-	}
-	// The request brought Alice's bundle, the answer brings Bob's.
-	alice.receive(bob, bob.send(alice, "answer"))
-	if m := alice.send(bob, "now secret"); m.Entries[0].Part.DR == nil || m.Entries[0].Part.DH != nil {
-		t.Error("sent without forward secrecy to a known device")
-	}
-	_, err = ask(t, alice.contact(bob.key.Public()), func(r actors.Reply[struct{}]) any { return SetEnabled{r, "bob", false} })
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := alice.disk.hash(t)
-	if _, err := alice.trySend(bob, "to nobody"); !errors.Is(err, ErrNoTarget) {
-		t.Errorf("got %v", err)
-	}
-	alice.settle(bob)
-	if alice.disk.hash(t) != before || len(alice.line.take()) != 0 {
-		t.Error("a refused message left something")
-	}
-}
-
-// Finding 11 of the reference: another identity may have our installation id.
-func TestContactWithOurInstallationIDIsATarget(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.hostDevice(w.newKey("alice"), "same-id"), w.hostDevice(w.newKey("bob"), "same-id")
-	talk(alice, bob)
-	known := alice.known(bob)
-	if in, ok := known.Find("same-id"); !ok || !in.Enabled {
-		t.Errorf("bob's device is %+v", in)
-	}
-}
-
-func TestOwnOtherDeviceIsSentToOnceApproved(t *testing.T) {
-	w := newWorld(t)
-	phone := w.host("phone")
-	laptop := w.hostDevice(phone.key, "laptop")
-	if _, err := phone.trySend(laptop, "to myself"); !errors.Is(err, ErrNoTarget) {
-		t.Fatalf("nobody is known: %v", err)
-	}
-	phone.meets(laptop, phone) // its own bundle too
-	if c := phone.known(laptop); len(c.Installations) != 1 || c.Installations[0].Enabled {
-		t.Fatalf("installations %+v", c.Installations)
-	}
-	if e, ok := phone.events[0].(InstallationDiscovered); !ok || e.Enabled || e.Installation != "laptop" {
-		t.Errorf("event %+v", phone.events[0])
-	}
-	if _, err := phone.trySend(laptop, "to myself"); !errors.Is(err, ErrNoTarget) {
-		t.Fatalf("before the approval: %v", err)
-	}
-	_, err := ask(t, phone.contact(phone.key.Public()), func(r actors.Reply[struct{}]) any { return SetEnabled{r, "laptop", true} })
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := phone.send(laptop, "to myself")
-	laptop.receive(phone, m)
-	if err := phone.tryReceive(phone, m); !errors.Is(err, ErrOwnEcho) {
-		t.Errorf("our own message: %v", err)
-	}
-}
-
-func TestMessageGoesToTheMostRecentlyActiveDevices(t *testing.T) {
-	w := newWorld(t)
-	alice := w.host("alice")
-	devices := []*node{w.host("bob-0")}
-	for i := 1; i < 5; i++ {
-		devices = append(devices, w.hostDevice(devices[0].key, fmt.Sprint("bob-", i)))
-	}
-	for i, d := range devices {
-		w.now.Store(noon + int64(i))
-		alice.meets(d)
-	}
-	w.now.Store(noon + 10)
-	devices[0].meets(alice)
-	alice.receive(devices[0], devices[0].send(alice, "I am here"))
-	receipt, err := alice.trySend(devices[0], "x")
-	if err != nil || fmt.Sprint(receipt.Installations) != "[bob-0 bob-3 bob-4]" {
-		t.Errorf("sent to %v, %v", receipt.Installations, err)
-	}
-}
-
-// script is a bundle actor that answers when it is told to.
-type script struct {
-	asked chan any
-}
-
-func (s *script) Tell(m any) { s.asked <- m }
-
-// next is what was asked.
-func (s *script) next(t *testing.T) any {
+// entriesOf reads the message of an outbox record.
+func entriesOf(t *testing.T, value []byte) []wire.Entry {
 	t.Helper()
-	return wait(t, s.asked)
-}
-
-// Our bundle changes while a contact waits for it: what the contact gets is good
-// for those who asked, and not for the next message.
-func TestBundleThatChangedMeanwhileIsAskedForAgain(t *testing.T) {
-	w := newWorld(t)
-	alice, bob := w.host("alice"), w.host("bob")
-	old := alice.ownBundle()
-	asked := &script{make(chan any, 10)}
-	alice.bundle = asked
-	alice.meets(bob)
-	contact := alice.contact(bob.key.Public())
-	answers := make(chan error, 10)
-	send := func() {
-		contact.Tell(Send{Payload: []byte("x"), Reply: actors.ReplyFunc(func(_ Receipt, err error) { answers <- err })})
-	}
-	answer := func(p bundleactor.Published, err error) {
-		m := asked.next(t).(bundleactor.GetBundle)
-		if err != nil {
-			m.Fail(err)
-			return
-		}
-		m.Send(p)
-	}
-	send()
-	contact.Tell(ForgetBundle{})
-	answer(bundleactor.Published{Bundle: old, Until: noon + 1000}, nil)
-	if err := wait(t, answers); err != nil {
+	o, err := DecodeOutgoing(value)
+	if err != nil {
 		t.Fatal(err)
 	}
-	send()
-	fresh := alice.ownBundle()
-	answer(bundleactor.Published{Bundle: fresh, Until: noon + 1000}, nil)
-	if err := wait(t, answers); err != nil {
+	m, err := wire.Decode(o.Message)
+	if err != nil {
 		t.Fatal(err)
 	}
-	send() // it is kept now
-	if err := wait(t, answers); err != nil {
-		t.Fatal(err)
-	}
-	contact.Tell(ForgetBundle{})
-	send()
-	send()
-	answer(bundleactor.Published{}, errDisk)
-	for range 2 {
-		if err := wait(t, answers); !errors.Is(err, errDisk) {
-			t.Errorf("without a bundle: %v", err)
-		}
-	}
-	if len(asked.asked) != 0 {
-		t.Error("asked more often than needed")
-	}
+	return m.Entries
 }

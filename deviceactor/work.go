@@ -10,7 +10,8 @@ import (
 	"github.com/rookery-im/rookery/sessionactor"
 )
 
-// ErrNotDurable: the store failed. Nothing was sent, delivered or changed.
+// ErrNotDurable: the store failed. Nothing was sent or delivered; whether the
+// records are in the store shows when it is opened again.
 var ErrNotDurable = errors.New("deviceactor: could not be made durable")
 
 // Unhandled tells whether an answer to Receive means that the message was not
@@ -40,6 +41,7 @@ type work struct {
 	records   []persistence.Record
 	handovers []*sessionactor.Handover // to settle when the records are handed on
 	events    []Event
+	devices   bool // it changes the contact's installations
 	err       error
 	finish    func(a *Actor, err error)
 }
@@ -65,10 +67,12 @@ func (a *Actor) answered(w *work, installation string, records []persistence.Rec
 func (a *Actor) flush() {
 	for len(a.queue) > 0 && a.queue[0].waiting == 0 {
 		w := a.queue[0]
+		w.err = w.prepare(w)
 		a.queue[0] = nil
 		a.queue = a.queue[1:]
-		w.err = w.prepare(w)
-		if len(w.records) == 0 {
+		// A result without records may still rest on what is not durable yet:
+		// a duplicate is one only if its first copy is not lost.
+		if len(w.records) == 0 && a.inFlight == 0 {
 			w.settle()
 			w.finish(a, w.err)
 			continue
@@ -101,7 +105,10 @@ func (a *Actor) committed(m committed) error {
 		if m.of.by == a {
 			return m.err
 		}
-		return nil // this incarnation has started after the failure
+		return nil // this incarnation has started after the failure, see Start
+	}
+	if m.of.devices && a.own() {
+		a.config.OwnDevices(a.contact)
 	}
 	for _, e := range m.of.events {
 		a.config.Deliver(e)
@@ -112,6 +119,7 @@ func (a *Actor) committed(m committed) error {
 
 // take adds what a bundle or a message changed about the contact's devices.
 func (w *work) take(a *Actor, taken Taken) error {
+	w.devices = w.devices || len(taken.Changed) > 0
 	for _, in := range taken.Changed {
 		if err := w.putInstallation(a, in); err != nil {
 			return err

@@ -3,9 +3,7 @@ package deviceactor
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -20,7 +18,6 @@ import (
 	"github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
-	"github.com/rookery-im/rookery/transport"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -34,171 +31,6 @@ const noon = int64(1_750_000_000_000_000_000)
 
 // seeded gives the same bytes in every run: a test that fails fails again.
 func seeded(seed string) *rand.ChaCha8 { return rand.NewChaCha8(sha256.Sum256([]byte(seed))) }
-
-// disk is a store that can be watched, stopped and broken.
-type disk struct {
-	persistence.Store
-	gate sync.RWMutex // held for writing: nothing becomes durable
-
-	mu      sync.Mutex
-	batches []persistence.Batch
-	fails   func(persistence.Batch) bool
-}
-
-var errDisk = errors.New("disk on fire")
-
-func (d *disk) Apply(ctx context.Context, batch persistence.Batch) error {
-	d.gate.RLock()
-	defer d.gate.RUnlock()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.fails != nil && d.fails(batch) {
-		return errDisk
-	}
-	d.batches = append(d.batches, batch)
-	return d.Store.Apply(ctx, batch)
-}
-
-func (d *disk) failing(fails func(persistence.Batch) bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fails = fails
-}
-
-func always(persistence.Batch) bool { return true }
-
-// since gives the batches from the n-th on.
-func (d *disk) since(n int) []persistence.Batch {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return append([]persistence.Batch{}, d.batches[n:]...)
-}
-
-// hash is everything the store holds.
-func (d *disk) hash(t *testing.T) [sha256.Size]byte {
-	t.Helper()
-	h := sha256.New()
-	err := d.Scan(t.Context(), "", func(name persistence.Name, value []byte) error {
-		fmt.Fprintf(h, "%d %s %d %s\n", len(name), string(name), len(value), value)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func (d *disk) count(t *testing.T, kind persistence.Kind) int {
-	t.Helper()
-	n := 0
-	err := d.Scan(t.Context(), persistence.NewName(kind), func(persistence.Name, []byte) error { n++; return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// moody is a randomness that can be slow, or panic when it is told to.
-type moody struct {
-	mu     sync.Mutex
-	from   io.Reader
-	slow   bool
-	reads  uint64
-	panics atomic.Bool
-}
-
-// read is how often it was asked.
-func (m *moody) read() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.reads
-}
-
-func (m *moody) Read(p []byte) (int, error) {
-	if m.panics.CompareAndSwap(true, false) {
-		panic("no randomness")
-	}
-	m.mu.Lock()
-	n, err := m.from.Read(p)
-	m.reads++
-	slow := m.slow
-	m.mu.Unlock()
-	if slow {
-		time.Sleep(time.Duration(p[0]) * 5 * time.Microsecond)
-	}
-	return n, err
-}
-
-// held is a Reader that waits before it scans what is held back.
-type held struct {
-	Reader
-	mu    sync.Mutex
-	names map[persistence.Name]chan struct{}
-}
-
-func (h *held) Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error {
-	h.mu.Lock()
-	wait := h.names[prefix]
-	h.mu.Unlock()
-	if wait != nil {
-		<-wait
-	}
-	return h.Reader.Scan(ctx, prefix, fn)
-}
-
-// line is a transport that keeps what is published.
-type line struct {
-	mu      sync.Mutex
-	sent    []*wire.Message
-	refuses bool
-	publish func() // called before a publication
-}
-
-func (l *line) Publish(e transport.Envelope, accepted func(error)) {
-	if l.publish != nil {
-		l.publish()
-	}
-	l.mu.Lock()
-	refuses := l.refuses
-	m, err := wire.Decode(e.Payload)
-	if err != nil {
-		panic(err)
-	}
-	l.sent = append(l.sent, m)
-	l.mu.Unlock()
-	if refuses {
-		accepted(errors.New("the network is down"))
-		return
-	}
-	accepted(nil)
-}
-
-func (l *line) Subscribe(transport.Topic, transport.Deliver) (func(), error) {
-	return nil, transport.ErrClosed
-}
-
-func (l *line) Close() error { return nil }
-
-func (l *line) refusing(refuses bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.refuses = refuses
-}
-
-func (l *line) isRefusing() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.refuses
-}
-
-// take gives what was published since the last time.
-func (l *line) take() []*wire.Message {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	sent := l.sent
-	l.sent = nil
-	return sent
-}
 
 // world is a set of installations on one clock.
 type world struct {
@@ -236,7 +68,9 @@ type node struct {
 	bundles   actors.Ref
 	contacts  map[x3dh.IdentityPublicKey]actors.Ref
 
+	leftOver atomic.Int64 // how often a contact left messages over
 	mu       sync.Mutex
+	devices  []Contact // our own other devices, each time they changed
 	events   []Event
 	delivers func(Event) // called with each event, before it is noted
 }
@@ -305,6 +139,12 @@ func (n *node) deliver(e Event) {
 	n.events = append(n.events, e)
 }
 
+func (n *node) changed(own Contact) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.devices = append(n.devices, own)
+}
+
 // received are the payloads delivered so far.
 func (n *node) received() []string {
 	n.mu.Lock()
@@ -330,6 +170,7 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 			Identity: n.key, Installation: n.name, Owner: n.owner, Peer: peer,
 			Reader: n.reader, Stream: stream, Bundle: n.bundle, Transport: n.line,
 			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters,
+			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
 			MaxInstallations: 3, Limits: ratchet.DeployedLimits(),
 		})
 	})

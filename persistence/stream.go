@@ -55,6 +55,16 @@ func (s *Stream) Commit(records []Record, done func(error)) {
 	c.signal()
 }
 
+// Restart resumes the stream for a new owner of its state: it waits until
+// everything committed before, on whatever stream, is durable or lost. State
+// that may still be lost is nothing to start from. Not for continuations.
+func (s *Stream) Restart() {
+	s.Resume()
+	settled := make(chan struct{})
+	s.Commit(nil, func(error) { close(settled) })
+	<-settled
+}
+
 // Resume lets the stream commit again after a failure, once its owner has gone
 // back to what Committer.Get shows. Commits that were queued before the failure
 // stay failed, also those whose done has not run yet.

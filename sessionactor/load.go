@@ -3,7 +3,6 @@ package sessionactor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // ErrCorrupt: a stored session cannot have been written by this package.
-var ErrCorrupt = errors.New("sessionactor: corrupt record")
+var ErrCorrupt = fmt.Errorf("sessionactor: %w", persistence.ErrCorrupt)
 
 // Reader reads records, those still on their way to the disk included.
 type Reader interface {

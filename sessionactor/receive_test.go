@@ -29,7 +29,7 @@ func TestInitialMessageOfAKnownSessionNeverResets(t *testing.T) {
 			bob.peer = alice.entry()
 			alice.receive(t, bob.send(t, "new", 31), 32)
 		}},
-		{"after a restart", func(t *testing.T, alice, bob *side) {
+		{"after a restart", func(t *testing.T, _, bob *side) {
 			stored := newShelf()
 			stored.put(t, bob, Change{Put: bob.sessions.List, Active: bob.sessions.Active})
 			bob.sessions = stored.load(t, bob)
@@ -111,14 +111,14 @@ func TestForgedInitialMessageLeavesNoSession(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			alice, bob := newPair(t, t.Name())
-			real := alice.send(t, "real", 10)
-			if err := bob.refuse(t, real.altered(test.forge), 11); !errors.Is(err, test.want) {
+			first := alice.send(t, "real", 10)
+			if err := bob.refuse(t, first.altered(test.forge), 11); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if len(bob.sessions.List) != 0 {
 				t.Errorf("%d sessions", len(bob.sessions.List))
 			}
-			bob.receive(t, real, 12)
+			bob.receive(t, first, 12)
 		})
 	}
 }

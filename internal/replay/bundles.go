@@ -144,7 +144,7 @@ func (d *driver) processBundle(n *installed, s *step, rep *Step) {
 	b, err := wire.DecodeBundle(s.Bundle)
 	if err != nil {
 		rep.refused = true
-		rep.compareDecodeError(e, err)
+		rep.compareDecodeError(e, err, true)
 		d.storeMalformed(n, s, rep, err)
 		rep.value("state unchanged", n.hash() == before, "a refused bundle changed the state")
 		return

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"errors"
+
 	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/x3dh"
 )
@@ -51,12 +53,18 @@ func recoverVector(a *arguments) outcome {
 		return refused(curve.ErrSignature, refusedLength)
 	}
 	copy(sig[:], raw)
-	p, err := curve.Recover(curve.Keccak256(a.bytes("data")), sig)
+	digest := curve.Keccak256(a.bytes("data"))
+	p, err := curve.Recover(digest, sig)
+	var why *cause
 	if err != nil {
-		return refused(err, refusedRecovery, refusedRecoveryID)
+		var highErr error
+		if p, highErr = curve.Recover(digest, lowS(sig)); highErr != nil {
+			return refused(err, refusedRecovery, refusedRecoveryID)
+		}
+		why = highS
 	}
-	full, err := p.Uncompressed()
-	return outcome{values: map[string][]byte{"uncompressed": full[:]}, err: err}
+	full, fullErr := p.Uncompressed()
+	return outcome{values: map[string][]byte{"uncompressed": full[:]}, err: errors.Join(err, fullErr), why: why}
 }
 
 func dhVector(a *arguments) outcome {

@@ -21,7 +21,7 @@ func (d *driver) decrypt(n *installed, s *step, rep *Step, f *feed) error {
 	m, err := wire.Decode(s.Message)
 	if err != nil {
 		rep.refused = true
-		rep.compareDecodeError(&s.Expect, err)
+		rep.compareDecodeError(&s.Expect, err, false)
 		rep.value("state unchanged", n.hash() == before, "a refused message changed the state")
 		return nil
 	}
@@ -60,6 +60,10 @@ func (d *driver) decrypt(n *installed, s *step, rep *Step, f *feed) error {
 		if err == nil {
 			speaks = got.speaks
 		}
+		if why == highS {
+			// Its bundle is news to the reference only.
+			apart = firstCause(apart, why)
+		}
 		rep.compareGained(n.node, &s.Expect, from, m, added, speaks, foretold, apart)
 	}
 	return nil
@@ -82,6 +86,9 @@ func explain(from x3dh.IdentityPublicKey, got *received, err error, f *foreseen)
 		if _, kept := row.trace.kept[got.result.ref]; !kept && len(got.result.effects.Remove) > 0 && !got.result.turned {
 			return &cause{devSkippedLimits, -1, "the reference had deleted the message key over its limits"}
 		}
+	case f.refusals == nil && errors.Is(err, x3dh.ErrBundleSignature):
+		// A bundle that the reference's verification takes and ours does not.
+		return highS
 	case err != nil && f.refusals == nil && f.again:
 		return &cause{devReplay, -1, "its message key was used before"}
 	case err != nil && f.refusals == nil && f.row != nil && f.row.trace.origin != nil:

@@ -25,6 +25,9 @@ const (
 	devTypedRefusal     = "D-typed-refusal"
 	devAES256           = "D-aes-256"
 
+	// This is explained where it is met; the recordings of the project have none.
+	devCanonicalSignature = "D-canonical-signature"
+
 	// These leave no mark on a recording.
 	devLazyRatchet = "D-lazy-ratchet"
 	devRandomIV    = "D-random-iv"
@@ -46,6 +49,7 @@ var deviations = []Deviation{
 	{devStrictDecoding, "input that is not exactly of the format is refused by the decoder"},
 	{devTypedRefusal, "input that makes the reference panic is refused with an error"},
 	{devAES256, "DH-only payloads are encrypted with AES-256 only"},
+	{devCanonicalSignature, "a signature is taken in its canonical form only; the reference also takes s in the upper half"},
 	{devLazyRatchet, "the next sending ratchet pair is made when it is needed to send, not while decrypting"},
 	{devRandomIV, "outside a replay the IV of a message is random, not derived from its key"},
 	{devSKNotKept, "the shared key of an agreement is not stored"},

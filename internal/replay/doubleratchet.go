@@ -73,6 +73,9 @@ func (s *ratchetScript) run() ([]Step, error) {
 	if err := errors.Join(err, bobErr); err != nil || len(s.AliceKeys) != 1 || s.AliceKeys[0].Purpose != purposeRatchet {
 		return nil, malformed(fmt.Sprintf("script %.40q", s.Name), "keys: %d of alice, %w", len(s.AliceKeys), err)
 	}
+	if err := checkDrawn(fmt.Sprintf("script %.40q", s.Name), s.AliceKeys, nil); err != nil {
+		return nil, err
+	}
 	start := Step{I: -1, Cmd: "start", Node: s.Name, Status: Equal}
 	newFeed(&expect{GeneratedKeys: s.AliceKeys}).checkPublics(&start)
 	bobPub := bobKey.Public()
@@ -123,6 +126,9 @@ func scripted(state ratchet.State) *session {
 // resolve puts a referred message in its place.
 func (s *ratchetScript) resolve(op *ratchetOp, i int) error {
 	where := fmt.Sprintf("script %.40q, op %d", s.Name, i)
+	if err := checkDrawn(where, op.Keys, nil); err != nil {
+		return err
+	}
 	if op.Ref != nil {
 		if *op.Ref < 0 || *op.Ref >= i {
 			return malformed(where, "ref %d is not an earlier op", *op.Ref)

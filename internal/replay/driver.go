@@ -2,7 +2,7 @@ package replay
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/rookery-im/rookery/x3dh"
 )
@@ -48,11 +48,20 @@ func replayTranscript(data []byte) (*FileReport, error) {
 	return report, nil
 }
 
+// groupCommands belong to the group hash ratchet; no other command has their
+// prefix.
+var groupCommands = []string{
+	"hr_encrypt", "hr_generate", "hr_exchange", "hr_rekey", "hr_headers", "hr_handle_headers", "hr_keys", "hr_current",
+	"hr_headers_v1", "hr_exchange_payload", "hr_encrypt_raw", "hr_decrypt_raw",
+}
+
+const groupPrefix = "hr_"
+
 // usesGroups tells whether the transcript has group messages: they move the
 // sessions that our core would have to share with them.
 func (t *transcript) usesGroups() bool {
 	for i := range t.Steps {
-		if strings.HasPrefix(t.Steps[i].Cmd, "hr_") && len(t.Steps[i].Expect.Message) > 0 {
+		if slices.Contains(groupCommands, t.Steps[i].Cmd) && len(t.Steps[i].Expect.Message) > 0 {
 			return true
 		}
 	}
@@ -68,7 +77,7 @@ func (d *driver) step(s *step, rep *Step) error {
 	if n == nil {
 		return malformed(fmt.Sprintf("step %d", s.I), "node %.40q has no init", s.Node)
 	}
-	if strings.HasPrefix(s.Cmd, "hr_") {
+	if slices.Contains(groupCommands, s.Cmd) {
 		rep.outside(NotSupported, s.Cmd, "group hash ratchet, outside the specifications")
 		return nil
 	}

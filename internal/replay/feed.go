@@ -15,6 +15,12 @@ const (
 	purposeDHEphemeral = "dh_ephemeral"
 )
 
+// Sizes of what the reference draws, in bytes.
+const (
+	privateKeySize = 32
+	nonceSize      = 12
+)
+
 // errNotRecorded reports that we ask for a key or nonce the reference did not
 // make in this step.
 var errNotRecorded = errors.New("replay: the recording holds no such key for this step")
@@ -24,6 +30,21 @@ type feed struct {
 	keys   []generatedKey
 	used   []bool
 	nonces []hexBytes
+}
+
+// checkDrawn refuses keys and nonces that no generator can have given.
+func checkDrawn(where string, keys []generatedKey, nonces []hexBytes) error {
+	for i := range keys {
+		if n := len(keys[i].Priv); n != privateKeySize {
+			return malformed(where, "generated_keys[%d].priv of %d bytes, want %d", i, n, privateKeySize)
+		}
+	}
+	for i := range nonces {
+		if n := len(nonces[i]); n != nonceSize {
+			return malformed(where, "nonces[%d] of %d bytes, want %d", i, n, nonceSize)
+		}
+	}
+	return nil
 }
 
 func newFeed(e *expect) *feed {

@@ -1,9 +1,11 @@
 package replay
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,12 +27,13 @@ func File(path string) (*FileReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	if info.Size() > maxFileSize {
-		return nil, malformed(path, "%d bytes, at most %d", info.Size(), maxFileSize)
+	// Before it is opened: opening a pipe waits for its other end.
+	if !info.Mode().IsRegular() {
+		return nil, malformed(path, "not a regular file")
 	}
-	data, err := os.ReadFile(path)
+	data, err := read(path, maxFileSize)
 	if err != nil {
-		return nil, fmt.Errorf("replay: %w", err)
+		return nil, err
 	}
 	report, err := Data(data)
 	if err != nil {
@@ -40,12 +43,33 @@ func File(path string) (*FileReport, error) {
 	return report, nil
 }
 
+// read gives the content of a file of at most limit bytes, also of one that
+// grows meanwhile.
+func read(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	if int64(len(data)) > limit {
+		return nil, malformed(path, "more than %d bytes", limit)
+	}
+	return data, nil
+}
+
 // Data replays a recording that has been read already.
 func Data(data []byte) (*FileReport, error) {
 	var head struct {
 		Schema string          `json:"schema"`
 		Files  json.RawMessage `json:"files"`
 		List   json.RawMessage `json:"transcripts"`
+	}
+	if start := bytes.TrimLeft(data, " \t\r\n"); len(start) == 0 || start[0] != '{' {
+		return nil, malformed("file", "not a JSON object")
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, &FormatError{Where: "file", Reason: err}

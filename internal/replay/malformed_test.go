@@ -3,6 +3,7 @@ package replay
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,15 @@ func TestMalformedRecordingsAreRefused(t *testing.T) {
 		{"no argument", `{"schema":"` + schemaPrimitives + `","vectors":[{"i":0,"fn":"kdf_ck"}]}`},
 		{"argument of the wrong type", `{"schema":"` + schemaPrimitives + `","vectors":[{"i":0,"fn":"keccak256","args":{"data":1}}]}`},
 		{"no scripts", `{"schema":"` + schemaDoubleRatchet + `"}`},
+		{"empty private key", goodHead + drawn(`"generated_keys":[{"purpose":"dr_ratchet","priv":"","pub":""}]`) + `]}`},
+		{"short private key", goodHead + drawn(`"generated_keys":[{"purpose":"dr_ratchet","priv":"0101"}]`) + `]}`},
+		{"long private key", goodHead + drawn(`"generated_keys":[{"purpose":"dr_ratchet","priv":"`+strings.Repeat("01", 33)+`"}]`) + `]}`},
+		{"empty nonce", goodHead + drawn(`"nonces":[""]`) + `]}`},
+		{"short nonce", goodHead + drawn(`"nonces":["`+strings.Repeat("01", 11)+`"]`) + `]}`},
+		{"unknown group cmd", goodHead + goodInit + `,{"i":1,"cmd":"hr_x","node":"A1"}]}`},
+		{"unknown group cmd with a message", goodHead + goodInit + `,{"i":1,"cmd":"hr_x","node":"A1","expect":{"message":"00"}}]}`},
+		{"script with an empty key", `{"schema":"` + schemaDoubleRatchet + `","scripts":[{"name":"x","sk":"` + strings.Repeat("01", 32) + `","bob_ratchet_priv":"` +
+			strings.Repeat("01", 32) + `","alice_initial_generated_keys":[{"purpose":"dr_ratchet","priv":""}]}]}`},
 		{"script without keys", `{"schema":"` + schemaDoubleRatchet + `","scripts":[{"name":"x"}]}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -61,6 +71,56 @@ func TestMalformedRecordingsAreRefused(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// drawn is a step that needs no key, with something drawn.
+func drawn(what string) string {
+	return goodInit + `,{"i":1,"cmd":"bundle","node":"A1","expect":{"ok":true,` + what + `}}`
+}
+
+// A source of randomness that is used up fails; it does not give nothing forever.
+func TestUsedUpKeyIsAnError(t *testing.T) {
+	for _, size := range []int{0, 1, 31, 32} {
+		source := &oneKey{take: func() (hexBytes, error) { return make(hexBytes, size), nil }}
+		_, err := io.ReadFull(source, make([]byte, 33))
+		if err == nil || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+	failing := &oneKey{take: func() (hexBytes, error) { return nil, errNotRecorded }}
+	if _, err := io.ReadFull(failing, make([]byte, 1)); !errors.Is(err, errNotRecorded) {
+		t.Error(err)
+	}
+}
+
+// JSON that is no object is named so.
+func TestOnlyAnObjectIsARecording(t *testing.T) {
+	for _, data := range []string{"", " \n", "[]", "null", "1", `"x"`, "true", "x"} {
+		_, err := Data([]byte(data))
+		if !errors.Is(err, ErrMalformed) || !strings.HasSuffix(err.Error(), ": not a JSON object") {
+			t.Errorf("%q: %v", data, err)
+		}
+	}
+}
+
+// Only regular files are read, at most up to the limit.
+func TestOnlyRegularFilesAreRead(t *testing.T) {
+	directory := t.TempDir()
+	for _, path := range []string{directory, os.DevNull} {
+		if _, err := File(path); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	path := filepath.Join(directory, "x.json")
+	if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(path, 99); !errors.Is(err, ErrMalformed) {
+		t.Errorf("over the limit: %v", err)
+	}
+	if data, err := read(path, 100); err != nil || len(data) != 100 {
+		t.Errorf("at the limit: %d bytes, %v", len(data), err)
 	}
 }
 

@@ -242,8 +242,10 @@ func refusedBundle(b *wire.Bundle, s *step) *cause {
 	switch {
 	case err == nil:
 		return &cause{devBundleKept, s.I, "the bundle came in a message that we refused"}
-	case x3dh.VerifySignature(b) != nil:
+	case !referenceVerifies(b):
 		return &cause{devBundleVerified, s.I, "the bundle was refused: " + err.Error()}
+	case x3dh.VerifySignature(b) != nil:
+		return &cause{highS.id, s.I, highS.why}
 	}
 	return &cause{devBundlePolicy, s.I, "the bundle was refused: " + err.Error()}
 }
@@ -265,9 +267,11 @@ func (r *reference) open(f *foreseen, n *node, part *wire.Part, p peer, s *step,
 	case part.DR != nil:
 		r.openRatchet(f, n, part, p, s, got, err)
 	case part.DH != nil:
+		// Not our node's word, which can be a refusal of a bundle beside it.
+		plaintext, err := x3dh.OpenDHOnly(&n.identity, x3dh.EphemeralPublic(part.DH.Ephemeral), part.Payload)
 		switch {
 		case err == nil:
-			f.plaintext = got.plaintext
+			f.plaintext = plaintext
 		case errors.Is(err, x3dh.ErrKey):
 			f.refuse(refusedPublicKey)
 		case len(part.Payload) < 12:

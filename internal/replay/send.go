@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/rookery-im/rookery/proto/wire"
@@ -146,15 +147,8 @@ func (c *composer) entries(recorded *wire.Message) ([]wire.Entry, error) {
 // dhOnly encrypts for an identity without a known bundle.
 func (c *composer) dhOnly(recipient string) (part wire.Part, err error) {
 	key := &oneKey{take: func() (hexBytes, error) { return c.feed.key(purposeDHEphemeral, recipient) }}
-	first := true
-	random := &oneKey{take: func() (hexBytes, error) {
-		if first {
-			first = false
-			return key.take()
-		}
-		return c.feed.nonce()
-	}}
-	payload, ephemeral, err := x3dh.SealDHOnly(c.to, c.step.Payload, random)
+	nonce := &oneKey{take: c.feed.nonce}
+	payload, ephemeral, err := x3dh.SealDHOnly(c.to, c.step.Payload, io.MultiReader(key, nonce))
 	if err != nil {
 		return part, err
 	}

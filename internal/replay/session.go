@@ -3,6 +3,7 @@ package replay
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"io"
 	"maps"
 	"slices"
 
@@ -215,17 +216,28 @@ func (s *session) encrypt(plaintext []byte, f *feed) (ratchet.Message, error) {
 	return m, nil
 }
 
-// oneKey is a source of randomness that holds one private key.
+// oneKey is a source of randomness that holds one private key or nonce and
+// then ends: a reader that wants more must fail, not ask forever.
 type oneKey struct {
-	take func() (hexBytes, error)
+	take  func() (hexBytes, error)
+	taken bool
+	left  hexBytes
 }
 
 func (o *oneKey) Read(p []byte) (int, error) {
-	k, err := o.take()
-	if err != nil {
-		return 0, err
+	if !o.taken {
+		k, err := o.take()
+		if err != nil {
+			return 0, err
+		}
+		o.taken, o.left = true, k
 	}
-	return copy(p, k), nil
+	if len(o.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, o.left)
+	o.left = o.left[n:]
+	return n, nil
 }
 
 // hashInto adds everything the session holds to a hash of the node's state.

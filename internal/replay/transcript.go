@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Schemas of the files that File understands.
@@ -257,6 +259,11 @@ func (t *transcript) resolve(i int) error {
 		return malformed(where, "numbered %d", s.I)
 	case s.Cmd == "" || s.Node == "":
 		return malformed(where, "no cmd or no node")
+	case strings.HasPrefix(s.Cmd, groupPrefix) && !slices.Contains(groupCommands, s.Cmd):
+		return malformed(where, "unknown cmd %.40q", s.Cmd)
+	}
+	if err := checkDrawn(where, s.Expect.GeneratedKeys, s.Expect.Nonces); err != nil {
+		return err
 	}
 	if ref := s.MessageRef; ref != nil {
 		if *ref < 0 || *ref >= i {

@@ -2,6 +2,8 @@ package replay
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -141,34 +143,53 @@ func verifyBundleVector(a *arguments) outcome {
 	case bundle.Signature == [65]byte{}:
 		return refused(wire.ErrSignatureLength, refusedLength)
 	}
-	if err := x3dh.VerifySignature(&bundle); err != nil {
-		return refused(err, signatureRefusals(&bundle)...)
+	verifyErr := x3dh.VerifySignature(&bundle)
+	refusals := signatureRefusals(&bundle)
+	if refusals != nil {
+		return refused(verifyErr, refusals...)
 	}
 	full, err := curve.PublicKey(bundle.Identity).Uncompressed()
-	return outcome{values: map[string][]byte{"identity": full[:]}, err: err}
+	o := outcome{values: map[string][]byte{"identity": full[:]}, err: errors.Join(verifyErr, err)}
+	if verifyErr != nil {
+		o.why = highS
+	}
+	return o
 }
 
-// symmetricKey reads a key of AES. Ours has 32 bytes; the reference takes every
-// size that AES has.
-func symmetricKey(a *arguments) (*secret.Key, *outcome) {
-	raw := a.bytes("key")
-	key, err := secret.NewKey(raw)
-	switch {
-	case err == nil:
-		return &key, nil
-	case len(raw) == 16 || len(raw) == 24:
-		return nil, &outcome{err: err, why: &cause{devAES256, -1, fmt.Sprintf("key of %d bytes", len(raw))}}
+// shorterKey gives AES-GCM with a key of 16 or 24 bytes. Ours has 32; the
+// reference takes every size that AES has, so its result is made here, without
+// our core.
+func shorterKey(raw []byte) (cipher.AEAD, *cause, error) {
+	if len(raw) != 16 && len(raw) != 24 {
+		return nil, nil, nil
 	}
-	o := refused(err, refusal{kindOther, fmt.Sprintf("crypto/aes: invalid key size %d", len(raw))})
-	return nil, &o
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return aead, &cause{devAES256, -1, fmt.Sprintf("key of %d bytes", len(raw))}, err
+}
+
+func refusedKeySize(err error, size int) outcome {
+	return refused(err, refusal{kindOther, fmt.Sprintf("crypto/aes: invalid key size %d", size)})
 }
 
 func sealVector(a *arguments) outcome {
-	key, failed := symmetricKey(a)
-	if failed != nil {
-		return *failed
+	raw, plaintext, nonce := a.bytes("key"), a.bytes("plaintext"), a.bytes("nonce")
+	if len(nonce) != nonceSize {
+		return refused(fmt.Errorf("nonce of %d bytes", len(nonce)))
 	}
-	ciphertext, err := x3dh.SealSymmetric(key, a.bytes("plaintext"), bytes.NewReader(a.bytes("nonce")))
+	key, err := secret.NewKey(raw)
+	if err != nil {
+		aead, why, shortErr := shorterKey(raw)
+		if aead == nil || shortErr != nil {
+			return refusedKeySize(err, len(raw))
+		}
+		ciphertext := append(aead.Seal(nil, nonce, plaintext, nil), nonce...)
+		return outcome{values: map[string][]byte{"ciphertext": ciphertext}, err: err, why: why}
+	}
+	ciphertext, err := x3dh.SealSymmetric(&key, plaintext, bytes.NewReader(nonce))
 	if err != nil {
 		return refused(err)
 	}
@@ -176,19 +197,28 @@ func sealVector(a *arguments) outcome {
 }
 
 func openVector(a *arguments) outcome {
-	payload := a.bytes("ciphertext")
-	key, failed := symmetricKey(a)
-	if failed != nil {
-		return *failed
+	raw, payload := a.bytes("key"), a.bytes("ciphertext")
+	key, keyErr := secret.NewKey(raw)
+	aead, why, shortErr := shorterKey(raw)
+	var plaintext []byte
+	var err error
+	switch split := len(payload) - nonceSize; {
+	case keyErr == nil:
+		plaintext, err = x3dh.OpenSymmetric(&key, payload)
+	case aead == nil || shortErr != nil:
+		return refusedKeySize(keyErr, len(raw))
+	case split < 0:
+		err = keyErr
+	default:
+		plaintext, err = aead.Open(nil, payload[split:], payload[:split], nil)
 	}
-	plaintext, err := x3dh.OpenSymmetric(key, payload)
 	switch {
-	case err != nil && len(payload) < 12:
+	case err != nil && len(payload) < nonceSize:
 		return refused(err, refusedTooShort)
 	case err != nil:
 		return refused(err, refusedAEAD)
 	}
-	return outcome{values: map[string][]byte{"plaintext": plaintext}}
+	return outcome{values: map[string][]byte{"plaintext": plaintext}, err: keyErr, why: why}
 }
 
 // discoveryTopics is over how many topics first messages are spread.

@@ -25,9 +25,10 @@ func (f *file) WriteAt(p []byte, offset int64) (int, error) {
 	return size, f.files.write(func() error { _, err := f.File.WriteAt(p, offset); return err })
 }
 
-// Preallocate implements vfs.File.
+// Preallocate implements vfs.File. It is an offer that some file systems do not
+// take, and Pebble does not mind.
 func (f *file) Preallocate(offset, length int64) error {
-	return f.files.write(func() error { return f.File.Preallocate(offset, length) })
+	return f.File.Preallocate(offset, length)
 }
 
 // Sync implements vfs.File.

@@ -107,7 +107,7 @@ func TestSeedDecidesTheFaults(t *testing.T) {
 		return fmt.Sprint(order, n.Counts())
 	}
 	for seed := range uint64(5) {
-		if run(seed) != run(seed) {
+		if first, second := run(seed), run(seed); first != second {
 			t.Errorf("two runs of seed %d differ", seed)
 		}
 	}

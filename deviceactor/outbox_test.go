@@ -1,0 +1,94 @@
+package deviceactor
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/rookery-im/rookery/persistence"
+)
+
+func TestOutboxRecordGoesWhenTheTransportHasTheMessage(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.meets(bob)
+	alice.send(bob, "x") // waits for the empty outbox
+	w.sweep(alice, bob)
+	if again := alice.line.take(); len(again) != 0 {
+		t.Errorf("%d messages published again", len(again))
+	}
+}
+
+func (w *world) sweep(n, peer *node) {
+	w.t.Helper()
+	w.system.Sweep(time.Unix(0, w.now.Load()))
+	n.settle(peer)
+	n.settle(peer)
+}
+
+func TestRefusedPublicationIsMadeAgainWithTheSweep(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		w := newWorld(t)
+		alice, bob := w.host("alice"), w.host("bob")
+		alice.meets(bob)
+		alice.line.refusing(true)
+		first := alice.send(bob, "x")
+		for range 3 {
+			w.sweep(alice, bob)
+			if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
+				t.Fatalf("%d messages published by the sweep, want the same one", len(again))
+			}
+		}
+		if restart {
+			alice.restart(bob.key.Public())
+			alice.settle(bob)
+		}
+		alice.line.refusing(false)
+		w.sweep(alice, bob)
+		if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
+			t.Fatalf("after a restart %v: %d messages published", restart, len(again))
+		}
+		await(t, "an empty outbox", func() bool { return alice.disk.count(t, persistence.KindOutbox) == 0 })
+		w.sweep(alice, bob)
+		if again := alice.line.take(); len(again) != 0 {
+			t.Errorf("published again after it was taken")
+		}
+		bob.receive(alice, first)
+	}
+}
+
+func TestRepublishOfAMessageThatIsGoneDoesNothing(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.contact(bob.key.Public()).Tell(Republish{MessageID{1}})
+	w.sweep(alice, bob)
+	if sent := alice.line.take(); len(sent) != 0 {
+		t.Errorf("%d messages published", len(sent))
+	}
+}
+
+// A contact may leave memory with messages that the transport has not taken:
+// somebody hears of it, wakes it, and the sweep publishes them.
+func TestContactThatLeavesMessagesOverSaysSo(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.meets(bob)
+	bobs := bob.key.Public()
+	alice.restart(bobs)
+	if n := alice.leftOver.Load(); n != 0 {
+		t.Fatalf("told %d times with an empty outbox", n)
+	}
+	alice.line.refusing(true)
+	first := alice.send(bob, "x")
+	alice.restart(bobs)
+	if n := alice.leftOver.Load(); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	alice.line.refusing(false)
+	alice.contact(bobs).Tell(Wake{})
+	w.sweep(alice, bob)
+	if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
+		t.Errorf("%d messages published after the wake", len(again))
+	}
+	await(t, "an empty outbox", func() bool { return alice.disk.count(t, persistence.KindOutbox) == 0 })
+}
