@@ -172,7 +172,7 @@ func (s skipFinder) isTestingType(expression ast.Expr) bool {
 }
 
 // machinePaths are the beginnings of paths that exist on one machine only.
-var machinePaths = []string{"../shared", "/work/", "/root/", "/home/", "/Users/", "/tmp/w/", "/tmp/bash_jobs"}
+var machinePaths = []string{"/home/", "/mnt/", "/root/", "/tmp/", "/Users/"}
 
 // noMachinePaths holds that nothing points outside the repository. The files
 // with this rule have to name what it forbids.
@@ -193,8 +193,7 @@ func noMachinePaths(t *tree) []violation {
 }
 
 // pathStart finds where a path begins with the given text, -1 for nowhere. A
-// path starts a word: "example.org/work/" and "network/work/" are none, and a
-// climb ("../../shared") may be longer than the one looked for.
+// path starts a word: "example.org/home/" and "network/home/" are none.
 func pathStart(text []byte, beginning string) int {
 	for from := 0; ; {
 		offset := bytes.Index(text[from:], []byte(beginning))
@@ -202,8 +201,7 @@ func pathStart(text []byte, beginning string) int {
 			return -1
 		}
 		offset += from
-		climb := strings.HasPrefix(beginning, "../")
-		if climb || offset == 0 || !isPathByte(text[offset-1]) {
+		if offset == 0 || !isPathByte(text[offset-1]) {
 			return offset
 		}
 		from = offset + 1
