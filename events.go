@@ -2,6 +2,8 @@ package rookery
 
 import (
 	"encoding/hex"
+	"fmt"
+	"log/slog"
 
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/x3dh"
@@ -44,6 +46,14 @@ func (m Message) To() *Identity { return m.Identity }
 // Ack takes the message out of the inbox. It returns at once; if the process
 // ends before that is durable, the message is reported once more.
 func (m Message) Ack() { m.Identity.ack(m) }
+
+// Format implements fmt.Formatter without the payload.
+func (m Message) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "message %v from %v, installation %s, %d bytes", m.ID, m.Sender, m.Installation, len(m.Payload))
+}
+
+// LogValue implements slog.LogValuer without the payload.
+func (m Message) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
 // InstallationDiscovered is an installation heard of for the first time. One
 // of our own identity waits for Identity.Approve.

@@ -186,3 +186,19 @@ func TestLogShowsNeitherKeysNorPayloads(t *testing.T) {
 	findSecret(t, "log", text, scalar)
 	findSecret(t, "log", text, payload)
 }
+
+// T48: a received message can be logged; its payload is not in it.
+func TestMessageIsPrintedWithoutItsPayload(t *testing.T) {
+	m := rookery.Message{Installation: "phone", Payload: []byte("a plaintext that nobody should see")}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("received", "message", m)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("received", "message", m)
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q %x", m, m, m, m, m, m), log.String()} {
+		if strings.Contains(text, "plaintext") || strings.Contains(text, "706c61696e") || strings.Contains(text, "cGxhaW50ZXh0") {
+			t.Errorf("shows the payload: %s", text)
+		}
+		if !strings.Contains(text, "phone") {
+			t.Errorf("does not say where it is from: %s", text)
+		}
+	}
+}

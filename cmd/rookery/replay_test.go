@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -15,14 +14,8 @@ const recordings = "../../testdata/recordings"
 // replayed runs the command line and gives its exit status and output.
 func replayed(t *testing.T, args ...string) (status int, out string) {
 	t.Helper()
-	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stderr.Close() }()
-	var stdout bytes.Buffer
-	status = run(append([]string{"replay"}, args...), &stdout, stderr)
-	return status, stdout.String()
+	status, out, _ = command(t, append([]string{"replay"}, args...)...)
+	return status, out
 }
 
 func TestReplayExitStatus(t *testing.T) {
