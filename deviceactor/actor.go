@@ -156,11 +156,7 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 	case published:
 		a.published(m)
 	case actors.Sweep:
-		for id, refused := range a.unaccepted {
-			if refused {
-				a.publish(id)
-			}
-		}
+		a.republish()
 	}
 	return nil
 }

@@ -2,9 +2,12 @@ package deviceactor
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
 )
 
@@ -91,4 +94,41 @@ func TestContactThatLeavesMessagesOverSaysSo(t *testing.T) {
 		t.Errorf("%d messages published after the wake", len(again))
 	}
 	await(t, "an empty outbox", func() bool { return alice.disk.count(t, persistence.KindOutbox) == 0 })
+}
+
+// A network that is down does not fill the disk: over the bound Send is refused
+// before anything is encrypted.
+func TestOutboxOfAContactIsBounded(t *testing.T) {
+	a := New(Config{})
+	a.unaccepted = make(map[MessageID]bool)
+	for n := range maxUnaccepted {
+		a.unaccepted[MessageID{byte(n), byte(n >> 8)}] = true
+	}
+	var got error
+	if err := a.Receive(nil, Send{Payload: []byte("x"), Reply: actors.ReplyFunc(func(_ Receipt, err error) { got = err })}); err != nil {
+		t.Fatal(err)
+	}
+	var overloaded *actors.OverloadedError
+	if !errors.As(got, &overloaded) || overloaded.Limit != "outbox" || overloaded.Max != maxUnaccepted {
+		t.Errorf("got %v", got)
+	}
+}
+
+// What was refused in an outage comes again a part at a time.
+func TestRepublishingIsSpread(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.meets(bob)
+	alice.line.refusing(true)
+	const sent = republished + 10
+	for n := range sent {
+		alice.send(bob, fmt.Sprint(n))
+	}
+	alice.line.refusing(false)
+	for _, want := range []int{republished, sent - republished, 0} {
+		w.sweep(alice, bob)
+		if got := len(alice.line.take()); got != want {
+			t.Errorf("%d published again by one sweep, want %d", got, want)
+		}
+	}
 }

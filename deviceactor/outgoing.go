@@ -18,9 +18,22 @@ import (
 // to. Nothing is sent, and never without forward secrecy instead (T40).
 var ErrNoTarget = errors.New("deviceactor: no installation to send to")
 
+const (
+	// maxUnaccepted bounds the messages of one contact that the transport has
+	// not taken: a network that is down does not fill the disk.
+	maxUnaccepted = 4096
+	// republished is how many of them one sweep publishes again, so that the
+	// end of an outage is no storm.
+	republished = 64
+)
+
 // send waits for our bundle, which goes with every message, then gives the
 // payload to all target sessions at once.
 func (a *Actor) send(m Send) {
+	if len(a.unaccepted) >= maxUnaccepted {
+		m.Fail(&actors.OverloadedError{Limit: "outbox", Max: maxUnaccepted})
+		return
+	}
 	if len(a.held) == 0 && a.config.Now() < a.bundle.Until {
 		a.encrypt(m)
 		return
@@ -183,6 +196,20 @@ func (a *Actor) loadOutbox() error {
 		a.unaccepted[MessageID(parts[len(parts)-1])] = true
 		return nil
 	})
+}
+
+// republish publishes again what the transport has refused.
+func (a *Actor) republish() {
+	n := 0
+	for id, refused := range a.unaccepted {
+		if n == republished {
+			return
+		}
+		if refused {
+			a.publish(id)
+			n++
+		}
+	}
 }
 
 // publish reads a message of the outbox and publishes it again.
