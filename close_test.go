@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,5 +171,42 @@ func TestCloseThatGivesUpTakesNoKeysFromWorkUnderWay(t *testing.T) {
 	}
 	if err := w.engine.Close(w.context()); err != nil {
 		t.Errorf("second close: %v", err)
+	}
+}
+
+// Close takes no more messages: it ends although nobody stops sending.
+func TestCloseEndsWhileManyGoOnSending(t *testing.T) {
+	for _, b := range backends {
+		t.Run(b.name, func(t *testing.T) {
+			w := newWorld(t, b)
+			alice, bob := w.person(1)[0], w.person(1)[0]
+			w.introduce(w.at(alice), w.at(bob))
+			from := w.at(alice)
+			var senders sync.WaitGroup
+			refused := make(chan error, 32)
+			var sent atomic.Int64
+			for range cap(refused) {
+				senders.Go(func() {
+					for {
+						if _, err := from.Send(context.Background(), bob.key, []byte("x")); err != nil {
+							refused <- err
+							return
+						}
+						sent.Add(1)
+					}
+				})
+			}
+			eventually(t, "traffic", func() bool { return sent.Load() > 200 })
+			if err := w.engine.Close(w.context()); err != nil {
+				t.Fatal(err)
+			}
+			senders.Wait()
+			close(refused)
+			for err := range refused {
+				if !errors.Is(err, rookery.ErrClosed) {
+					t.Errorf("a sender was told %v", err)
+				}
+			}
+		})
 	}
 }

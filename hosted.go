@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/rookery-im/rookery/actors"
@@ -116,9 +117,12 @@ func (h *hosted) Receive(_ *actors.Context, message any) error {
 	case toBundle:
 		h.bundle.Tell(bundleName, m.message)
 	case setSiblings:
+		changed := !slices.Equal(*h.approved.Load(), m.message.Siblings)
 		h.approved.Store(&m.message.Siblings)
 		h.bundle.Tell(bundleName, m.message)
-		h.contacts.TellAll(deviceactor.ForgetBundle{})
+		if changed {
+			h.contacts.TellAll(deviceactor.ForgetBundle{})
+		}
 	case toHandler:
 		h.inbox.Tell(inboxName, m.event)
 	case unsent:
