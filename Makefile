@@ -8,6 +8,8 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 6
 BASE     ?=
+SEEDS    ?= 100000
+FIRST    ?= 1
 
 TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 CORE     := ./x3dh ./ratchet
@@ -60,6 +62,10 @@ fuzz: ## Run every fuzz target (FUZZ=regexp) for FUZZTIME each.
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null \
 			|| { echo "repeat: make fuzz PKG=$$package FUZZ=$$name FUZZTIME=$(FUZZTIME)" >&2; exit 1; }; \
 	done
+
+.PHONY: sim
+sim: ## Run SEEDS random schedules of the simulated world, from seed FIRST on.
+	$(GO) test ./internal/sim -count=1 -v -timeout 48h -run '^TestRandomSchedules$$' -seeds $(SEEDS) -first $(FIRST)
 
 .PHONY: vectors
 vectors: ## Replay the recordings of deployed clients.

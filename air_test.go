@@ -120,10 +120,39 @@ func (a *air) setRule(rule func(transport.Envelope) verdict) {
 	a.rule = rule
 }
 
+// history is all that was published but contact codes: those go out whenever a
+// tick comes.
 func (a *air) history() []transport.Envelope {
+	return slices.DeleteFunc(a.everything(), isContactCode)
+}
+
+func (a *air) everything() []transport.Envelope {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.published)
+}
+
+func isContactCode(e transport.Envelope) bool { return e.Topic == transport.ContactCodeTopic(e.Sender) }
+
+// withhold sends a message that the network keeps back until release, and gives
+// it.
+func (w *world) withhold(from device, to rookery.PublicKey, payload string) transport.Envelope {
+	w.t.Helper()
+	w.air.setRule(holdIf(between(from.key, to)))
+	defer w.air.setRule(nil)
+	id := w.send(from, to, payload).ID
+	var found transport.Envelope
+	// A receipt means that the message is durable; it is published after that.
+	eventually(w.t, "publication", func() bool {
+		for _, e := range w.air.history() {
+			if other, err := idOf(e); err == nil && other == id {
+				found = e
+				return true
+			}
+		}
+		return false
+	})
+	return found
 }
 
 // release delivers what was held back, the newest first.
@@ -144,6 +173,38 @@ func (a *air) deliver(envelopes []transport.Envelope) {
 	}
 }
 
+// sealedNothing is the size of an empty payload sealed DH-only: tag and nonce.
+const sealedNothing = 16 + 12
+
+// isAdvertisement tells whether an envelope brings the sender's bundle and
+// nothing else.
+func isAdvertisement(e transport.Envelope) bool {
+	m, err := wire.Decode(e.Payload)
+	if err != nil || len(m.Bundles) != 1 || len(m.Entries) != 1 {
+		return false
+	}
+	entry := m.Entries[0]
+	return entry.Recipient == wire.NoInstallation && entry.Part.DH != nil && len(entry.Part.Payload) == sealedNothing
+}
+
+// between picks what one identity has sent to another, other than its bundle
+// alone.
+func between(from, to rookery.PublicKey) func(transport.Envelope) bool {
+	return func(e transport.Envelope) bool {
+		return e.Sender == from && e.Topic == transport.PersonalTopic(to) && !isAdvertisement(e)
+	}
+}
+
+// holdIf holds back what is picked and lets everything else pass.
+func holdIf(pick func(transport.Envelope) bool) func(transport.Envelope) verdict {
+	return func(e transport.Envelope) verdict {
+		if pick(e) {
+			return hold
+		}
+		return pass
+	}
+}
+
 // idOf computes the id of a published message as docs/adr/0004 says.
 func idOf(e transport.Envelope) (rookery.MessageID, error) {
 	m, err := wire.Decode(e.Payload)
@@ -154,6 +215,7 @@ func idOf(e transport.Envelope) (rookery.MessageID, error) {
 	h := sha256.New()
 	h.Write([]byte("rookery message id"))
 	h.Write(e.Sender[:])
+	h.Write([]byte{0}) // no public chat
 	h.Write(entries.Encode())
 	return rookery.MessageID(h.Sum(nil)), nil
 }

@@ -35,7 +35,7 @@ func TestAfterCloseEveryCallIsRefusedAtOnce(t *testing.T) {
 		"send":     func(i *rookery.Identity) error { _, err := i.Send(ctx, bob.key, []byte("x")); return err },
 		"bundle":   func(i *rookery.Identity) error { _, err := i.Bundle(ctx); return err },
 		"contact":  func(i *rookery.Identity) error { _, err := i.Contact(ctx, bob.key); return err },
-		"approve":  func(i *rookery.Identity) error { return i.Approve(ctx, "x") },
+		"approve":  func(i *rookery.Identity) error { return i.Approve(ctx, bob.key, "x") },
 		"new":      func(i *rookery.Identity) error { _, err := i.AddInstallation(ctx); return err },
 		"identity": func(*rookery.Identity) error { _, err := engine.CreateIdentity(ctx, rookery.NewIdentity{}); return err },
 		"same": func(*rookery.Identity) error {

@@ -17,6 +17,8 @@ func onEachBackend(t *testing.T, test func(t *testing.T, b backend)) {
 	}
 }
 
+// Spec: 5.prekeys.4 5.initialization.1 5.initialization.2 5.protocol-message.2 5.payload.3
+// Spec: draft.contact-request.2 draft.contact-request.5 draft.contact-request.9
 func TestFirstContactWithoutBundleGetsForwardSecrecyWithTheAnswer(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, b backend) {
 		w := newWorld(t, b)
@@ -69,6 +71,7 @@ func TestFirstContactWithoutBundleGetsForwardSecrecyWithTheAnswer(t *testing.T) 
 	})
 }
 
+// Spec: 5.paired-group.1 draft.multi-device.1 54.session-establishment.1
 func TestEveryDeviceGetsEveryMessageOnce(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, b backend) {
 		w := newWorld(t, b)
@@ -109,6 +112,8 @@ func TestEveryDeviceGetsEveryMessageOnce(t *testing.T) {
 
 // T33: a device of our own is heard of, and takes part only when it is
 // approved.
+// Spec: 5.multi-device.2 5.pairing.3 5.pairing.4 5.pairing.5 5.pairing.8 draft.ghost-device.2
+// Spec: 54.pairing.1
 func TestOwnDeviceTakesPartOnlyOnceItIsApproved(t *testing.T) {
 	w := newWorld(t, backends[1])
 	alice, bob := w.person(1)[0], w.person(1)[0]
@@ -116,7 +121,7 @@ func TestOwnDeviceTakesPartOnlyOnceItIsApproved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, w.at(alice).Approve(w.context(), second.InstallationID()), rookery.ErrUnknownInstallation)
+	wantError(t, w.at(alice).Approve(w.context(), alice.key, second.InstallationID()), rookery.ErrUnknownInstallation)
 	w.introduce(w.at(alice), second)
 	w.bag.await(t, "discovery", func(events []rookery.Event) bool {
 		return slices.ContainsFunc(events, func(e rookery.Event) bool {
@@ -132,7 +137,7 @@ func TestOwnDeviceTakesPartOnlyOnceItIsApproved(t *testing.T) {
 	if n := targets(); n != 1 {
 		t.Errorf("before approval the message went to %d devices", n)
 	}
-	if err := w.at(alice).Approve(w.context(), second.InstallationID()); err != nil {
+	if err := w.at(alice).Approve(w.context(), alice.key, second.InstallationID()); err != nil {
 		t.Fatal(err)
 	}
 	if n := targets(); n != 2 {
@@ -142,6 +147,8 @@ func TestOwnDeviceTakesPartOnlyOnceItIsApproved(t *testing.T) {
 }
 
 // T40: once a bundle is known nothing is sent without forward secrecy.
+// Spec: draft.account-generation.2 5.prekeys.5 5.bundle-retrieval.1 5.encryption.1 5.dr-header.1
+// Spec: 5.payload.1 draft.contact-request.3 54.discovery.1
 func TestContactCodeIsPublishedAndTaken(t *testing.T) {
 	w := newWorld(t, backends[1])
 	alice, bob := w.person(1)[0], w.person(1)[0]

@@ -3,6 +3,7 @@ package rookery_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -72,6 +73,7 @@ type life struct {
 	receipts  []past[note]
 	published []past[transport.Envelope]
 	delivered []past[note]
+	copied    []past[note]
 }
 
 type past[T any] struct {
@@ -88,6 +90,11 @@ type note struct {
 	payload string
 }
 
+func noteOf(m rookery.Message) note {
+	at := device{m.Identity.PublicKey(), m.Identity.InstallationID()}
+	return note{at: at, id: m.ID, payload: string(m.Payload)}
+}
+
 // until are those of before a crash at that moment. What happened between the
 // last change that is kept and the next one may have happened too.
 func until[T any](all []past[T], moment int) []T {
@@ -101,7 +108,9 @@ func until[T any](all []past[T], moment int) []T {
 }
 
 // T01, T02: the process ends after any change of its store. What is left is
-// opened, the network delivers its history, and both sides go on talking.
+// opened, the network delivers its history, and both sides go on talking. No
+// message is lost, nor its copy for the sender's other device.
+// Spec: 5.pairing.7 5.paired-group.4
 func TestCrashAfterAnyChangeLosesNothingAndUsesNoKeyTwice(t *testing.T) {
 	l, people, begin := liveOneLife(t)
 	end := l.store.moment()
@@ -121,12 +130,14 @@ func liveOneLife(t *testing.T) (l *life, people [][]device, begin int) {
 	w := newWorld(t, on(l.store), func(o *rookery.Options) {
 		handle := o.Handler
 		o.Handler = func(e rookery.Event) {
-			if m, ok := e.(rookery.Message); ok {
-				at := device{m.Identity.PublicKey(), m.Identity.InstallationID()}
-				mu.Lock()
-				l.delivered = append(l.delivered, past[note]{l.store.moment(), note{at: at, id: m.ID, payload: string(m.Payload)}})
-				mu.Unlock()
+			mu.Lock()
+			switch m := e.(type) {
+			case rookery.Message:
+				l.delivered = append(l.delivered, past[note]{l.store.moment(), noteOf(m)})
+			case rookery.SentElsewhere:
+				l.copied = append(l.copied, past[note]{l.store.moment(), noteOf(m.Message)})
 			}
+			mu.Unlock()
 			handle(e)
 		}
 	})
@@ -169,11 +180,13 @@ func liveOn(t *testing.T, l *life, people [][]device, moment int) {
 			awaits = append(awaits, note{d, to, receipt.ID, payload})
 		}
 	}
-	before := until(l.delivered, moment)
+	before, copied := until(l.delivered, moment), until(l.copied, moment)
+	w.sweep() // copies that were not made yet
 	for _, n := range awaits {
 		for _, d := range devicesOf(people, n.to) {
 			w.awaitDelivery(n, d, before)
 		}
+		w.awaitCopy(n, people, copied)
 	}
 	w.close()
 	seen := make(map[note]int)
@@ -182,7 +195,7 @@ func liveOn(t *testing.T, l *life, people [][]device, moment int) {
 			t.Errorf("%q was delivered twice to %s", m.payload, m.at.installation)
 		}
 	}
-	for _, n := range before {
+	for _, n := range append(before, copied...) {
 		if seen[n] > 0 && !waiting[n] {
 			t.Errorf("%q was acknowledged by %s and came again", n.payload, n.at.installation)
 		}
@@ -255,16 +268,35 @@ func devicesOf(people [][]device, one device) []device {
 	return nil
 }
 
-// received are the messages that came in this world.
+// received are the messages and copies that came in this world.
 func (w *world) received() []note {
 	var out []note
 	for _, e := range w.bag.all() {
-		if m, ok := e.(rookery.Message); ok {
-			at := device{m.Identity.PublicKey(), m.Identity.InstallationID()}
-			out = append(out, note{at: at, id: m.ID, payload: string(m.Payload)})
+		switch m := e.(type) {
+		case rookery.Message:
+			out = append(out, noteOf(m))
+		case rookery.SentElsewhere:
+			out = append(out, noteOf(m.Message))
 		}
 	}
 	return out
+}
+
+// awaitCopy waits for the copy of a message at the sender's other devices,
+// unless it came there before.
+func (w *world) awaitCopy(sent note, people [][]device, before []note) {
+	w.t.Helper()
+	for _, d := range devicesOf(people, sent.at) {
+		want := note{at: d, id: sent.id, payload: sent.payload}
+		if d == sent.at || slices.Contains(before, want) {
+			continue
+		}
+		w.bag.await(w.t, fmt.Sprintf("copy of %q at %s", sent.payload, d.installation), func(events []rookery.Event) bool {
+			return slices.ContainsFunc(these[rookery.SentElsewhere](events, d), func(m rookery.SentElsewhere) bool {
+				return noteOf(m.Message) == want && m.Recipient == sent.to.key
+			})
+		})
+	}
 }
 
 // awaitDelivery waits for a message at a device, unless it came there before.

@@ -59,7 +59,11 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 		admission:  actors.NewAdmission(options.MaxInFlight, options.MaxInFlightPerContact),
 		identities: make(map[persistence.OwnerID]*Identity),
 	}
-	if err := e.takeUp(ctx); err != nil {
+	err := e.takeUp(ctx)
+	if err == nil {
+		_, err = e.system.Spawn("sweeper", func() actors.Actor { return &sweeper{engine: e} })
+	}
+	if err != nil {
 		_ = e.Close(context.WithoutCancel(ctx))
 		return nil, err
 	}
@@ -197,6 +201,7 @@ func (e *Engine) Identity(key PublicKey, installation string) (*Identity, bool) 
 // Counts are what an engine has done since it was opened.
 type Counts struct {
 	Sent            uint64 // messages made durable for sending
+	Copies          uint64 // messages made durable for our own other installations
 	Received        uint64 // messages decrypted and durable, one for each installation here
 	Refused         uint64 // received messages that changed nothing
 	SessionsStarted uint64 // ratchet sessions made, by either side
@@ -207,6 +212,7 @@ type Counts struct {
 func (e *Engine) Counts() Counts {
 	return Counts{
 		Sent:            e.counters.Sent.Load(),
+		Copies:          e.counters.Copies.Load(),
 		Received:        e.counters.Received.Load(),
 		Refused:         e.counters.Refused.Load(),
 		SessionsStarted: e.counters.SessionsStarted.Load(),

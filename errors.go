@@ -45,6 +45,14 @@ var (
 	ErrNoTarget = deviceactor.ErrNoTarget
 	// ErrUnknownInstallation: the contact has no installation of that id.
 	ErrUnknownInstallation = deviceactor.ErrUnknownInstallation
+	// ErrTooManyInstallations: our identity has as many as it may. Also the
+	// cause of a Refused event: one more of a contact than are kept.
+	ErrTooManyInstallations = deviceactor.ErrTooManyInstallations
+	// ErrNoRequest: the contact waits for no answer.
+	ErrNoRequest = deviceactor.ErrNoRequest
+	// ErrStalePreKey: the newest prekey known of an installation is older than
+	// its owner keeps them. The contact's code is being followed from then on.
+	ErrStalePreKey = sessionactor.ErrStalePreKey
 	// ErrUntrustedBundle: a bundle was refused; the error says why.
 	ErrUntrustedBundle = x3dh.ErrUntrustedBundle
 	// ErrStoreInUse: another process has the directory open.
@@ -76,4 +84,30 @@ var (
 	ErrUnknownPreKey = sessionactor.ErrUnknownPreKey
 	// ErrNotTargeted: its sender does not know this installation yet.
 	ErrNotTargeted = deviceactor.ErrNotTargeted
+	// ErrDenied: it is the first of an unknown identity, and those are denied.
+	ErrDenied = deviceactor.ErrDenied
+	// ErrUnsupported: it is a kind of message that this layer does not have.
+	ErrUnsupported = deviceactor.ErrUnsupported
+	// ErrTooManySessions: its installation has started more sessions than are
+	// kept or recognised.
+	ErrTooManySessions = sessionactor.ErrTooManySessions
+	// ErrHeaders: its headers are malformed or contradict each other.
+	ErrHeaders = sessionactor.ErrHeader
+)
+
+// The causes of an Alarm.
+var (
+	// ErrEvicted: an installation that was sent to has lost its place to others
+	// that were active since.
+	ErrEvicted = deviceactor.ErrEvicted
+	// ErrIgnored: a bundle names more new installations than are believed.
+	ErrIgnored = deviceactor.ErrIgnored
+	// ErrConflict: one installation signed two bundles at the same nanosecond.
+	ErrConflict = deviceactor.ErrConflict
+	// ErrDowngrade: a contact with sessions wrote outside of them.
+	ErrDowngrade = deviceactor.ErrDowngrade
+	// ErrCloned: two copies of one installation are at work.
+	ErrCloned = sessionactor.ErrCloned
+	// ErrCopyLost: our own other installations did not get a copy.
+	ErrCopyLost = deviceactor.ErrCopyLost
 )

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -19,8 +20,8 @@ type MessageID deviceactor.MessageID
 // String gives the id in hexadecimal.
 func (id MessageID) String() string { return hex.EncodeToString(id[:]) }
 
-// Event is what the handler gets: a Message, an InstallationDiscovered or a
-// Refused.
+// Event is what the handler gets. The types of this file are all there are;
+// docs/events.md says of each what causes it and what to do.
 type Event interface {
 	// To is the hosted identity it happened to.
 	To() *Identity
@@ -33,8 +34,8 @@ type Message struct {
 	ID           MessageID
 	Sender       PublicKey
 	Installation string // the sender's
-	Payload      []byte
-	Received     int64 // ns
+	Payload      []byte `json:"-"` // for the application alone, not for its logs
+	Received     int64  // ns
 	// ForwardSecrecy is false for a message outside any session (DH-only): the
 	// first message of somebody who did not know our bundle.
 	ForwardSecrecy bool
@@ -55,8 +56,31 @@ func (m Message) Format(f fmt.State, _ rune) {
 // LogValue implements slog.LogValuer without the payload.
 func (m Message) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
+// ContactRequest is a message of an identity that waits for an answer, if
+// Options.Requests is Ask: Identity.Accept, or a message back, or Identity.Deny.
+// Until then each of its messages is one.
+type ContactRequest struct{ Message }
+
+// SentElsewhere is a message that another installation of our own identity has
+// sent, with the ID that it has for everybody. Sender is our own identity.
+type SentElsewhere struct {
+	Message
+	// Recipient is whom it went to; our own identity for a note that only our
+	// installations get.
+	Recipient PublicKey
+}
+
+// PublicMessage is a message in a public chat that the identity has joined. It
+// is not encrypted; its sender is who the transport has proved. Nothing in it
+// tells a repetition from a duplicate.
+type PublicMessage struct {
+	Message
+	Chat string
+}
+
 // InstallationDiscovered is an installation heard of for the first time. One
-// of our own identity waits for Identity.Approve.
+// that is not enabled gets nothing before Identity.Approve: those of our own
+// identity, and those of contacts if Options.Devices is AskFirst.
 type InstallationDiscovered struct {
 	Identity     *Identity
 	Contact      PublicKey
@@ -66,6 +90,72 @@ type InstallationDiscovered struct {
 
 // To implements Event.
 func (e InstallationDiscovered) To() *Identity { return e.Identity }
+
+// InstallationEnabled is an installation that was approved or disabled.
+type InstallationEnabled struct {
+	Identity     *Identity
+	Contact      PublicKey
+	Installation string
+	Enabled      bool
+}
+
+// To implements Event.
+func (e InstallationEnabled) To() *Identity { return e.Identity }
+
+// InstallationStale is an installation that the bundles of its identity have
+// left out for 7 days: nothing is sent to it until a bundle comes from itself,
+// which is reported with Stale false.
+type InstallationStale struct {
+	Identity     *Identity
+	Contact      PublicKey
+	Installation string
+	Stale        bool
+}
+
+// To implements Event.
+func (e InstallationStale) To() *Identity { return e.Identity }
+
+// SessionChanged is a step in the life of one session: established, re-keyed,
+// expired or deleted, with its cause. Nothing needs to be done.
+type SessionChanged struct {
+	Identity     *Identity
+	Contact      PublicKey
+	Installation string
+	Session      SessionID
+	Change       SessionChange
+	Cause        SessionCause
+}
+
+// SessionID names one session among all that ever were. It is not secret.
+type SessionID = sessionactor.ID
+
+// SessionChange is what a session became.
+type SessionChange = sessionactor.Lifecycle
+
+// The steps in the life of a session.
+const (
+	SessionEstablished = sessionactor.BecameEstablished
+	SessionRekeyed     = sessionactor.Replaced
+	SessionExpired     = sessionactor.BecameExpired
+	SessionDeleted     = sessionactor.Deleted
+)
+
+// SessionCause is why it did, in words; the constants of sessionactor.Cause are
+// all there are.
+type SessionCause = sessionactor.Cause
+
+// To implements Event.
+func (e SessionChanged) To() *Identity { return e.Identity }
+
+// ForwardSecrecyEstablished tells that both sides of a contact have a session:
+// what is said from here on stays secret even if keys are lost later.
+type ForwardSecrecyEstablished struct {
+	Identity *Identity
+	Contact  PublicKey
+}
+
+// To implements Event.
+func (e ForwardSecrecyEstablished) To() *Identity { return e.Identity }
 
 // Refused is a received message that changed nothing.
 type Refused struct {
@@ -78,14 +168,50 @@ type Refused struct {
 // To implements Event.
 func (e Refused) To() *Identity { return e.Identity }
 
+// Alarm is something that honest peers do not do, or do rarely. Nothing was
+// refused because of it; a user should be told. Err is one of ErrEvicted,
+// ErrIgnored, ErrConflict, ErrDowngrade, ErrCloned and ErrCopyLost.
+type Alarm struct {
+	Identity     *Identity
+	Contact      PublicKey
+	Installation string
+	Err          error
+}
+
+// To implements Event.
+func (e Alarm) To() *Identity { return e.Identity }
+
 func (i *Identity) event(e deviceactor.Event) Event {
 	switch e := e.(type) {
 	case deviceactor.MessageReceived:
-		return Message{i, MessageID(e.ID), e.Sender, e.Installation, e.Payload, e.Received, e.ForwardSecrecy}
+		return i.message(e)
 	case deviceactor.InstallationDiscovered:
 		return InstallationDiscovered{i, e.Identity, e.Installation, e.Enabled}
+	case deviceactor.InstallationEnabled:
+		return InstallationEnabled{i, e.Identity, e.Installation, e.Enabled}
+	case deviceactor.InstallationStale:
+		return InstallationStale{i, e.Identity, e.Installation, e.Stale}
+	case deviceactor.SessionChanged:
+		return SessionChanged{i, e.Identity, e.Installation, e.Session, e.To, e.Cause}
+	case deviceactor.ForwardSecrecyEstablished:
+		return ForwardSecrecyEstablished{i, e.Identity}
 	case deviceactor.MessageRefused:
 		return Refused{i, e.Sender, e.Installation, e.Err}
+	case deviceactor.Alarm:
+		return Alarm{i, e.Identity, e.Installation, e.Err}
 	}
 	panic("internal error: unknown event")
+}
+
+func (i *Identity) message(e deviceactor.MessageReceived) Event {
+	m := Message{i, MessageID(e.ID), e.Sender, e.Installation, e.Payload, e.Received, e.ForwardSecrecy}
+	switch {
+	case e.Chat != "":
+		return PublicMessage{m, e.Chat}
+	case e.Request:
+		return ContactRequest{m}
+	case e.Sender == i.public:
+		return SentElsewhere{m, e.Recipient}
+	}
+	return m
 }

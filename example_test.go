@@ -105,7 +105,7 @@ func ExampleIdentity_Approve() {
 
 	d := <-discovered
 	fmt.Println("the user is asked about the laptop:", d.Installation == laptop.InstallationID())
-	if err := phone.Approve(ctx, d.Installation); err != nil {
+	if err := phone.Approve(ctx, d.Contact, d.Installation); err != nil {
 		log.Fatal(err)
 	}
 

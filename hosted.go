@@ -25,8 +25,13 @@ type hosted struct {
 	// approved are our other installations in the bundle; read by incarnations
 	// of the bundle actor on their goroutines.
 	approved atomic.Pointer[[]bundleactor.Sibling]
+	// copied tells whether any of them is to get copies of what is sent, also
+	// one whose bundle we do not have; read by the contacts.
+	copied atomic.Bool
 	// unsent are contacts that left memory with messages in the outbox.
 	unsent map[string]bool
+	// due are contacts to be woken for upkeep.
+	due []string
 }
 
 // The messages of hosted. Each hands one on to a child; what the child cannot
@@ -95,6 +100,7 @@ func (h *hosted) Start(ctx *actors.Context) error {
 	}
 	approved := siblings(own)
 	h.approved.Store(&approved)
+	h.copied.Store(anyEnabled(own))
 	h.unsent = make(map[string]bool)
 	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, New: h.newBundle(fence)})
 	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{
@@ -132,6 +138,9 @@ func (h *hosted) Receive(_ *actors.Context, message any) error {
 			h.contacts.Tell(contact, deviceactor.Wake{})
 		}
 		clear(h.unsent)
+		h.wakeDue()
+	case upkeep:
+		return h.upkeep()
 	case acknowledge:
 		h.inbox.Tell(inboxName, m)
 	}
@@ -151,6 +160,7 @@ func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 			Now:          i.now,
 			Schedule:     i.engine.options.Schedule,
 			Siblings:     *h.approved.Load(),
+			Publish:      i.announce,
 		})
 	}
 }
@@ -165,25 +175,28 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
 		}
 		return deviceactor.New(deviceactor.Config{
-			Identity:     i.key,
-			Installation: i.installation,
-			Owner:        i.owner,
-			Peer:         PublicKey(raw),
-			Reader:       i.engine.committer,
-			Stream:       i.engine.committer.NewStream(fence),
-			Bundle:       bundleOf{self},
-			Transport:    i.engine.options.Transport,
-			Random:       i.engine.options.Random,
-			Now:          i.now,
-			Deliver:      func(e deviceactor.Event) { i.handle(i.event(e)) },
+			Identity:  i.key,
+			View:      i.view(),
+			Owner:     i.owner,
+			Peer:      PublicKey(raw),
+			Reader:    i.engine.committer,
+			Stream:    i.engine.committer.NewStream(fence),
+			Bundle:    bundleOf{self},
+			Transport: i.engine.options.Transport,
+			Random:    i.engine.options.Random,
+			Now:       i.now,
+			Deliver:   func(e deviceactor.Event) { i.handle(i.event(e)) },
 			OwnDevices: func(own deviceactor.Contact) {
+				h.copied.Store(anyEnabled(own))
 				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: siblings(own)}})
 			},
-			LeftOver:         func() { self.Tell(unsent{name}) },
-			Counters:         &i.engine.counters,
-			MaxInstallations: i.engine.options.MaxInstallations,
-			Limits:           i.engine.options.limits,
-			IdleAfter:        i.engine.options.IdleAfter,
+			LeftOver:  func() { self.Tell(unsent{name}) },
+			Siblings:  h.copied.Load,
+			CopyOut:   func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
+			LookUp:    func() { i.lookUp(PublicKey(raw)) },
+			Counters:  &i.engine.counters,
+			Limits:    i.engine.options.limits,
+			IdleAfter: i.engine.options.IdleAfter,
 		})
 	}
 }
@@ -209,6 +222,36 @@ func siblings(own deviceactor.Contact) []bundleactor.Sibling {
 		}
 	}
 	return out
+}
+
+func anyEnabled(c deviceactor.Contact) bool {
+	return slices.ContainsFunc(c.Installations, func(in deviceactor.Installation) bool { return in.Enabled })
+}
+
+// announce publishes our contact code when the bundle actor wants it.
+func (i *Identity) announce(p bundleactor.Published) {
+	if p.Doubted {
+		i.engine.options.Logger.Warn("the clock contradicts what was signed before", "identity", i.public, "installation", i.installation)
+	}
+	i.publishCode(p, func(error) {}) // what is lost, the next publication makes good
+}
+
+// view is how the contacts' rules see the identity.
+func (i *Identity) view() deviceactor.View {
+	return deviceactor.View{
+		Own:              i.public,
+		Installation:     i.installation,
+		MaxInstallations: i.engine.options.MaxInstallations,
+		Requests:         i.engine.options.Requests,
+		Devices:          i.engine.options.Devices,
+	}
+}
+
+// lookUp follows the contact code of a contact that no message can go to.
+func (i *Identity) lookUp(contact PublicKey) {
+	if err := i.Follow(contact); err != nil {
+		i.engine.options.Logger.Warn("contact code cannot be followed", "contact", contact, "error", err)
+	}
 }
 
 func (i *Identity) now() int64 { return i.engine.options.Now().UnixNano() }

@@ -41,9 +41,9 @@ type Identity struct {
 	actor     actors.Ref
 	unhandled atomic.Int64 // events waiting for the handler
 
-	mu     sync.Mutex
-	cancel func() // the subscription
-	closed bool   // none may be made any more
+	mu        sync.Mutex
+	listening map[transport.Topic]func() // to end it
+	closed    bool                       // nothing may be listened to any more
 }
 
 func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identity {
@@ -54,6 +54,7 @@ func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identi
 		public:       public,
 		installation: installation,
 		owner:        persistence.NewOwnerID(public[:], installation),
+		listening:    make(map[transport.Topic]func()),
 	}
 }
 
@@ -186,29 +187,46 @@ func (i *Identity) TakeBundle(ctx context.Context, contact PublicKey, bundle []b
 }
 
 // PublishContactCode publishes our bundle on our contact-code topic, so that
-// others find it. accepted is called when the transport has taken it or not.
+// others find it. The engine does that by itself when the bundle changes and on
+// schedule. accepted is called when the transport has taken it or not.
 func (i *Identity) PublishContactCode(ctx context.Context, accepted func(error)) error {
 	p, err := i.published(ctx)
 	if err != nil {
 		return err
 	}
+	i.publishCode(p, accepted)
+	return nil
+}
+
+func (i *Identity) publishCode(p bundleactor.Published, accepted func(error)) {
 	message := wire.Message{InstallationID: i.installation, Bundles: []wire.Bundle{p.Bundle}}
 	i.engine.options.Transport.Publish(transport.Envelope{
 		Topic:   transport.ContactCodeTopic(i.public),
 		Sender:  i.public,
 		Payload: message.Encode(),
 	}, accepted)
-	return nil
 }
 
-// Approve lets another installation of our own identity, one that was
-// discovered, take part: contacts learn of it with our next messages.
-// ErrUnknownInstallation if it was not discovered.
-func (i *Identity) Approve(ctx context.Context, installation string) error {
-	err := i.askContact(ctx, i.public, func(reply actors.Reply[struct{}]) any {
-		return deviceactor.SetEnabled{Reply: reply, Installation: installation, Enabled: true}
+// Approve lets a discovered installation take part: one of our own identity
+// gets copies of what we send, and contacts learn of it with our next messages;
+// one of a contact is sent to. ErrUnknownInstallation if it was not discovered,
+// ErrTooManyInstallations if our identity has as many as it may.
+func (i *Identity) Approve(ctx context.Context, contact PublicKey, installation string) error {
+	return i.enable(ctx, contact, installation, true)
+}
+
+// Disable ends Approve: the installation gets nothing further, and if it is one
+// of ours it is left out of our bundle. Removing a device takes this on each of
+// the others (5/SECURE-TRANSPORT, Pairing).
+func (i *Identity) Disable(ctx context.Context, contact PublicKey, installation string) error {
+	return i.enable(ctx, contact, installation, false)
+}
+
+func (i *Identity) enable(ctx context.Context, contact PublicKey, installation string, enabled bool) error {
+	err := i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {
+		return deviceactor.SetEnabled{Reply: reply, Installation: installation, Enabled: enabled}
 	})
-	if err != nil {
+	if err != nil || contact != i.public {
 		return err
 	}
 	own, err := i.Contact(ctx, i.public)
@@ -219,6 +237,24 @@ func (i *Identity) Approve(ctx context.Context, installation string) error {
 		return setSiblings{bundleactor.SetSiblings{Reply: reply, Siblings: siblings(own)}}
 	})
 	return err
+}
+
+// Accept answers the contact's request: its messages are a Message each from
+// then on. Nothing is sent; the first message back shows it to the contact, as
+// it would accept without this. ErrNoRequest if none waits.
+func (i *Identity) Accept(ctx context.Context, contact PublicKey) error {
+	return i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {
+		return deviceactor.Accept{Reply: reply}
+	})
+}
+
+// Deny forgets the contact with everything of it, unacknowledged messages too.
+// Nothing is sent, and nothing of the contact is kept: if it writes again, that
+// is a new request. ErrNoRequest if nothing is known of it.
+func (i *Identity) Deny(ctx context.Context, contact PublicKey) error {
+	return i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {
+		return deviceactor.Deny{Reply: reply}
+	})
 }
 
 // Contact tells what is known of a contact, or of our other installations if
@@ -287,65 +323,104 @@ func (i *Identity) create(ctx context.Context, own persistence.Record) error {
 	return err
 }
 
-// subscribe listens on the topics of the identity.
+// subscribe listens on the identity's own topics: for messages, and for the
+// contact codes of its other installations, which is how they are discovered.
 func (i *Identity) subscribe() error {
+	err := i.listen(transport.PersonalTopic(i.public), func(e transport.Envelope, done func(error)) {
+		i.receive(e, "", done)
+	})
+	if err != nil {
+		return err
+	}
+	return i.Follow(i.public)
+}
+
+// listen subscribes to a topic unless that was done.
+func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed {
 		return ErrClosed
 	}
-	cancel, err := i.engine.options.Transport.Subscribe(transport.PersonalTopic(i.public), i.receive)
-	i.cancel = cancel
-	return err
+	if i.listening[topic] != nil {
+		return nil
+	}
+	cancel, err := i.engine.options.Transport.Subscribe(topic, deliver)
+	if err != nil {
+		return err
+	}
+	i.listening[topic] = cancel
+	return nil
+}
+
+func (i *Identity) unlisten(topic transport.Topic) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if cancel := i.listening[topic]; cancel != nil {
+		cancel()
+		delete(i.listening, topic)
+	}
 }
 
 func (i *Identity) unsubscribe() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.closed = true
-	if i.cancel != nil {
-		i.cancel()
-		i.cancel = nil
+	for topic, cancel := range i.listening {
+		cancel()
+		delete(i.listening, topic)
 	}
 }
 
 // receive takes one envelope from the transport: decoded here, on the
-// transport's goroutine, and then given to the contact. The envelope is dealt
-// with when its message is durable or refused; when it could not be handled it
-// stays with the transport.
-func (i *Identity) receive(e transport.Envelope, done func(error)) {
+// transport's goroutine, and then given to the contact.
+func (i *Identity) receive(e transport.Envelope, chat string, done func(error)) {
+	m, ok := i.open(e, done)
+	if !ok {
+		return
+	}
+	i.hand(e.Sender, done, func(reply actors.Reply[struct{}]) any {
+		return deviceactor.Receive{Reply: reply, Message: m, Chat: chat, Hash: sha256.Sum256(e.Payload)}
+	})
+}
+
+// open decodes an envelope, if there is room for what it holds.
+func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, bool) {
 	if err := i.engine.accepting(); err != nil {
 		done(err)
-		return
+		return nil, false
 	}
 	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
 		done(ErrOverloaded)
-		return
+		return nil, false
 	}
 	m, err := decode(e)
 	if err != nil {
 		i.engine.counters.Refused.Add(1)
 		i.handle(Refused{Identity: i, Sender: e.Sender, Err: err})
 		done(nil)
-		return
+		return nil, false
 	}
-	release, err := i.engine.admission.Acquire(i.admissionKey(e.Sender))
+	return m, true
+}
+
+// hand gives what an envelope holds to the contact. The envelope is dealt with
+// when that is durable or refused; when it could not be handled it stays with
+// the transport.
+func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Reply[struct{}]) any) {
+	release, err := i.engine.admission.Acquire(i.admissionKey(sender))
 	if err != nil {
 		done(err)
 		return
 	}
-	i.awake().Tell(toContact{e.Sender, deviceactor.Receive{
-		Reply: actors.ReplyFunc(func(_ struct{}, err error) {
-			release()
-			if deviceactor.Unhandled(err) {
-				done(err)
-			} else {
-				done(nil)
-			}
-		}),
-		Message: m,
-		Hash:    sha256.Sum256(e.Payload),
-	}})
+	i.awake().Tell(toContact{sender, build(actors.ReplyFunc(func(_ struct{}, err error) {
+		release()
+		if deviceactor.Unhandled(err) {
+			done(err)
+		} else {
+			done(nil)
+		}
+	}))})
 }
 
 func decode(e transport.Envelope) (*wire.Message, error) {

@@ -83,6 +83,7 @@ func (i *Identity) ack(m Message) {
 type leftOver struct {
 	outbox []toContact
 	inbox  []Event
+	copies bool // for our own other installations
 }
 
 func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
@@ -95,6 +96,13 @@ func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
 			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
 		left.outbox = append(left.outbox, toContact{o.Recipient, deviceactor.Republish{ID: o.ID}})
+		return nil
+	})
+	if err != nil {
+		return left, err
+	}
+	err = store.Scan(ctx, deviceactor.Copies(i.owner), func(persistence.Name, []byte) error {
+		left.copies = true
 		return nil
 	})
 	if err != nil || i.engine.options.Handler == nil {
@@ -117,6 +125,9 @@ func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
 func (i *Identity) resume(left leftOver) {
 	for _, m := range left.outbox {
 		i.awake().Tell(m)
+	}
+	if left.copies {
+		i.awake().Tell(toContact{i.public, deviceactor.Wake{}})
 	}
 	for _, e := range left.inbox {
 		i.handle(e)

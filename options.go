@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/transport"
@@ -36,6 +37,12 @@ type Options struct {
 	// MaxInstallations is how many installations of a contact a message goes
 	// to, the most recently active first. Default: 3, as deployed.
 	MaxInstallations int
+	// Requests says what becomes of the first message of an unknown identity.
+	// Default: AcceptAll.
+	Requests RequestPolicy
+	// Devices says what becomes of new installations of contacts. Default:
+	// EnableNew.
+	Devices DevicePolicy
 	// Schedule says when signed prekeys and bundles are renewed. Default:
 	// bundleactor.DefaultSchedule.
 	Schedule bundleactor.Schedule
@@ -58,6 +65,26 @@ type Options struct {
 func (o Options) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "options, directory %q, store %T, transport %T", o.Dir, o.Store, o.Transport)
 }
+
+// RequestPolicy says what becomes of the first message of an unknown identity.
+type RequestPolicy = deviceactor.RequestPolicy
+
+// The policies for contact requests.
+const (
+	AcceptAll = deviceactor.AcceptAll // a message like any other
+	Ask       = deviceactor.Ask       // a ContactRequest, until the application answers
+	DenyAll   = deviceactor.DenyAll   // refused before anything is computed or stored
+)
+
+// DevicePolicy says what becomes of new installations of contacts; those of our
+// own identity always need approval.
+type DevicePolicy = deviceactor.DevicePolicy
+
+// The policies for devices of contacts.
+const (
+	EnableNew = deviceactor.EnableNew // sent to at once, as deployed
+	AskFirst  = deviceactor.AskFirst  // only after Approve, but for the first ones
+)
 
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {

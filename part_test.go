@@ -42,6 +42,7 @@ type report struct {
 	Published *transport.Envelope `json:",omitempty"`
 	Receipt   *line               `json:",omitempty"`
 	Delivered *line               `json:",omitempty"`
+	Copied    *line               `json:",omitempty"`
 }
 
 // line is a note that can be written.
@@ -51,6 +52,10 @@ type line struct {
 	To           rookery.PublicKey
 	ID           rookery.MessageID
 	Payload      string
+}
+
+func lineOf(m rookery.Message) *line {
+	return &line{Key: m.Identity.PublicKey(), Installation: m.Identity.InstallationID(), ID: m.ID, Payload: string(m.Payload)}
 }
 
 func (l *line) note() note {
@@ -79,10 +84,12 @@ func talkUntilKilled() int {
 		Dir:       os.Getenv(directoryVariable),
 		Transport: network,
 		Handler: func(e rookery.Event) {
-			if m, ok := e.(rookery.Message); ok {
-				tell(report{Delivered: &line{
-					Key: m.Identity.PublicKey(), Installation: m.Identity.InstallationID(), ID: m.ID, Payload: string(m.Payload),
-				}})
+			switch m := e.(type) {
+			case rookery.Message:
+				tell(report{Delivered: lineOf(m)})
+				m.Ack()
+			case rookery.SentElsewhere:
+				tell(report{Copied: lineOf(m.Message)})
 				m.Ack()
 			}
 		},
@@ -146,7 +153,7 @@ func TestKilledProcessLosesNothingAndUsesNoKeyTwice(t *testing.T) {
 		lines := 1 + random.IntN(150)
 		reports := talk(t, dir, lines)
 		var published []transport.Envelope
-		var receipts, delivered []note
+		var receipts, delivered, copied []note
 		for _, r := range reports {
 			switch {
 			case r.Published != nil:
@@ -155,6 +162,8 @@ func TestKilledProcessLosesNothingAndUsesNoKeyTwice(t *testing.T) {
 				receipts = append(receipts, r.Receipt.note())
 			case r.Delivered != nil:
 				delivered = append(delivered, r.Delivered.note())
+			case r.Copied != nil:
+				copied = append(copied, r.Copied.note())
 			}
 		}
 		t.Logf("round %d: killed after %d lines: %d published, %d receipts, %d delivered",
@@ -170,10 +179,12 @@ func TestKilledProcessLosesNothingAndUsesNoKeyTwice(t *testing.T) {
 		w.air.remember(published)
 		w.open()
 		w.air.deliver(published)
+		w.sweep() // copies that were not made yet
 		for _, r := range receipts {
 			for _, d := range devicesOf(people, r.to) {
 				w.awaitDelivery(r, d, delivered)
 			}
+			w.awaitCopy(r, people, copied)
 		}
 	}
 }

@@ -13,7 +13,9 @@ import (
 )
 
 // Each of twelve messages is followed by a restart of everybody. Every third
-// one is overtaken: it arrives when all is over, from newest to oldest.
+// one is overtaken: it arrives when all is over, from newest to oldest. The
+// sender's other device gets a copy of each.
+// Spec: 5.encryption.3 draft.out-of-order.1
 func TestNothingIsLostOrDoubledWhenReopenedAfterEachMessage(t *testing.T) {
 	for _, variant := range []struct {
 		name string
@@ -35,15 +37,17 @@ func converseWithRestarts(t *testing.T, b backend, wait bool) {
 	w.introduceAll(bob, alice)
 	people := [][]device{alice, bob}
 	ids := make(map[string]rookery.MessageID)
-	expected := make(map[device]int)
+	expected, copies := make(map[device]int), make(map[device]int)
 	const turns = 12
 	for turn := range turns {
 		from, to := people[turn%2], people[(turn+1)%2]
 		if turn%3 == 2 {
-			w.air.setRule(func(transport.Envelope) verdict { return hold })
+			w.air.setRule(holdIf(between(from[0].key, to[0].key)))
 		}
 		payload := fmt.Sprint("message ", turn)
-		receipt := w.send(from[turn/2%2], to[0].key, payload)
+		sender, sibling := from[turn/2%2], from[1-turn/2%2]
+		receipt := w.send(sender, to[0].key, payload)
+		copies[sibling]++
 		if len(receipt.Installations) != 2 || !receipt.ForwardSecrecy {
 			t.Errorf("%s: receipt %+v", payload, receipt)
 		}
@@ -56,6 +60,9 @@ func converseWithRestarts(t *testing.T, b backend, wait bool) {
 				}
 			}
 		}
+		if wait {
+			awaitThese[rookery.SentElsewhere](w, copies[sibling], sibling)
+		}
 		w.close()
 		w.air.setRule(nil)
 		w.open()
@@ -63,6 +70,10 @@ func converseWithRestarts(t *testing.T, b backend, wait bool) {
 			w.air.deliver(notHeld(w.air))
 			for d, n := range expected {
 				w.awaitMessages(n, d)
+			}
+			w.sweep() // copies that were not made yet
+			for d, n := range copies {
+				awaitThese[rookery.SentElsewhere](w, n, d)
 			}
 		}
 	}
@@ -84,6 +95,17 @@ func converseWithRestarts(t *testing.T, b backend, wait bool) {
 		for _, m := range got {
 			if m.ID != ids[string(m.Payload)] {
 				t.Errorf("%q has another id than in its receipt", m.Payload)
+			}
+		}
+	}
+	for d, n := range copies {
+		got := these[rookery.SentElsewhere](w.bag.all(), d)
+		if len(got) != n {
+			t.Errorf("%s: %d copies, want %d", d.installation, len(got), n)
+		}
+		for _, m := range got {
+			if m.ID != ids[string(m.Payload)] {
+				t.Errorf("the copy of %q has another id than its receipt", m.Payload)
 			}
 		}
 	}

@@ -1,24 +1,19 @@
 package rookery_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/proto/wire"
 )
 
 // T44: our other devices rotate their prekeys too. Our bundle names the newest
 // one we know, so that a new contact reaches them when the old one is destroyed.
 func TestBundleNamesTheNewestPreKeyOfOurOtherDevices(t *testing.T) {
-	var ahead atomic.Int64
-	w := newWorld(t, backends[1], func(o *rookery.Options) {
-		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	})
+	w := newWorld(t, backends[1])
 	alice, bob := w.person(2), w.person(1)[0]
-	for day := range 16 {
-		ahead.Store(int64(day+1) * int64(24*time.Hour+time.Minute))
+	for range 16 {
+		w.pass(24*time.Hour + time.Minute)
 		w.introduce(w.at(alice[0]), w.at(alice[1]))
 		w.introduce(w.at(alice[1]), w.at(alice[0]))
 	}

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +82,7 @@ func (b *bag) handle(e rookery.Event) {
 	b.changed = make(chan struct{})
 	keep := b.keep
 	b.mu.Unlock()
-	if m, ok := e.(rookery.Message); ok && !keep {
+	if m, ok := e.(interface{ Ack() }); ok && !keep {
 		m.Ack()
 	}
 }
@@ -136,15 +138,32 @@ func describe(e rookery.Event) any {
 	return e
 }
 
-// messages are those among the events that one installation received.
-func messages(events []rookery.Event, at device) []rookery.Message {
-	var out []rookery.Message
+// these are the events of one type that one installation got.
+func these[E rookery.Event](events []rookery.Event, at device) []E {
+	var out []E
 	for _, e := range events {
-		if m, ok := e.(rookery.Message); ok && m.Identity.InstallationID() == at.installation {
-			out = append(out, m)
+		if e, ok := e.(E); ok && e.To().PublicKey() == at.key && e.To().InstallationID() == at.installation {
+			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// awaitThese waits until an installation got that many events of one type, and
+// gives the last of them.
+func awaitThese[E rookery.Event](w *world, n int, at device) E {
+	w.t.Helper()
+	var got []E
+	w.bag.await(w.t, fmt.Sprintf("%d of %T", n, *new(E)), func(events []rookery.Event) bool {
+		got = these[E](events, at)
+		return len(got) >= n
+	})
+	return got[n-1]
+}
+
+// messages are those among the events that one installation received.
+func messages(events []rookery.Event, at device) []rookery.Message {
+	return these[rookery.Message](events, at)
 }
 
 func refusals(events []rookery.Event) []rookery.Refused {
@@ -172,6 +191,7 @@ type world struct {
 	configure []func(*rookery.Options)
 	look      func() persistence.Store
 	engine    *rookery.Engine
+	ahead     atomic.Int64 // ns, of the engine's clock
 }
 
 // newWorld opens an engine; it is closed with the test.
@@ -191,7 +211,7 @@ func newWorld(t *testing.T, b backend, configure ...func(*rookery.Options)) *wor
 
 func (w *world) open() {
 	w.t.Helper()
-	options := rookery.Options{Transport: w.air, Handler: w.bag.handle}
+	options := rookery.Options{Transport: w.air, Handler: w.bag.handle, Now: w.now}
 	for _, configure := range w.configure {
 		configure(&options)
 	}
@@ -210,6 +230,12 @@ func (w *world) close() {
 		w.t.Error(err)
 	}
 }
+
+// now reads the clock of the engine.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+
+// pass lets time pass on that clock; nobody is told.
+func (w *world) pass(d time.Duration) { w.ahead.Add(int64(d)) }
 
 func (w *world) reopen() {
 	w.t.Helper()
@@ -248,7 +274,7 @@ func (w *world) person(devices int) []device {
 		for _, other := range all {
 			if one != other {
 				w.introduce(one, other)
-				if err := one.Approve(ctx, other.InstallationID()); err != nil {
+				if err := one.Approve(ctx, other.PublicKey(), other.InstallationID()); err != nil {
 					w.t.Fatal(err)
 				}
 			}
@@ -286,6 +312,20 @@ func (w *world) send(from device, to rookery.PublicKey, payload string) rookery.
 	return receipt
 }
 
+// awaitVersion waits until an installation knows a bundle of another with that
+// version at least.
+func (w *world) awaitVersion(at, of device, version uint32) {
+	w.t.Helper()
+	eventually(w.t, "bundle", func() bool {
+		c, err := w.at(at).Contact(w.context(), of.key)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		in, _ := c.Find(of.installation)
+		return in.Entry.Version >= version
+	})
+}
+
 // awaitMessages waits until each installation has received that many.
 func (w *world) awaitMessages(n int, at ...device) {
 	w.t.Helper()
@@ -298,6 +338,9 @@ func (w *world) awaitMessages(n int, at ...device) {
 		return true
 	})
 }
+
+// sweep lets all actors look after what is due, now and not within seconds.
+func (w *world) sweep() { w.engine.Sweep(w.now()) }
 
 // context ends when the test's patience does.
 func (w *world) context() context.Context { return patient(w.t) }
@@ -325,14 +368,37 @@ func count(t *testing.T, store persistence.Store, kind persistence.Kind) int {
 // digest is a hash of everything a store holds.
 func digest(t *testing.T, store persistence.Store) [sha256.Size]byte {
 	t.Helper()
+	return digestOf(t, store, func(persistence.Name) bool { return true })
+}
+
+// whatContactsAreTo picks what a hosted installation keeps of its contacts:
+// what they are, their sessions, and messages from and for them. Our own
+// prekeys and bundle are not among it.
+func whatContactsAreTo(t *testing.T, d device) func(persistence.Name) bool {
+	owner := persistence.NewOwnerID(d.key[:], d.installation)
+	return func(name persistence.Name) bool {
+		parts, err := name.Parts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ofOurs := []persistence.Kind{persistence.KindIdentity, persistence.KindPrekey, persistence.KindPublication, persistence.KindFence}
+		return !slices.Contains(ofOurs, name.Kind()) && string(parts[0]) == string(owner[:])
+	}
+}
+
+// digestOf is a hash of those records of a store that are picked.
+func digestOf(t *testing.T, store persistence.Store, pick func(persistence.Name) bool) [sha256.Size]byte {
+	t.Helper()
 	h := sha256.New()
 	put := func(b []byte) {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
 		h.Write(b)
 	}
 	err := store.Scan(context.Background(), "", func(name persistence.Name, value []byte) error {
-		put([]byte(name))
-		put(value)
+		if pick(name) {
+			put([]byte(name))
+			put(value)
+		}
 		return nil
 	})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
@@ -24,21 +23,26 @@ type Config struct {
 	Schedule     Schedule
 	// Siblings are our other installations that are approved at the start.
 	Siblings []Sibling
+	// Publish publishes the bundle for everybody, as a contact code; nil for
+	// never. It is called with a durable bundle, on the actor's goroutine, and
+	// must not block. Nobody is told whether it reached anyone: what gets lost
+	// is made good by the next publication, see Schedule.Publish.
+	Publish func(Published)
 }
 
 // Actor owns the signed prekeys and the bundle of one hosted installation.
 // While a renewal is on its way to the disk, requests for the bundle wait for
 // it; nothing is published that could be lost.
 type Actor struct {
-	config    Config
-	self      actors.Ref
-	keys      PreKeys
-	siblings  []Sibling
-	last      int64 // ns, signing time of the last bundle published
-	published *Published
-	renewing  bool
-	stale     bool // siblings changed since the bundle was signed
-	waiting   []actors.Reply[Published]
+	config   Config
+	self     actors.Ref
+	state    State // durable
+	siblings []Sibling
+	started  int64 // ns, a reading of the clock
+	renewing bool
+	again    bool   // something was asked for during a renewal that it may lack
+	why      Reason // of the next renewal, if again
+	waiting  []actors.Reply[Published]
 }
 
 var (
@@ -47,24 +51,19 @@ var (
 	_ actors.Closer  = (*Actor)(nil)
 )
 
-// renewal is what the actor becomes when the commit holds.
-type renewal struct {
-	keys      PreKeys
-	published Published
-}
-
 // New makes an incarnation.
 func New(config Config) *Actor { return &Actor{config: config, siblings: config.Siblings} }
 
 // Start implements actors.Actor: it reads the prekeys.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
+	a.started = a.config.Now()
 	a.config.Stream.Restart()
-	keys, last, err := load(context.Background(), a.config.Reader, a.config.Owner)
+	state, err := Load(context.Background(), a.config.Reader, a.config.Owner)
 	if errors.Is(err, ErrCorrupt) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
-	a.keys, a.last = keys, last
+	a.state = state
 	return err
 }
 
@@ -80,67 +79,70 @@ func (a *Actor) Close() {
 func (a *Actor) Receive(_ *actors.Context, message any) error {
 	switch m := message.(type) {
 	case GetBundle:
-		a.bundle(m.Reply)
-	case SetSiblings:
-		a.stale = a.stale || !slices.Equal(a.siblings, m.Siblings)
-		a.siblings = m.Siblings
-		a.bundle(m.Reply)
-	case FindPreKey:
-		m.Send(a.keys.Find(m.Public))
-	case actors.Sweep:
-		// Prekeys are replaced and destroyed on time also if nobody asks.
-		if now := a.config.Now(); !a.renewing && a.keys.due(a.config.Schedule, now) {
-			a.renew(now)
+		a.waiting = append(a.waiting, m.Reply)
+		if !a.renewing {
+			a.renew(Asked)
 		}
+	case Rotate:
+		a.ask(m.Reply, Forced)
+	case SetSiblings:
+		a.siblings = m.Siblings
+		a.ask(m.Reply, Asked)
+	case FindPreKey:
+		m.Send(a.state.Keys.Find(m.Public))
+	case GetUsable:
+		m.Send(a.state.Keys.Usable())
+	case actors.Sweep:
+		a.sweep()
 	case committed:
 		a.settle(m)
 	}
 	return nil
 }
 
-// bundle answers with the present bundle, or renews it first.
-func (a *Actor) bundle(to actors.Reply[Published]) {
-	now := a.config.Now()
-	if !a.renewing && !a.stale && a.published != nil && now < a.published.Until {
-		to.Send(*a.published)
-		return
-	}
+// ask renews for a request that a renewal already under way may not satisfy.
+func (a *Actor) ask(to actors.Reply[Published], why Reason) {
 	a.waiting = append(a.waiting, to)
-	if !a.renewing {
-		a.renew(now)
-	}
-}
-
-// renew rotates if that is due, signs, and commits before anything is shown.
-func (a *Actor) renew(now int64) {
-	next, list, err := a.prepare(now)
-	if err != nil {
-		a.answer(func(to actors.Reply[Published]) { to.Fail(err) })
+	if a.renewing {
+		a.again, a.why = true, max(a.why, why)
 		return
 	}
-	a.renewing, a.stale = true, false
-	self := a.self
-	a.config.Stream.Commit(list, func(err error) { self.Tell(committed{a, next, err}) })
+	a.renew(why)
 }
 
-func (a *Actor) prepare(now int64) (renewal, []persistence.Record, error) {
-	keys, change, err := a.keys.Rotate(a.config.Schedule, now, a.config.Random)
-	if err != nil {
-		return renewal{}, nil, err
+// sweep does what is due although nobody asks: prekeys are replaced and
+// destroyed on time, and the bundle is published.
+func (a *Actor) sweep() {
+	if a.renewing {
+		return
 	}
-	b, err := keys.Bundle(a.config.Identity, a.config.Installation, a.siblings, now, a.last)
-	if err != nil {
-		return renewal{}, nil, err
+	now := a.config.Now()
+	a.started = min(a.started, now)
+	why := Swept
+	if a.config.Publish != nil && a.state.AnnounceDue(a.config.Schedule, a.config.Owner, a.started, now) {
+		why = Announced
 	}
-	list, err := records(a.config.Owner, change, &b)
-	return renewal{keys, Published{Bundle: b, Until: a.config.until(keys, now)}}, list, err
+	a.renew(why)
 }
 
-// until is when the bundle has to be looked at again: when its signature is due
-// for refresh or its prekey for rotation.
-func (c *Config) until(keys PreKeys, now int64) int64 {
-	current, _ := keys.Current()
-	return min(now+int64(c.Schedule.Refresh), current.Created+int64(c.Schedule.Rotate))
+// renew does what is due and answers those who wait when it is durable.
+func (a *Actor) renew(why Reason) {
+	c := &a.config
+	next, change, err := a.state.Renew(Installation{c.Identity, c.Installation, c.Schedule}, a.siblings, why, c.Now(), c.Random)
+	var list []persistence.Record
+	if err == nil {
+		list, err = next.Records(c.Owner, change)
+	}
+	switch {
+	case err != nil:
+		a.answer(func(to actors.Reply[Published]) { to.Fail(err) })
+	case change.Empty():
+		a.answerPublished()
+	default:
+		a.renewing = true
+		self := a.self
+		c.Stream.Commit(list, func(err error) { self.Tell(committed{a, next, why, err}) })
+	}
 }
 
 func (a *Actor) settle(m committed) {
@@ -148,19 +150,27 @@ func (a *Actor) settle(m committed) {
 		return // this incarnation has read what came of it, see Start
 	}
 	a.renewing = false
+	again, why := a.again, a.why
+	a.again, a.why = false, Swept
 	if m.err != nil {
-		a.stale = true
 		a.config.Stream.Resume()
 		a.answer(func(to actors.Reply[Published]) { to.Fail(m.err) })
 		return
 	}
-	a.keys, a.last = m.next.keys, m.next.published.Bundle.Timestamp
-	a.published = &m.next.published
-	if a.stale { // siblings changed meanwhile: those who wait get the newer one
-		a.renew(a.config.Now())
-		return
+	a.state = m.next
+	if again { // those who wait get the newer one
+		a.renew(why)
+	} else {
+		a.answerPublished()
 	}
-	a.answer(func(to actors.Reply[Published]) { to.Send(*a.published) })
+	if m.why == Announced {
+		a.config.Publish(m.next.Published(a.config.Schedule))
+	}
+}
+
+func (a *Actor) answerPublished() {
+	p := a.state.Published(a.config.Schedule)
+	a.answer(func(to actors.Reply[Published]) { to.Send(p) })
 }
 
 func (a *Actor) answer(with func(actors.Reply[Published])) {

@@ -1,161 +1,16 @@
 package bundleactor
 
 import (
-	"context"
 	"errors"
-	"io"
 	"reflect"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
-	"github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/x3dh"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds every wait of these tests; reaching it is a failure.
-const patience = 20 * time.Second
-
-// disk is a store that can be stopped and broken.
-type disk struct {
-	persistence.Store
-	gate    sync.RWMutex // held for writing: nothing becomes durable
-	failing atomic.Bool
-	applied atomic.Int64
-}
-
-var errDisk = errors.New("disk on fire")
-
-func (d *disk) Apply(ctx context.Context, batch persistence.Batch) error {
-	d.gate.RLock()
-	defer d.gate.RUnlock()
-	if d.failing.Load() {
-		return errDisk
-	}
-	d.applied.Add(1)
-	return d.Store.Apply(ctx, batch)
-}
-
-// unsteady is a randomness that panics when it is told to.
-type unsteady struct {
-	mu     sync.Mutex
-	from   io.Reader
-	panics atomic.Bool
-}
-
-func (u *unsteady) Read(p []byte) (int, error) {
-	if u.panics.CompareAndSwap(true, false) {
-		panic("no randomness")
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.from.Read(p)
-}
-
-// hosted is one installation's bundle actor on a store of its own.
-type hosted struct {
-	t       *testing.T
-	disk    *disk
-	random  *unsteady
-	now     atomic.Int64
-	system  *actors.System
-	ref     actors.Ref
-	restart func()
-}
-
-func host(t *testing.T) *hosted {
-	t.Helper()
-	h := &hosted{t: t, disk: &disk{Store: memory.New()}, random: &unsteady{from: seeded(t.Name())}}
-	h.now.Store(noon)
-	committer := persistence.NewCommitter(h.disk, persistence.CommitterOptions{})
-	stream := committer.NewStream(persistence.Fence{Owner: owner})
-	own := newIdentity(t, t.Name())
-	h.system = actors.NewSystem(actors.Options{})
-	spawn := func() {
-		ref, err := h.system.Spawn("bundle", func() actors.Actor {
-			return New(Config{
-				Identity: own, Installation: "device", Owner: owner, Reader: committer, Stream: stream,
-				Random: h.random, Now: h.now.Load, Schedule: DefaultSchedule(),
-			})
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.ref = ref
-	}
-	h.restart = func() {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		if err := h.system.Stop(ctx, h.ref); err != nil {
-			t.Fatal(err)
-		}
-		spawn()
-	}
-	spawn()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := h.system.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := committer.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return h
-}
-
-func ask[T any](h *hosted, build func(actors.Reply[T]) any) (T, error) {
-	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
-	defer cancel()
-	return actors.Ask(ctx, h.ref, build)
-}
-
-// wait takes one answer, in time.
-func wait[T any](t *testing.T, answers <-chan T) T {
-	t.Helper()
-	select {
-	case answer := <-answers:
-		return answer
-	case <-time.After(patience):
-		t.Fatal("somebody is not answered")
-		panic("not reached")
-	}
-}
-
-func (h *hosted) tryGet() (Published, error) {
-	h.t.Helper()
-	return ask(h, func(r actors.Reply[Published]) any { return GetBundle{r} })
-}
-
-func (h *hosted) get() Published {
-	h.t.Helper()
-	p, err := h.tryGet()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return p
-}
-
-func (h *hosted) find(public x3dh.PreKeyPublic) *Found {
-	h.t.Helper()
-	found, err := ask(h, func(r actors.Reply[*Found]) any { return FindPreKey{r, public} })
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return found
-}
-
-func (p Published) prekey() x3dh.PreKeyPublic { return x3dh.PreKeyPublic(p.Bundle.PreKeys[0].Key) }
 
 func TestBundleIsDurableBeforeItIsShown(t *testing.T) {
 	h := host(t)
@@ -222,15 +77,173 @@ func TestBundleIsKeptUntilItsSignatureIsDue(t *testing.T) {
 func TestTimestampGrowsOverARestart(t *testing.T) {
 	h := host(t)
 	first := h.get()
-	h.now.Store(noon - 365*day)
+	h.now.Store(noon - year)
 	h.restart()
 	second := h.get()
 	if second.Bundle.Timestamp <= first.Bundle.Timestamp || second.prekey() != first.prekey() {
 		t.Errorf("signed at %d after %d", second.Bundle.Timestamp, first.Bundle.Timestamp)
 	}
+	if first.Doubted || !second.Doubted {
+		t.Error("the clock is not doubted")
+	}
+}
+
+// T32: a restart is no reason for another bundle.
+func TestBundleIsTheSameAfterARestart(t *testing.T) {
+	h := host(t)
+	first := h.get()
+	h.now.Store(noon + hour - 1)
+	h.restart()
+	if second := h.get(); !reflect.DeepEqual(second, first) || h.disk.applied.Load() != 1 {
+		t.Errorf("%+v became %+v in %d batches", first, second, h.disk.applied.Load())
+	}
+}
+
+// T08: a first bundle is refused, and made when the clock is right.
+func TestImpossibleClockIsReported(t *testing.T) {
+	h := host(t)
+	h.now.Store(0)
+	if _, err := h.tryGet(); !errors.Is(err, ErrClock) {
+		t.Errorf("got %v", err)
+	}
+	h.now.Store(noon)
+	if p := h.get(); p.Bundle.Timestamp != noon {
+		t.Errorf("got %+v", p)
+	}
+}
+
+// rotate asks for a bundle to start over with.
+func (h *hosted) rotate() Published {
+	h.t.Helper()
+	p, err := ask(h, func(r actors.Reply[Published]) any { return Rotate{r} })
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
+}
+
+func TestRotateGivesAPreKeyNobodyHasOnceAnHour(t *testing.T) {
+	h := host(t)
+	first := h.rotate() // the first prekey is new enough by itself
+	h.now.Store(noon + hour - 1)
+	if p := h.rotate(); p.prekey() != first.prekey() || h.disk.applied.Load() != 1 {
+		t.Error("rotated within the hour")
+	}
+	h.restart() // the hour goes on
+	if p := h.rotate(); p.prekey() != first.prekey() {
+		t.Error("rotated within the hour, after a restart")
+	}
+	h.now.Store(noon + hour)
+	second := h.rotate()
+	if second.prekey() == first.prekey() || second.Bundle.PreKeys[0].Version != 2 || second.Bundle.Timestamp <= first.Bundle.Timestamp {
+		t.Errorf("after an hour %+v", second)
+	}
+	if p := h.rotate(); p.prekey() != second.prekey() {
+		t.Error("rotated twice")
+	}
+	if found := h.find(first.prekey()); found == nil || !slices.Equal(found.Newer, []x3dh.PreKeyPublic{second.prekey()}) {
+		t.Errorf("the replaced prekey: %+v", found)
+	}
+	if p := h.get(); p.prekey() != second.prekey() {
+		t.Error("the old bundle is still shown")
+	}
+}
+
+// A request to start over that comes while a bundle is being signed again gets
+// a new prekey, not that bundle; two such requests get the same.
+func TestRotateDuringARenewalIsNotForgotten(t *testing.T) {
+	h := host(t)
+	first := h.get()
+	answered := make(chan Published, 3)
+	reply := func() actors.Reply[Published] {
+		return actors.ReplyFunc(func(p Published, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			answered <- p
+		})
+	}
+	during := func(at int64, messages ...any) {
+		t.Helper()
+		h.now.Store(at)
+		h.disk.gate.Lock()
+		h.ref.Tell(GetBundle{})
+		for _, m := range messages {
+			h.ref.Tell(m)
+		}
+		h.find(first.prekey())
+		h.disk.gate.Unlock()
+	}
+	// SetSiblings asks for less, and takes nothing back.
+	during(noon+hour, Rotate{reply()}, Rotate{reply()}, SetSiblings{Reply: reply()})
+	second := wait(t, answered)
+	for range 2 {
+		if p := wait(t, answered); !reflect.DeepEqual(p, second) {
+			t.Errorf("got %+v and %+v", second, p)
+		}
+	}
+	if second.prekey() == first.prekey() {
+		t.Error("no new prekey")
+	}
+	during(noon+2*hour, SetSiblings{reply(), []Sibling{sibling(t, another, 1)}})
+	if p := wait(t, answered); len(p.Bundle.PreKeys) != 2 || h.find(second.prekey()).Newer != nil {
+		t.Error("rotated although nobody asked for it again")
+	}
+}
+
+// Two renewals at once would each make a prekey, and lose one of them.
+func TestSweepDuringARenewalDoesNothing(t *testing.T) {
+	h := host(t)
+	first := h.get()
+	h.now.Store(noon + day)
+	h.disk.gate.Lock()
+	answered := make(chan Published, 1)
+	h.ref.Tell(GetBundle{actors.ReplyFunc(func(p Published, _ error) { answered <- p })})
+	h.system.Sweep(time.Unix(0, noon+day))
+	h.find(first.prekey())
+	h.disk.gate.Unlock()
+	second := wait(t, answered)
+	h.settled()
+	if found := h.find(second.prekey()); found == nil || found.Newer != nil {
+		t.Errorf("the prekey shown: %+v", found)
+	}
+	if found := h.find(first.prekey()); len(found.Newer) != 1 {
+		t.Errorf("replaced by %d prekeys", len(found.Newer))
+	}
+}
+
+func TestGetUsableAnswersEveryPreKeyThatExists(t *testing.T) {
+	h := host(t)
+	usable := func() []x3dh.PreKeyPublic {
+		t.Helper()
+		list, err := ask(h, func(r actors.Reply[[]x3dh.PreKeyPublic]) any { return GetUsable{r} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if list := usable(); len(list) != 0 {
+		t.Errorf("%d prekeys before the first", len(list))
+	}
+	first := h.get()
+	h.now.Store(noon + day)
+	second := h.get()
+	if list := usable(); !slices.Equal(list, []x3dh.PreKeyPublic{first.prekey(), second.prekey()}) {
+		t.Errorf("%d prekeys", len(list))
+	}
+	h.restart()
+	if list := usable(); len(list) != 2 {
+		t.Errorf("%d prekeys after a restart", len(list))
+	}
+	h.now.Store(noon + 15*day)
+	h.get()
+	if list := usable(); len(list) != 2 || slices.Contains(list, first.prekey()) {
+		t.Errorf("%d prekeys after the grace of the first", len(list))
+	}
 }
 
 // T44: an installation that only receives still rotates and destroys.
+// Spec: 5.bundle-rotation.1
 func TestSweepRotatesAndDestroysWithoutBeingAsked(t *testing.T) {
 	h := host(t)
 	first := h.get()
@@ -256,8 +269,8 @@ func TestSweepRotatesAndDestroysWithoutBeingAsked(t *testing.T) {
 	if h.find(first.prekey()) != nil {
 		t.Error("still there after its grace")
 	}
-	keys, _, err := load(t.Context(), h.disk, owner)
-	if err != nil || keys.Find(first.prekey()) != nil {
+	state, err := Load(t.Context(), h.disk, owner)
+	if err != nil || state.Keys.Find(first.prekey()) != nil {
 		t.Errorf("still in the store, %v", err)
 	}
 }
@@ -290,6 +303,7 @@ func TestFailedCommitShowsNothingAndIsTriedAgain(t *testing.T) {
 	}
 }
 
+// Spec: 5.multi-device.2 5.pairing.8 5.pairing.10
 func TestSiblingsStandInTheAnsweredBundle(t *testing.T) {
 	h := host(t)
 	first := h.get()

@@ -14,8 +14,24 @@ type GetBundle struct {
 // Published is a signed bundle whose prekeys are durable.
 type Published struct {
 	Bundle wire.Bundle
-	// Until is when it should be asked for again (ns).
-	Until int64
+	// Since and Until are the readings of the clock between which it is good;
+	// outside of them it should be asked for again (ns).
+	Since, Until int64
+	// Doubted tells that the clock contradicts what was published before. If it
+	// is the clock that is right, peers do not believe the bundle, for at most
+	// 24 hours more.
+	Doubted bool
+}
+
+// Good tells whether the bundle can be shown at the time now (ns) without
+// asking for it again.
+func (p Published) Good(now int64) bool { return p.Since <= now && now < p.Until }
+
+// Rotate asks for a bundle with a signed prekey that nobody can have yet, for a
+// peer that has to start over. One that is less than an hour old is new enough,
+// so that strangers cannot have prekeys made at will.
+type Rotate struct {
+	actors.Reply[Published]
 }
 
 // FindPreKey asks for the signed prekey with that public half; the answer is
@@ -32,6 +48,12 @@ type Found struct {
 	Newer []x3dh.PreKeyPublic
 }
 
+// GetUsable asks for the public halves of all our signed prekeys that still
+// exist, oldest first: no initial message can rest on another one.
+type GetUsable struct {
+	actors.Reply[[]x3dh.PreKeyPublic]
+}
+
 // SetSiblings says which other installations of ours stand in the bundle from
 // now on. The answer is the bundle that names them.
 type SetSiblings struct {
@@ -42,6 +64,7 @@ type SetSiblings struct {
 // committed is the continuation of a commit.
 type committed struct {
 	by   *Actor // the incarnation that committed
-	next renewal
+	next State
+	why  Reason
 	err  error
 }

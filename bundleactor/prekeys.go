@@ -5,12 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/x3dh"
 )
-
-// protocolVersion is what deployed clients announce in every signed prekey.
-const protocolVersion = 1
 
 // Schedule says when own signed prekeys and bundles are renewed.
 type Schedule struct {
@@ -19,14 +15,19 @@ type Schedule struct {
 	// Keep is how long the private half of a replaced one can still be used.
 	Keep time.Duration
 	// Refresh is how old a signature gets before the unchanged bundle is
-	// signed again: deployed peers rank devices by the time of signing.
+	// signed again: deployed peers rank devices by the time of signing, and
+	// write to the newest few only.
 	Refresh time.Duration
+	// Publish is how often the bundle is published for everybody although it
+	// has not changed; 0 for never.
+	Publish time.Duration
 }
 
 // DefaultSchedule rotates every 24 hours (5/SECURE-TRANSPORT, Bundle
-// Retrieval), keeps replaced prekeys 14 days and signs again every hour.
+// Retrieval), keeps replaced prekeys 14 days, signs again every hour and
+// publishes every 6 hours, as deployed.
 func DefaultSchedule() Schedule {
-	return Schedule{Rotate: 24 * time.Hour, Keep: 14 * 24 * time.Hour, Refresh: time.Hour}
+	return Schedule{Rotate: 24 * time.Hour, Keep: 14 * 24 * time.Hour, Refresh: time.Hour, Publish: 6 * time.Hour}
 }
 
 // PreKey is one signed prekey of ours.
@@ -52,24 +53,20 @@ func (p PreKeys) Current() (PreKey, bool) {
 
 // Find gives the signed prekey with that public half, nil if there is none.
 func (p PreKeys) Find(public x3dh.PreKeyPublic) *Found {
-	for i := range p {
-		if p[i].Key.Public() != public {
-			continue
-		}
-		found := Found{PreKey: p[i]}
-		for j := i + 1; j < len(p); j++ {
-			found.Newer = append(found.Newer, p[j].Key.Public())
-		}
-		return &found
+	i := slices.IndexFunc(p, func(k PreKey) bool { return k.Key.Public() == public })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &Found{PreKey: p[i], Newer: p[i+1:].Usable()}
 }
 
-// due tells whether Rotate has something to do for an installation that has
-// prekeys.
-func (p PreKeys) due(s Schedule, now int64) bool {
-	current, ok := p.Current()
-	return ok && (current.rotates(s, now) || slices.ContainsFunc(p, func(k PreKey) bool { return k.gone(s, now) }))
+// Usable are the public halves of all of them, oldest first.
+func (p PreKeys) Usable() []x3dh.PreKeyPublic {
+	var out []x3dh.PreKeyPublic
+	for i := range p {
+		out = append(out, p[i].Key.Public())
+	}
+	return out
 }
 
 func (k *PreKey) rotates(s Schedule, now int64) bool { return now-k.Created >= int64(s.Rotate) }
@@ -79,73 +76,52 @@ func (k *PreKey) gone(s Schedule, now int64) bool {
 	return k.Expired != 0 && now-k.Expired >= int64(s.Keep)
 }
 
-// Change is what has to be committed with a new PreKeys.
+// Change is what has to be committed with a new State.
 type Change struct {
 	Put  []PreKey
 	Drop []PreKey
+	// Publication is set if anything but prekeys changed.
+	Publication bool
 }
 
-// Rotate makes a new signed prekey if there is none or the current one is due,
+// Empty tells whether there is nothing to commit.
+func (c Change) Empty() bool { return len(c.Put)+len(c.Drop) == 0 && !c.Publication }
+
+// rotate makes a new signed prekey if there is none or the current one is due,
 // and drops those that were kept long enough after their replacement. Versions
-// only grow.
-func (p PreKeys) Rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change, error) {
+// only grow. Times later than now become now: else what a clock that was wrong
+// has stamped would be kept for too long.
+func (p PreKeys) rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change, error) {
 	next := slices.Clone(p)
-	var change Change
-	current, ok := next.Current()
-	if !ok || current.rotates(s, now) {
+	touched := make([]bool, len(next), len(next)+1)
+	for i := range next {
+		k := &next[i]
+		touched[i] = k.Created > now || k.Expired > now
+		k.Created, k.Expired = min(k.Created, now), min(k.Expired, now)
+	}
+	if current, ok := next.Current(); !ok || current.rotates(s, now) {
 		key, err := x3dh.GeneratePreKey(rand)
 		if err != nil {
 			return p, Change{}, err
 		}
 		if ok {
 			next[len(next)-1].Expired = now
-			change.Put = append(change.Put, next[len(next)-1])
+			touched[len(next)-1] = true
 		}
-		fresh := PreKey{Key: key, Version: current.Version + 1, Created: now}
-		next = append(next, fresh)
-		change.Put = append(change.Put, fresh)
+		next = append(next, PreKey{Key: key, Version: current.Version + 1, Created: now})
+		touched = append(touched, true)
 	}
-	next = slices.DeleteFunc(next, func(k PreKey) bool {
-		gone := k.gone(s, now)
-		if gone {
+	var change Change
+	kept := next[:0:0]
+	for i, k := range next {
+		switch {
+		case k.gone(s, now):
 			change.Drop = append(change.Drop, k)
+			continue
+		case touched[i]:
+			change.Put = append(change.Put, k)
 		}
-		return gone
-	})
-	return next, change, nil
-}
-
-// Sibling is an enabled other installation of our identity with its newest
-// signed prekey: it stands in our bundle, so that contacts learn of it.
-type Sibling struct {
-	InstallationID  string
-	Key             x3dh.PreKeyPublic
-	Version         uint32
-	ProtocolVersion uint32
-}
-
-// Bundle builds and signs our bundle: our current prekey and those of the
-// siblings. It is signed at now, or one nanosecond after last if the clock has
-// gone back: peers never accept a timestamp below the last published.
-func (p PreKeys) Bundle(own *x3dh.IdentityKey, installation string, siblings []Sibling, now, last int64) (wire.Bundle, error) {
-	current, ok := p.Current()
-	if !ok {
-		return wire.Bundle{}, x3dh.ErrBundleEmpty
+		kept = append(kept, k)
 	}
-	b := wire.Bundle{Timestamp: max(now, last+1)}
-	b.PreKeys = append(b.PreKeys, wire.SignedPreKey{
-		InstallationID:  installation,
-		Key:             wire.PublicKey(current.Key.Public()),
-		Version:         current.Version,
-		ProtocolVersion: protocolVersion,
-	})
-	for _, s := range siblings {
-		b.PreKeys = append(b.PreKeys, wire.SignedPreKey{
-			InstallationID:  s.InstallationID,
-			Key:             wire.PublicKey(s.Key),
-			Version:         s.Version,
-			ProtocolVersion: s.ProtocolVersion,
-		})
-	}
-	return b, x3dh.SignBundle(own, &b)
+	return kept, change, nil
 }

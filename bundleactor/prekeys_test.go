@@ -4,14 +4,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/iotest"
 	"time"
 
-	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -37,13 +35,14 @@ func newIdentity(tb testing.TB, seed string) *x3dh.IdentityKey {
 
 func rotate(tb testing.TB, keys PreKeys, now int64) (PreKeys, Change) {
 	tb.Helper()
-	next, change, err := keys.Rotate(DefaultSchedule(), now, seeded(fmt.Sprint(now)))
+	next, change, err := keys.rotate(DefaultSchedule(), now, seeded(fmt.Sprint(now)))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return next, change
 }
 
+// Spec: 5.bundle-rotation.1
 func TestPreKeyIsRotatedWhenItsTimeHasCome(t *testing.T) {
 	keys, change := rotate(t, nil, noon)
 	if len(keys) != 1 || keys[0].Version != 1 || keys[0].Created != noon || keys[0].Expired != 0 || len(change.Put) != 1 {
@@ -52,17 +51,14 @@ func TestPreKeyIsRotatedWhenItsTimeHasCome(t *testing.T) {
 	for _, test := range []struct {
 		after int64
 		due   bool
-	}{{0, false}, {day - 1, false}, {day, true}, {30 * day, true}, {-10 * 365 * day, false}} {
-		if got := keys.due(DefaultSchedule(), noon+test.after); got != test.due {
-			t.Errorf("due after %v: %v", time.Duration(test.after), got)
-		}
+	}{{0, false}, {day - 1, false}, {day, true}, {30 * day, true}} {
 		next, change := rotate(t, keys, noon+test.after)
 		if rotated := len(next) == 2; rotated != test.due {
 			t.Errorf("rotated after %v: %v", time.Duration(test.after), rotated)
 			continue
 		}
 		if !test.due {
-			if len(change.Put)+len(change.Drop) != 0 {
+			if !change.Empty() {
 				t.Errorf("after %v: change %+v", time.Duration(test.after), change)
 			}
 			continue
@@ -99,12 +95,22 @@ func TestPreKeyIsDestroyedAfterItsGrace(t *testing.T) {
 	}
 }
 
-func TestGraceEndsWithoutRotation(t *testing.T) {
-	keys, _ := rotate(t, nil, noon)
-	keys, _ = rotate(t, keys, noon+day)
-	slow := Schedule{Rotate: 1000 * 24 * time.Hour, Keep: 14 * 24 * time.Hour}
-	if keys.due(slow, noon+15*day-1) || !keys.due(slow, noon+15*day) {
-		t.Error("the end of a grace is not noticed by itself")
+// T44: what a clock that was wrong has stamped is not kept for longer.
+func TestPreKeysOfTheFutureAreTakenForPresentOnes(t *testing.T) {
+	keys, _ := rotate(t, nil, noon+100*day)
+	keys, _ = rotate(t, keys, noon+101*day)
+	back, change := rotate(t, keys, noon)
+	if len(back) != 2 || len(change.Put) != 2 || len(change.Drop) != 0 {
+		t.Fatalf("got %+v, change %+v", back, change)
+	}
+	if back[0].Created != noon || back[0].Expired != noon || back[1].Created != noon || back[1].Expired != 0 {
+		t.Errorf("got %+v", back)
+	}
+	if later, _ := rotate(t, back, noon+14*day); later.Find(keys[0].Key.Public()) != nil {
+		t.Error("kept for more than its grace")
+	}
+	if keys[0].Created != noon+100*day {
+		t.Error("the step changed its input")
 	}
 }
 
@@ -131,7 +137,7 @@ func TestVersionsOnlyGrow(t *testing.T) {
 
 func TestFailingRandomnessMakesNoPreKey(t *testing.T) {
 	keys, _ := rotate(t, nil, noon)
-	next, change, err := keys.Rotate(DefaultSchedule(), noon+day, iotest.ErrReader(errors.New("no randomness")))
+	next, change, err := keys.rotate(DefaultSchedule(), noon+day, iotest.ErrReader(errors.New("no randomness")))
 	if err == nil || len(next) != 1 || next[0].Expired != 0 || len(change.Put) != 0 {
 		t.Errorf("got %+v, %+v, %v", next, change, err)
 	}
@@ -156,57 +162,7 @@ func TestFindTellsWhichPreKeysCameLater(t *testing.T) {
 	if keys.Find(x3dh.PreKeyPublic{2, 1}) != nil {
 		t.Error("found a prekey that is not ours")
 	}
-}
-
-// T08: peers never accept a timestamp below the last one.
-func TestBundleTimestampNeverGoesBack(t *testing.T) {
-	own := newIdentity(t, "own")
-	keys, _ := rotate(t, nil, noon)
-	last := int64(0)
-	for _, now := range []int64{noon, noon, noon - 1, noon + 1, 0, math.MinInt64, noon + hour, noon - 10*365*day} {
-		b, err := keys.Bundle(own, "device", nil, now, last)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b.Timestamp <= last || b.Timestamp < now {
-			t.Errorf("signed at %d, after %d, at the time %d", b.Timestamp, last, now)
-		}
-		if err := x3dh.CheckBundle(&b, noon+hour); err != nil {
-			t.Errorf("at the time %d: %v", now, err)
-		}
-		last = b.Timestamp
-	}
-}
-
-func TestBundleNamesUsAndOurSiblings(t *testing.T) {
-	const ours, another, third = "c0000000-0000-4000-8000-000000000000", "a0000000-0000-4000-8000-000000000000", "d0000000-0000-4000-8000-000000000000"
-	own := newIdentity(t, "own")
-	keys, _ := rotate(t, nil, noon)
-	keys, _ = rotate(t, keys, noon+day)
-	others, _ := rotate(t, nil, noon+1)
-	siblings := []Sibling{
-		{InstallationID: third, Key: others[0].Key.Public(), Version: 9, ProtocolVersion: 2},
-		{InstallationID: another, Key: keys[0].Key.Public(), Version: 3, ProtocolVersion: 1},
-	}
-	b, err := keys.Bundle(own, ours, siblings, noon+day, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := x3dh.CheckBundle(&b, noon+day); err != nil {
-		t.Error(err)
-	}
-	want := []wire.SignedPreKey{
-		{InstallationID: another, Key: wire.PublicKey(keys[0].Key.Public()), Version: 3, ProtocolVersion: 1},
-		{InstallationID: ours, Key: wire.PublicKey(keys[1].Key.Public()), Version: 2, ProtocolVersion: 1},
-		{InstallationID: third, Key: wire.PublicKey(others[0].Key.Public()), Version: 9, ProtocolVersion: 2},
-	}
-	if !slices.Equal(b.PreKeys, want) || b.Identity != wire.PublicKey(own.Public()) {
-		t.Errorf("got %+v", b)
-	}
-}
-
-func TestNoBundleWithoutAPreKey(t *testing.T) {
-	if _, err := (PreKeys{}).Bundle(newIdentity(t, "own"), "device", nil, noon, 0); !errors.Is(err, x3dh.ErrBundleEmpty) {
-		t.Errorf("got %v", err)
+	if usable := keys.Usable(); len(usable) != 4 || usable[0] != keys[0].Key.Public() || usable[3] != keys[3].Key.Public() {
+		t.Errorf("%d prekeys can be used", len(usable))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -19,6 +20,9 @@ import (
 // ErrCorrupt: a stored prekey or publication cannot have been written by this
 // package.
 var ErrCorrupt = fmt.Errorf("bundleactor: %w", persistence.ErrCorrupt)
+
+// errTime: a stored time that no step gives.
+var errTime = errors.New("time out of range")
 
 // Reader reads records, those still on their way to the disk included.
 type Reader interface {
@@ -38,8 +42,9 @@ func publicationName(owner persistence.OwnerID) persistence.Name {
 	return persistence.NewName(persistence.KindPublication, owner[:])
 }
 
-// records turns a change and the bundle published with it into records.
-func records(owner persistence.OwnerID, change Change, b *wire.Bundle) ([]persistence.Record, error) {
+// Records turns a change that led to this state into records, to be committed
+// together.
+func (s State) Records(owner persistence.OwnerID, change Change) ([]persistence.Record, error) {
 	var out []persistence.Record
 	for i := range change.Put {
 		k := &change.Put[i]
@@ -57,41 +62,81 @@ func records(owner persistence.OwnerID, change Change, b *wire.Bundle) ([]persis
 	for i := range change.Drop {
 		out = append(out, persistence.Record{Name: preKeyName(owner, change.Drop[i].Version), Delete: true})
 	}
-	value, err := proto.Marshal(&record.Publication{Bundle: wire.EncodeBundle(*b), Timestamp: b.Timestamp})
+	if !change.Publication {
+		return out, nil
+	}
+	value, err := proto.Marshal(&record.Publication{
+		Bundle:    wire.EncodeBundle(s.Bundle),
+		Signed:    s.Signed,
+		Doubted:   s.Doubted,
+		Changed:   s.Changed,
+		Announced: s.Announced,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("bundleactor: encode publication: %w", err)
 	}
 	return append(out, persistence.Record{Name: publicationName(owner), Value: value}), nil
 }
 
-// load reads the prekeys and when the last bundle was signed.
-func load(ctx context.Context, from Reader, owner persistence.OwnerID) (keys PreKeys, last int64, err error) {
-	err = from.Scan(ctx, preKeys(owner), func(name persistence.Name, value []byte) error {
-		var r record.PreKey
-		if err := proto.Unmarshal(value, &r); err != nil {
-			return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
-		}
-		key, err := x3dh.NewPreKey(r.GetPrivateKey())
+// Load reads the state of a hosted installation; nothing stored is the zero
+// State. Errors: ErrCorrupt; those of the reader.
+func Load(ctx context.Context, from Reader, owner persistence.OwnerID) (State, error) {
+	var s State
+	err := from.Scan(ctx, preKeys(owner), func(name persistence.Name, value []byte) error {
+		k, err := decodePreKey(value)
 		if err != nil {
 			return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
 		}
-		keys = append(keys, PreKey{Key: key, Version: r.GetVersion(), Created: r.GetCreated(), Expired: r.GetExpired()})
+		s.Keys = append(s.Keys, k)
 		return nil
 	})
 	if err != nil {
-		return nil, 0, err
+		return State{}, err
 	}
-	slices.SortFunc(keys, func(a, b PreKey) int { return cmp.Compare(a.Version, b.Version) })
+	slices.SortFunc(s.Keys, func(a, b PreKey) int { return cmp.Compare(a.Version, b.Version) })
 	value, err := from.Get(ctx, publicationName(owner))
 	if errors.Is(err, persistence.ErrNotFound) {
-		return keys, 0, nil
+		return s, nil
 	}
 	if err != nil {
-		return nil, 0, err
+		return State{}, err
 	}
+	if err := s.decodePublication(value); err != nil {
+		return State{}, fmt.Errorf("%w: publication: %w", ErrCorrupt, err)
+	}
+	return s, nil
+}
+
+func decodePreKey(value []byte) (PreKey, error) {
+	var r record.PreKey
+	if err := proto.Unmarshal(value, &r); err != nil {
+		return PreKey{}, err
+	}
+	key, err := x3dh.NewPreKey(r.GetPrivateKey())
+	if err != nil {
+		return PreKey{}, err
+	}
+	if r.GetCreated() < 0 || r.GetExpired() < 0 {
+		return PreKey{}, errTime
+	}
+	return PreKey{Key: key, Version: r.GetVersion(), Created: r.GetCreated(), Expired: r.GetExpired()}, nil
+}
+
+func (s *State) decodePublication(value []byte) error {
 	var r record.Publication
 	if err := proto.Unmarshal(value, &r); err != nil {
-		return nil, 0, fmt.Errorf("%w: publication: %w", ErrCorrupt, err)
+		return err
 	}
-	return keys, r.GetTimestamp(), nil
+	b, err := wire.DecodeBundle(r.GetBundle())
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(b.PreKeys) == 0:
+		return x3dh.ErrBundleEmpty
+	case b.Timestamp < earliest, b.Timestamp == math.MaxInt64, min(r.GetSigned(), r.GetDoubted(), r.GetChanged(), r.GetAnnounced()) < 0:
+		return errTime
+	}
+	s.Bundle, s.Signed, s.Doubted, s.Changed, s.Announced = b, r.GetSigned(), r.GetDoubted(), r.GetChanged(), r.GetAnnounced()
+	return nil
 }

@@ -2,6 +2,7 @@ package bundleactor
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"testing"
 
@@ -22,83 +23,96 @@ func apply(tb testing.TB, store persistence.Store, records ...persistence.Record
 	}
 }
 
-func TestPreKeysComeBackFromTheirRecords(t *testing.T) {
-	store := memory.New()
-	own := newIdentity(t, "own")
-	var keys PreKeys
-	for i := range int64(20) {
-		var change Change
-		keys, change = rotate(t, keys, noon+i*day)
-		b, err := keys.Bundle(own, "device", nil, noon+i*day, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, err := records(owner, change, &b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		apply(t, store, list...)
-		loaded, last, err := load(t.Context(), store, owner)
-		if err != nil || last != b.Timestamp || !reflect.DeepEqual(loaded, keys) {
-			t.Fatalf("day %d: loaded %+v signed at %d, %v; want %+v", i, loaded, last, err, keys)
-		}
+// stored makes a step and its records durable, and reads them back.
+func stored(tb testing.TB, store persistence.Store, state State, change Change) State {
+	tb.Helper()
+	list, err := state.Records(owner, change)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	if len(keys) != 15 {
-		t.Errorf("%d prekeys, want the current one and those of 14 days", len(keys))
+	apply(tb, store, list...)
+	loaded, err := Load(tb.Context(), store, owner)
+	if err != nil || !reflect.DeepEqual(loaded, state) {
+		tb.Fatalf("loaded %+v, %v; want %+v", loaded, err, state)
 	}
+	return loaded
 }
 
-func TestPublicationHoldsTheSignedBundle(t *testing.T) {
+// Spec: 5.prekeys.2
+func TestStateComesBackFromItsRecords(t *testing.T) {
 	store := memory.New()
-	keys, change := rotate(t, nil, noon)
-	b, err := keys.Bundle(newIdentity(t, "own"), "device", nil, noon, 0)
-	if err != nil {
-		t.Fatal(err)
+	host := installation(t)
+	var state State
+	for i := range int64(20) {
+		now := noon + i*day
+		var change Change
+		state, change = renew(t, host, state, nil, Asked, now)
+		state = stored(t, store, state, change)
+		state, change = renew(t, host, state, nil, Announced, now+hour/2)
+		state = stored(t, store, state, change)
+		if state.Signed != now || state.Announced != now+hour/2 || state.Changed != 0 {
+			t.Fatalf("day %d: %+v", i, state)
+		}
 	}
-	list, err := records(owner, change, &b)
-	if err != nil {
-		t.Fatal(err)
+	if len(state.Keys) != 15 {
+		t.Errorf("%d prekeys, want the current one and those of 14 days", len(state.Keys))
 	}
-	apply(t, store, list...)
-	value, err := store.Get(t.Context(), publicationName(owner))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r record.Publication
-	if err := proto.Unmarshal(value, &r); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := wire.DecodeBundle(r.GetBundle()); err != nil || !reflect.DeepEqual(got, b) {
-		t.Errorf("got %+v, %v", got, err)
+	state, change := renew(t, host, state, nil, Asked, 1) // the clock is lost
+	if state = stored(t, store, state, change); state.Doubted == 0 {
+		t.Error("the doubt about the clock is forgotten")
 	}
 }
 
 func TestNothingStoredIsNothing(t *testing.T) {
-	keys, last, err := load(t.Context(), memory.New(), owner)
-	if len(keys) != 0 || last != 0 || err != nil {
-		t.Errorf("got %+v, %d, %v", keys, last, err)
+	state, err := Load(t.Context(), memory.New(), owner)
+	if !reflect.DeepEqual(state, State{}) || err != nil {
+		t.Errorf("got %+v, %v", state, err)
 	}
 }
 
 func TestCorruptRecordsAreReported(t *testing.T) {
-	short, err := proto.Marshal(&record.PreKey{PrivateKey: []byte("short"), Version: 1})
-	if err != nil {
-		t.Fatal(err)
+	encode := func(m proto.Message) []byte {
+		t.Helper()
+		value, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
 	}
-	zero, err := proto.Marshal(&record.PreKey{PrivateKey: make([]byte, 32), Version: 1})
-	if err != nil {
-		t.Fatal(err)
+	good, _ := renew(t, installation(t), State{}, nil, Asked, noon)
+	publication := func(timestamp int64, change func(*record.Publication)) []byte {
+		b := good.Bundle
+		b.Timestamp = timestamp
+		r := record.Publication{Bundle: wire.EncodeBundle(b), Signed: noon}
+		change(&r)
+		return encode(&r)
 	}
+	nothing := func(*record.Publication) {}
+	scalar := good.Keys[0].Key.Scalar()
 	for name, r := range map[string]persistence.Record{
 		"prekey that is no record":      {Name: preKeyName(owner, 1), Value: []byte("\xff")},
 		"prekey without a key":          {Name: preKeyName(owner, 1)},
-		"prekey of 5 bytes":             {Name: preKeyName(owner, 1), Value: short},
-		"prekey out of range":           {Name: preKeyName(owner, 1), Value: zero},
+		"prekey of 5 bytes":             {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: []byte("short"), Version: 1})},
+		"prekey out of range":           {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: make([]byte, 32), Version: 1})},
+		"prekey made before 1970":       {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Created: -1})},
+		"prekey replaced before 1970":   {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Expired: -1})},
 		"publication that is no record": {Name: publicationName(owner), Value: []byte("\xff")},
+		"publication of nothing":        {Name: publicationName(owner)},
+		"publication of a broken bundle": {Name: publicationName(owner), Value: publication(noon, func(r *record.Publication) {
+			r.Bundle = r.GetBundle()[:50]
+		})},
+		"publication without a prekey": {Name: publicationName(owner), Value: publication(noon, func(r *record.Publication) {
+			r.Bundle = wire.EncodeBundle(wire.Bundle{Identity: good.Bundle.Identity, Timestamp: noon, Signature: good.Bundle.Signature})
+		})},
+		"publication before 2018":        {Name: publicationName(owner), Value: publication(earliest-1, nothing)},
+		"publication at the end of time": {Name: publicationName(owner), Value: publication(math.MaxInt64, nothing)},
+		"announced before 1970": {Name: publicationName(owner), Value: publication(noon, func(r *record.Publication) {
+			r.Announced = -1
+		})},
 	} {
 		store := memory.New()
 		apply(t, store, r)
-		if _, _, err := load(t.Context(), store, owner); !errors.Is(err, ErrCorrupt) {
+		if _, err := Load(t.Context(), store, owner); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -110,7 +124,8 @@ func FuzzLoad(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	published, err := proto.Marshal(&record.Publication{Timestamp: noon})
+	state, _ := renew(f, installation(f), State{}, nil, Asked, noon)
+	published, err := proto.Marshal(&record.Publication{Bundle: wire.EncodeBundle(state.Bundle), Signed: noon})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -122,15 +137,21 @@ func FuzzLoad(f *testing.F) {
 		apply(t, store,
 			persistence.Record{Name: preKeyName(owner, 1), Value: prekey},
 			persistence.Record{Name: publicationName(owner), Value: publication})
-		keys, _, err := load(t.Context(), store, owner)
+		state, err := Load(t.Context(), store, owner)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("got %v", err)
 			}
 			return
 		}
-		if len(keys) != 1 || keys.Find(keys[0].Key.Public()) == nil {
-			t.Fatalf("loaded %+v", keys)
+		if len(state.Keys) != 1 || state.Keys.Find(state.Keys[0].Key.Public()) == nil {
+			t.Fatalf("loaded %+v", state)
+		}
+		for _, now := range []int64{math.MinInt64, 0, noon, math.MaxInt64} {
+			next, _, err := state.Renew(installation(t), nil, Forced, now, seeded("fuzz"))
+			if err != nil || next.Bundle.Timestamp < earliest {
+				t.Fatalf("at %d: signed at %d, %v", now, next.Bundle.Timestamp, err)
+			}
 		}
 	})
 }

@@ -20,16 +20,16 @@ import (
 // Config is what an Actor needs. What is shared with other actors is safe for
 // concurrent use.
 type Config struct {
-	Identity     *x3dh.IdentityKey
-	Installation string
-	Owner        persistence.OwnerID
-	Peer         x3dh.IdentityPublicKey
-	Reader       Reader
-	Stream       *persistence.Stream
-	Bundle       Teller // the bundle actor of the same hosted installation
-	Transport    transport.Transport
-	Random       io.Reader
-	Now          func() int64 // ns since the epoch
+	Identity  *x3dh.IdentityKey
+	View      View
+	Owner     persistence.OwnerID
+	Peer      x3dh.IdentityPublicKey
+	Reader    Reader
+	Stream    *persistence.Stream
+	Bundle    Teller // the bundle actor of the same hosted installation
+	Transport transport.Transport
+	Random    io.Reader
+	Now       func() int64 // ns since the epoch
 	// Deliver takes an event, after it is durable, on the actor's goroutine;
 	// it must not block.
 	Deliver func(Event)
@@ -39,11 +39,17 @@ type Config struct {
 	// LeftOver is told when the contact leaves memory with messages that the
 	// transport has not taken: somebody has to wake it, or they stay.
 	LeftOver func()
+	// Siblings tells whether other installations of ours are to get a copy of
+	// what is sent; safe for concurrent use.
+	Siblings func() bool
+	// CopyOut is told that such a copy is durable: the contact that is our own
+	// identity has to make a message of it.
+	CopyOut func(MessageID)
+	// LookUp is told that no message can go to the contact until there is news
+	// of its installations.
+	LookUp   func()
 	Counters *Counters
-	// MaxInstallations is how many installations of the contact a message goes
-	// to, most recently active first.
-	MaxInstallations int
-	Limits           ratchet.Limits
+	Limits   ratchet.Limits
 	// IdleAfter is how long a session may go unused before it leaves memory.
 	IdleAfter time.Duration
 }
@@ -59,6 +65,7 @@ type Actor struct {
 	sessions  *actors.Children
 	handovers handovers
 	verified  verifiedBundles
+	coolDowns CoolDowns
 
 	bundle   bundleactor.Published // ours, good until bundle.Until
 	asking   bool                  // for our bundle
@@ -70,6 +77,10 @@ type Actor struct {
 	// unaccepted are the published messages that the transport has not taken
 	// yet; true if it has refused one, which the next sweep publishes again.
 	unaccepted map[MessageID]bool
+	// copies are those our own other installations still have to get, if the
+	// contact is our own identity; true while one is being made.
+	copies  map[MessageID]bool
+	expired int64 // ns, when expired sessions were looked for last
 }
 
 var (
@@ -90,6 +101,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
 	a.config.Stream.Restart()
 	a.unaccepted = make(map[MessageID]bool)
+	a.expired = a.config.Now()
 	a.sessions = actors.NewChildren(ctx, actors.ChildrenOptions{
 		New:       a.config.newSession(&a.handovers),
 		Buffer:    passivationBuffer,
@@ -103,6 +115,9 @@ func (a *Actor) Start(ctx *actors.Context) error {
 		return err
 	}
 	a.contact = contact
+	if err := a.loadCopies(); err != nil {
+		return err
+	}
 	return a.loadOutbox()
 }
 
@@ -137,26 +152,55 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 		a.takeBundle(m)
 	case SetEnabled:
 		a.setEnabled(m)
+	case Accept:
+		a.accept(m)
+	case Deny:
+		a.deny(m)
+	case MakeCopy:
+		a.makeCopy(m.ID)
 	case GetContact:
 		m.Send(a.contact)
 	case ForgetBundle:
 		a.bundle.Until, a.outdated = 0, a.asking
 	case Republish:
 		a.publish(m.ID)
+	case Expire:
+		a.expire()
+	case actors.Sweep:
+		a.republish()
+		a.remakeCopies()
+		if !within(a.expired, a.config.Now(), int64(expireEvery)) {
+			a.expire()
+		}
+	default:
+		return a.answer(message)
+	}
+	return nil
+}
+
+// answer takes what the contact has asked for.
+func (a *Actor) answer(message any) error {
+	switch m := message.(type) {
 	case gotBundle:
 		a.gotBundle(m)
+	case gotAdvertisement:
+		return a.gotAdvertisement(m)
 	case gotPreKey:
 		a.gotPreKey(m)
+	case gotUsable:
+		a.gotUsable(m)
 	case encrypted:
 		return a.encrypted(m)
 	case decrypted:
 		return a.decrypted(m)
+	case swept:
+		a.swept(m)
 	case committed:
 		return a.committed(m)
 	case published:
 		a.published(m)
-	case actors.Sweep:
-		a.republish()
+	case copied:
+		a.copied(m)
 	}
 	return nil
 }
@@ -178,8 +222,8 @@ func (c Config) newSession(h *handovers) func(name string) actors.Actor {
 			Place: sessionactor.Place{
 				Owner: c.Owner,
 				Ends: sessionactor.Ends{
-					Own:              c.Identity.Public(),
-					OwnInstallation:  c.Installation,
+					Own:              c.View.Own,
+					OwnInstallation:  c.View.Installation,
 					Peer:             c.Peer,
 					PeerInstallation: string(installation),
 				},
@@ -193,15 +237,17 @@ func (c Config) newSession(h *handovers) func(name string) actors.Actor {
 }
 
 // own tells whether the contact stands for our own other installations.
-func (a *Actor) own() bool { return a.config.Peer == a.config.Identity.Public() }
+func (a *Actor) own() bool { return a.contact.own(a.config.View) }
 
-// ownInstallation is the one among the contact's that is this very one, if any.
-// Another identity may use the same installation id.
-func (a *Actor) ownInstallation() string {
-	if a.own() {
-		return a.config.Installation
-	}
-	return ""
+// change is work that takes one step of the contact and asks nobody.
+func (a *Actor) change(to actors.Reply[struct{}], step func(Contact) (Contact, Effects, error)) {
+	a.enqueue(&work{finish: func(_ *Actor, err error) { answer(to, err) }}, func(w *work) error {
+		contact, effects, err := step(a.contact)
+		if err != nil {
+			return err
+		}
+		return w.take(a, contact, effects)
+	})
 }
 
 func (a *Actor) takeBundle(m TakeBundle) {
@@ -209,20 +255,28 @@ func (a *Actor) takeBundle(m TakeBundle) {
 		m.Fail(err)
 		return
 	}
-	a.enqueue(&work{finish: func(_ *Actor, err error) { answer(m.Reply, err) }}, func(w *work) error {
-		return a.accept(w, &m.Bundle, "")
+	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
+		now := a.config.Now()
+		next, e := c.TakeBundle(a.config.View, &m.Bundle, m.Sender, now)
+		next, accepted := next.Accept(now)
+		e.add(accepted)
+		return next, e, nil
 	})
 }
 
 func (a *Actor) setEnabled(m SetEnabled) {
-	a.enqueue(&work{finish: func(_ *Actor, err error) { answer(m.Reply, err) }}, func(w *work) error {
-		contact, in, err := a.contact.Enable(m.Installation, m.Enabled)
-		if err != nil {
-			return err
+	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
+		return c.Enable(a.config.View, m.Installation, m.Enabled, a.config.Now())
+	})
+}
+
+func (a *Actor) accept(m Accept) {
+	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
+		if c.Standing != Requested {
+			return c, Effects{}, ErrNoRequest
 		}
-		a.contact = contact
-		w.devices = true
-		return w.putInstallation(a, in)
+		next, e := c.Accept(a.config.Now())
+		return next, e, nil
 	})
 }
 

@@ -77,6 +77,7 @@ func TestBundleThatChangedMeanwhileIsAskedForAgain(t *testing.T) {
 }
 
 // T29: bundles of others, and of other identities, are taken from nobody.
+// Spec: 54.pairing.1
 func TestForeignBundleIsNotTaken(t *testing.T) {
 	w := newWorld(t)
 	alice, bob, mallory := w.host("alice"), w.host("bob"), w.host("mallory")
@@ -126,6 +127,7 @@ func TestBundleThatCannotBeBelievedIsPassedOver(t *testing.T) {
 	refusals{t, bob, alice}.check("nothing but the bundle", &wire.Message{InstallationID: "alice", Bundles: []wire.Bundle{ahead}}, x3dh.ErrBundleTimestamp)
 }
 
+// Spec: 5.prekeys.4 5.contact-request.2 5.partitioned-devices.2
 func TestBundleOfAnEmptyMessageIsTaken(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
@@ -137,6 +139,7 @@ func TestBundleOfAnEmptyMessageIsTaken(t *testing.T) {
 
 // A bundle may be lost on the way. The device that spoke is then answered on the
 // session it started, and never without forward secrecy.
+// Spec: draft.ghost-device.2
 func TestDeviceWithoutABundleIsAnsweredOnItsSession(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")

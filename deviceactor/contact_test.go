@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
+	"math"
 	"testing"
 
 	"github.com/rookery-im/rookery/proto/wire"
@@ -12,138 +12,56 @@ import (
 	"github.com/rookery-im/rookery/x3dh"
 )
 
-func prekey(i byte) x3dh.PreKeyPublic { return x3dh.PreKeyPublic{2, i} }
+// here is the hosted installation of the tests of the pure rules.
+var here = View{Own: x3dh.IdentityPublicKey{2, 7}, Installation: "this", MaxInstallations: 3}
 
-// bundleOf names installations with their versions and prekeys.
-func bundleOf(timestamp int64, preKeys ...wire.SignedPreKey) *wire.Bundle {
-	return &wire.Bundle{Timestamp: timestamp, PreKeys: preKeys}
-}
+// ours is the contact that stands for our own other installations.
+var ours = Contact{Identity: here.Own}
 
-func signed(id string, version uint32, key byte) wire.SignedPreKey {
-	return wire.SignedPreKey{InstallationID: id, Key: wire.PublicKey(prekey(key)), Version: version, ProtocolVersion: 1}
-}
-
-func entry(timestamp int64, version uint32, key byte) sessionactor.Entry {
-	return sessionactor.Entry{PreKey: prekey(key), Version: version, Timestamp: timestamp}
-}
-
-// T32, for all relations of time, version and sender.
-func TestOlderTimestampNeverReplacesNewer(t *testing.T) {
-	known := entry(100, 5, 1)
-	for _, timestamp := range []int64{0, 99, 100, 101} {
-		for _, version := range []uint32{0, 4, 5, 6} {
-			for _, sender := range []string{"a", "sibling", ""} {
-				c := Contact{}.put(Installation{ID: "a", Entry: known})
-				b := bundleOf(timestamp, signed("a", version, 2), signed("sibling", 1, 3))
-				next, _ := c.TakeBundle(b, sender, "", true, 1000)
-				in, _ := next.Find("a")
-				taken := in.Entry != known
-				if taken && timestamp <= known.Timestamp {
-					t.Errorf("time %d version %d from %q replaced %+v", timestamp, version, sender, known)
-				}
-				if want := timestamp > 100 && (sender == "a" || version > 5); taken != want {
-					t.Errorf("time %d version %d from %q: taken %v, want %v", timestamp, version, sender, taken, want)
-				}
-				if taken && in.Entry != entry(timestamp, version, 2) {
-					t.Errorf("took %+v", in.Entry)
-				}
-			}
-		}
+// ids are the ids of installations, in their order.
+func ids(list []Installation) string {
+	out := make([]string, 0, len(list))
+	for i := range list {
+		out = append(out, list[i].ID)
 	}
-}
-
-// T32: a sibling that signs a stale entry again, later, brings nothing back.
-func TestSiblingMayNotDowngradeByTimestamp(t *testing.T) {
-	c, _ := Contact{}.TakeBundle(bundleOf(100, signed("a", 7, 1), signed("b", 1, 9)), "a", "", true, 1)
-	c, taken := c.TakeBundle(bundleOf(500, signed("a", 3, 2), signed("b", 2, 8)), "b", "", true, 2)
-	a, _ := c.Find("a")
-	b, _ := c.Find("b")
-	if a.Entry != entry(100, 7, 1) || b.Entry != entry(500, 2, 8) || len(taken.Changed) != 1 {
-		t.Errorf("a has %+v, b has %+v", a.Entry, b.Entry)
-	}
-	c, _ = c.TakeBundle(bundleOf(600, signed("a", 8, 3), signed("b", 2, 8)), "b", "", true, 3)
-	if a, _ := c.Find("a"); a.Entry != entry(600, 8, 3) {
-		t.Errorf("a higher version from a sibling is not taken: %+v", a.Entry)
-	}
-}
-
-// A device that lost its state counts versions anew.
-func TestDeviceThatCountsAnewIsFollowed(t *testing.T) {
-	c, _ := Contact{}.TakeBundle(bundleOf(100, signed("a", 7, 1)), "a", "", true, 1)
-	for _, sender := range []string{"a", ""} { // alone in the bundle it is its own
-		next, _ := c.TakeBundle(bundleOf(101, signed("a", 1, 2)), sender, "", true, 2)
-		if a, _ := next.Find("a"); a.Entry != entry(101, 1, 2) {
-			t.Errorf("from %q: %+v", sender, a.Entry)
-		}
-	}
-}
-
-func TestProtocolVersionNeverGoesDown(t *testing.T) {
-	b := bundleOf(100, signed("a", 1, 1))
-	b.PreKeys[0].ProtocolVersion = 3
-	c, _ := Contact{}.TakeBundle(b, "a", "", true, 1)
-	c, _ = c.TakeBundle(bundleOf(200, signed("a", 2, 2)), "a", "", true, 2)
-	if a, _ := c.Find("a"); a.ProtocolVersion != 3 || a.Entry.Version != 2 {
-		t.Errorf("got %+v", a)
-	}
-}
-
-func TestTakingABundleTwiceChangesNothing(t *testing.T) {
-	b := bundleOf(100, signed("a", 1, 1), signed("b", 1, 2))
-	c, first := Contact{}.TakeBundle(b, "a", "", true, 1)
-	if len(first.Changed) != 2 || len(first.Discovered) != 2 {
-		t.Fatalf("first: %+v", first)
-	}
-	_, again := c.TakeBundle(b, "a", "", true, 2)
-	if len(again.Changed)+len(again.Discovered) != 0 {
-		t.Errorf("again: %+v", again)
-	}
+	return fmt.Sprint(out)
 }
 
 func TestStepsLeaveTheContactAsItWas(t *testing.T) {
-	c, _ := Contact{}.TakeBundle(bundleOf(100, signed("a", 1, 1)), "a", "", true, 1)
+	c, _ := Contact{}.TakeBundle(here, bundleOf(100, signed("a", 1, 1)), "a", 1)
+	c, err := c.remember([sha256.Size]byte{2})
+	if err != nil {
+		t.Fatal(err)
+	}
 	before := fmt.Sprintf("%+v", c)
-	c.TakeBundle(bundleOf(200, signed("a", 2, 2), signed("b", 1, 3)), "a", "", true, 2)
-	c.Heard("a", true, 3)
-	c.Heard("new", true, 3)
-	if _, _, err := c.Enable("a", false); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Remember([sha256.Size]byte{1}); err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprintf("%+v", c); got != before {
-		t.Errorf("got  %s\nwant %s", got, before)
-	}
-}
-
-func TestOwnDevicesWaitForApproval(t *testing.T) {
-	c, taken := Contact{}.TakeBundle(bundleOf(100, signed("this", 1, 1), signed("other", 1, 2)), "other", "this", false, 1)
-	if len(taken.Discovered) != 1 || taken.Discovered[0].ID != "other" || taken.Discovered[0].Enabled {
-		t.Fatalf("discovered %+v", taken.Discovered)
-	}
-	if got := c.Targets(3); len(got) != 0 {
-		t.Errorf("targets before the approval: %+v", got)
-	}
-	if c, taken = c.Heard("third", false, 2); len(taken.Discovered) != 1 || len(c.Targets(3)) != 0 {
-		t.Errorf("a device that only spoke: %+v", taken)
-	}
-	c, in, err := c.Enable("other", true)
-	if err != nil || !in.Enabled {
-		t.Fatalf("got %+v, %v", in, err)
-	}
-	if got := c.Targets(3); len(got) != 1 || got[0].ID != "other" {
-		t.Errorf("targets after the approval: %+v", got)
-	}
-	c, _ = c.TakeBundle(bundleOf(200, signed("other", 2, 3)), "other", "this", false, 3)
-	if in, _ := c.Find("other"); !in.Enabled {
-		t.Error("a newer bundle took the approval back")
-	}
-	if _, _, err := c.Enable("this", true); !errors.Is(err, ErrUnknownInstallation) {
-		t.Errorf("got %v", err)
+	r := Reading{Message: &wire.Message{InstallationID: "a", Bundles: []wire.Bundle{*bundleOf(200, signed("b", 1, 2))}}, kind: ratchets}
+	for name, step := range map[string]func() error{
+		"TakeBundle": func() error {
+			c.TakeBundle(here, bundleOf(200, signed("a", 2, 2), signed("b", 1, 3)), "a", 2)
+			return nil
+		},
+		"omission":         func() error { c.TakeBundle(here, bundleOf(200, signed("b", 1, 3)), "b", 2); return nil },
+		"heard":            func() error { c.heard(here, "a", 3); return nil },
+		"heard of a new":   func() error { c.heard(here, "new", 3); return nil },
+		"Enable":           func() error { _, _, err := c.Enable(here, "a", false, 1); return err },
+		"Accept":           func() error { c.Accept(3); return nil },
+		"Age":              func() error { c.Age(math.MaxInt64); return nil },
+		"remember":         func() error { _, err := c.remember([sha256.Size]byte{1}); return err },
+		"Receive":          func() error { _, _, err := c.Receive(here, r, []byte("x"), 3); return err },
+		"Draft":            func() error { _, err := c.Draft(here, []byte("x"), 3); return err },
+		"a request":        func() error { c.introduce(View{Requests: Ask}); return nil },
+		"put of a new one": func() error { c.put(Installation{ID: "b"}); return nil },
+	} {
+		if err := step(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := fmt.Sprintf("%+v", c); got != before {
+			t.Fatalf("%s:\ngot  %s\nwant %s", name, got, before)
+		}
 	}
 }
 
+// Spec: 5.paired-group.2 54.recommendations.1
 func TestTargetsAreTheMostRecentlyActive(t *testing.T) {
 	for _, test := range []struct {
 		active  map[string]int64
@@ -162,44 +80,46 @@ func TestTargetsAreTheMostRecentlyActive(t *testing.T) {
 		for id, active := range test.active {
 			c = c.put(Installation{ID: id, Enabled: active > 0, Active: active})
 		}
-		var got []string
-		for _, in := range c.Targets(test.n) {
-			got = append(got, in.ID)
-		}
-		if fmt.Sprint(got) != test.targets {
+		v := here
+		v.MaxInstallations = test.n
+		if got := ids(c.Targets(v, 100)); got != test.targets {
 			t.Errorf("%v, at most %d: %v, want %s", test.active, test.n, got, test.targets)
 		}
 	}
 }
 
-func TestHeardMovesActivityForwardOnly(t *testing.T) {
-	c := Contact{}.put(Installation{ID: "a", Enabled: true, Active: 10})
-	for _, test := range []struct{ now, want int64 }{{9, 10}, {10, 10}, {11, 11}} {
-		next, taken := c.Heard("a", true, test.now)
-		if a, _ := next.Find("a"); a.Active != test.want || (len(taken.Changed) == 1) != (test.want > 10) || len(taken.Discovered) != 0 {
-			t.Errorf("heard at %d: %+v, %+v", test.now, a, taken)
+// T34: those that never spoke come after those that did, and among themselves in
+// the order in which they became known.
+func TestAnnouncedDevicesComeLast(t *testing.T) {
+	var c Contact
+	for i, in := range []Installation{
+		{ID: "d", FirstSeen: 1}, {ID: "c", FirstSeen: 2}, {ID: "b", FirstSeen: 3}, {ID: "a", FirstSeen: 9, Active: 9},
+	} {
+		in.Enabled = true
+		c = c.put(in)
+		if i == 0 && len(c.Targets(here, 10)) != 1 {
+			t.Fatal("the first one is no target")
 		}
+	}
+	if got := ids(c.Targets(here, 10)); got != "[a c d]" {
+		t.Errorf("got %s", got)
 	}
 }
 
-// T34: beyond the bound new installations are ignored, and push out nobody.
-func TestInstallationsOfABundleAreBounded(t *testing.T) {
-	var c Contact
-	for i := range 200 {
-		c, _ = c.TakeBundle(bundleOf(100, signed(fmt.Sprintf("%03d", i), 1, byte(i))), "", "", true, int64(i))
-	}
-	if len(c.Installations) != maxInstallations {
-		t.Errorf("%d installations", len(c.Installations))
-	}
-	if _, ok := c.Find("000"); !ok {
-		t.Error("the first one was pushed out")
-	}
-	if !slices.IsSortedFunc(c.Installations, func(a, b Installation) int { return byID(a, b.ID) }) {
-		t.Error("installations are out of order")
-	}
-	c, _ = c.TakeBundle(bundleOf(101, signed("000", 2, 9)), "", "", true, 1000)
-	if in, _ := c.Find("000"); in.Entry.Version != 2 {
-		t.Error("a known one is not renewed at the bound")
+// Of our own identity one installation less is written to: this one has the
+// message.
+// Spec: 5.pairing.6 54.recommendations.2
+func TestOwnInstallationsIncludeThisOne(t *testing.T) {
+	for n, want := range []string{"[]", "[]", "[a]", "[a b]", "[a b c]"} {
+		c := ours
+		for _, id := range []string{"a", "b", "c", "d"} {
+			c = c.put(Installation{ID: id, Enabled: true})
+		}
+		v := here
+		v.MaxInstallations = n
+		if got := ids(c.Targets(v, 1)); got != want {
+			t.Errorf("at most %d: %s, want %s", n, got, want)
+		}
 	}
 }
 
@@ -208,17 +128,17 @@ func TestDHOnlyMessageIsRememberedWithinItsBound(t *testing.T) {
 	var err error
 	hash := func(i int) [sha256.Size]byte { return sha256.Sum256(fmt.Append(nil, i)) }
 	for i := range maxSeen + 10 {
-		if c, err = c.Remember(hash(i)); err != nil {
+		if c, err = c.remember(hash(i)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Remember(hash(i)); !errors.Is(err, ErrReplayed) {
+		if _, err := c.remember(hash(i)); !errors.Is(err, ErrReplayed) {
 			t.Fatalf("message %d again: %v", i, err)
 		}
 	}
 	if len(c.Seen) != maxSeen {
 		t.Errorf("%d remembered", len(c.Seen))
 	}
-	if _, err := c.Remember(hash(10)); !errors.Is(err, ErrReplayed) {
+	if _, err := c.remember(hash(10)); !errors.Is(err, ErrReplayed) {
 		t.Errorf("the oldest of the last %d: %v", maxSeen, err)
 	}
 }
@@ -243,33 +163,47 @@ func TestUnhandledMeansAgainLater(t *testing.T) {
 	}
 }
 
-func TestMessageIDIsAboutSenderAndEntriesOnly(t *testing.T) {
+// A message has one id on all devices and over all publications; no two messages
+// share one.
+func TestMessageIDIsAboutSenderAndContentOnly(t *testing.T) {
 	base := func() *wire.Message {
 		return &wire.Message{InstallationID: "a", Entries: []wire.Entry{
 			{Recipient: "b", Part: wire.Part{Payload: []byte("x"), DH: &wire.DHHeader{Ephemeral: wire.PublicKey{2}}}},
 		}}
 	}
+	public := func() *wire.Message {
+		return &wire.Message{InstallationID: "a", HasPublic: true, Public: []byte("x")}
+	}
 	sender := x3dh.IdentityPublicKey{2, 1}
-	id := newMessageID(sender, base())
-	for name, test := range map[string]struct {
+	unchanged := func(*wire.Message) {}
+	for _, test := range []struct {
+		name   string
+		of     func() *wire.Message
 		sender x3dh.IdentityPublicKey
+		chat   string
 		change func(*wire.Message)
 		same   bool
 	}{
-		"as it was":           {sender, func(*wire.Message) {}, true},
-		"another bundle":      {sender, func(m *wire.Message) { m.Bundles = []wire.Bundle{*bundleOf(1, signed("a", 1, 1))} }, true},
-		"another sender":      {x3dh.IdentityPublicKey{2, 2}, func(*wire.Message) {}, false},
-		"another device":      {sender, func(m *wire.Message) { m.InstallationID = "c" }, false},
-		"another recipient":   {sender, func(m *wire.Message) { m.Entries[0].Recipient = "c" }, false},
-		"another ciphertext":  {sender, func(m *wire.Message) { m.Entries[0].Part.Payload = []byte("y") }, false},
-		"another header":      {sender, func(m *wire.Message) { m.Entries[0].Part.DH.Ephemeral[0] = 3 }, false},
-		"one recipient more":  {sender, func(m *wire.Message) { m.Entries = append(m.Entries, wire.Entry{Recipient: "d"}) }, false},
-		"one recipient fewer": {sender, func(m *wire.Message) { m.Entries = nil }, false},
+		{"as it was", base, sender, "", unchanged, true},
+		{"another bundle", base, sender, "", func(m *wire.Message) { m.Bundles = []wire.Bundle{*bundleOf(1, signed("a", 1, 1))} }, true},
+		{"another sender", base, x3dh.IdentityPublicKey{2, 2}, "", unchanged, false},
+		{"another device", base, sender, "", func(m *wire.Message) { m.InstallationID = "c" }, false},
+		{"another recipient", base, sender, "", func(m *wire.Message) { m.Entries[0].Recipient = "c" }, false},
+		{"another ciphertext", base, sender, "", func(m *wire.Message) { m.Entries[0].Part.Payload = []byte("y") }, false},
+		{"another header", base, sender, "", func(m *wire.Message) { m.Entries[0].Part.DH.Ephemeral[0] = 3 }, false},
+		{"one recipient more", base, sender, "", func(m *wire.Message) { m.Entries = append(m.Entries, wire.Entry{Recipient: "d"}) }, false},
+		{"one recipient fewer", base, sender, "", func(m *wire.Message) { m.Entries = nil }, false},
+		{"public, as it was", public, sender, "c", unchanged, true},
+		{"public, another bundle", public, sender, "c", func(m *wire.Message) { m.Bundles = []wire.Bundle{*bundleOf(1, signed("a", 1, 1))} }, true},
+		{"public, another sender", public, x3dh.IdentityPublicKey{2, 2}, "c", unchanged, false},
+		{"public, another payload", public, sender, "c", func(m *wire.Message) { m.Public = []byte("y") }, false},
+		{"public, another chat", public, sender, "d", unchanged, false},
 	} {
-		m := base()
+		id := newMessageID(sender, test.of(), map[bool]string{true: "c"}[test.chat != ""])
+		m := test.of()
 		test.change(m)
-		if got := newMessageID(test.sender, m) == id; got != test.same {
-			t.Errorf("%s: same id %v, want %v", name, got, test.same)
+		if got := newMessageID(test.sender, m, test.chat) == id; got != test.same {
+			t.Errorf("%s: same id %v, want %v", test.name, got, test.same)
 		}
 	}
 }

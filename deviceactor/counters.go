@@ -5,6 +5,7 @@ import "sync/atomic"
 // Counters are what the contacts of an engine have done. All of them count up.
 type Counters struct {
 	Sent            atomic.Uint64 // messages made durable for sending
+	Copies          atomic.Uint64 // messages made durable for our own other installations
 	Received        atomic.Uint64 // messages decrypted and durable
 	Refused         atomic.Uint64 // received messages that changed nothing
 	SessionsStarted atomic.Uint64 // ratchet sessions made, by either side

@@ -2,8 +2,9 @@
 // message goes to, and the actor that turns one payload into one message for
 // all of them, and one received message into at most one payload for us.
 //
-// Pure part: Contact with its steps TakeBundle, Heard, Enable, Targets and
-// Remember (5/SECURE-TRANSPORT, Multi-Device Support). Shell: Actor is the
+// Pure part: Contact and its steps: Read and Receive for what arrives, Draft and
+// Assemble for what is sent, TakeBundle, Enable, Accept and Age for the rest
+// (5/SECURE-TRANSPORT, Multi-Device Support). Shell: Actor is the
 // parent of the contact's session actors. It gives out their work, gathers
 // their answers, and commits in the order in which it gave out the work
 // (docs/adr/0003); only then does it publish, deliver or answer.

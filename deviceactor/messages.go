@@ -5,8 +5,10 @@ import (
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // MessageID names one message on all devices of its recipient and over all its
@@ -18,6 +20,7 @@ type MessageID [32]byte
 type Send struct {
 	actors.Reply[Receipt]
 	Payload []byte
+	copyOf  *MessageID // the payload is the copy of that message
 }
 
 // Receipt says what became of a payload when its message was durable.
@@ -46,6 +49,7 @@ type InstallationError struct {
 type Receive struct {
 	actors.Reply[struct{}]
 	Message *wire.Message
+	Chat    string   // the public chat that it was published in, or ""
 	Hash    [32]byte // SHA-256 of the encoded message
 }
 
@@ -53,10 +57,12 @@ type Receive struct {
 func (m Receive) QuarantineID() [32]byte { return m.Hash }
 
 // TakeBundle hands in a bundle of the contact that came by another way than a
-// message (a contact code, a QR code). It is verified here.
+// message (a contact code, a QR code). It is verified here, and accepts the
+// contact.
 type TakeBundle struct {
 	actors.Reply[struct{}]
 	Bundle wire.Bundle
+	Sender string // the installation that published it, "" if that is not known
 }
 
 // SetEnabled approves an installation of ours, or stops sending to one.
@@ -65,6 +71,27 @@ type SetEnabled struct {
 	Installation string
 	Enabled      bool
 }
+
+// Accept answers the request of the contact; ErrNoRequest if there is none.
+type Accept struct {
+	actors.Reply[struct{}]
+}
+
+// Deny forgets everything of the contact: its request, its sessions, and what
+// waits in inbox and outbox. Its next message is that of an unknown identity.
+type Deny struct {
+	actors.Reply[struct{}]
+}
+
+// MakeCopy asks the contact that is our own identity for the message by which
+// our other installations get a copy of what was sent.
+type MakeCopy struct {
+	ID MessageID
+}
+
+// Expire asks to delete what has expired long enough ago. An actor in memory
+// does it by itself.
+type Expire struct{}
 
 // GetContact asks what is known of the contact.
 type GetContact struct {
@@ -80,7 +107,7 @@ type Republish struct {
 type ForgetBundle struct{}
 
 // Wake makes a contact start that has left messages over. Its outbox is
-// published with the next sweep.
+// published, and its copies are made, with the next sweep.
 type Wake struct{}
 
 // The messages an Actor tells itself.
@@ -89,11 +116,31 @@ type (
 		published bundleactor.Published
 		err       error
 	}
+	gotAdvertisement struct {
+		published bundleactor.Published
+		err       error
+	}
 	gotPreKey struct {
 		receive Receive
-		part    wire.Part
+		reading Reading
 		prekey  *bundleactor.Found
 		err     error
+	}
+	gotUsable struct {
+		usable []x3dh.PreKeyPublic
+		err    error
+	}
+	swept struct {
+		of           *work
+		installation string
+		records      []persistence.Record
+		transitions  []sessionactor.Transition
+		err          error
+	}
+	copied struct {
+		by  *Actor // the incarnation that made it
+		id  MessageID
+		err error
 	}
 	encrypted struct {
 		of     *work

@@ -132,3 +132,52 @@ func TestRepublishingIsSpread(t *testing.T) {
 		}
 	}
 }
+
+// A record of the outbox that cannot be read is reported once and holds up
+// nothing else.
+func TestOutboxRecordThatCannotBeReadIsReported(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.meets(bob)
+	alice.line.refusing(true)
+	first := alice.send(bob, "x")
+	err := alice.disk.Store.Apply(t.Context(), persistence.Batch{Records: []persistence.Record{
+		{Name: OutboxName(alice.owner, bob.key.Public(), MessageID{1}), Value: []byte("\xff")},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice.restart(bob.key.Public())
+	alice.settle(bob)
+	alice.line.refusing(false)
+	for range 2 {
+		w.sweep(alice, bob)
+	}
+	if sent := alice.line.take(); len(sent) != 1 || !bytes.Equal(sent[0].Encode(), first.Encode()) {
+		t.Errorf("%d messages published", len(sent))
+	}
+	if e := reported[MessageRefused](alice); len(e) != 1 || !errors.Is(e[0].Err, ErrCorrupt) {
+		t.Errorf("reported %+v", e)
+	}
+}
+
+// Records that no contact can have written stop it from starting.
+func TestNamesOfTheWrongLengthAreReported(t *testing.T) {
+	for name, kind := range map[string]persistence.Kind{"outbox": persistence.KindOutbox, "copies": persistence.KindCopy} {
+		w := newWorld(t)
+		alice := w.host("alice")
+		own := alice.key.Public()
+		record := persistence.NewName(kind, alice.owner[:], own[:], []byte("short"))
+		if kind == persistence.KindCopy {
+			record = persistence.NewName(kind, alice.owner[:], []byte("short"))
+		}
+		err := alice.disk.Store.Apply(t.Context(), persistence.Batch{Records: []persistence.Record{{Name: record, Value: []byte("x")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = ask(t, alice.contact(own), func(r actors.Reply[Contact]) any { return GetContact{r} })
+		if !errors.Is(err, actors.ErrStopped) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

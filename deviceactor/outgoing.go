@@ -11,12 +11,7 @@ import (
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/transport"
-	"github.com/rookery-im/rookery/x3dh"
 )
-
-// ErrNoTarget: the contact has installations, but none that a message may go
-// to. Nothing is sent, and never without forward secrecy instead (T40).
-var ErrNoTarget = errors.New("deviceactor: no installation to send to")
 
 const (
 	// maxUnaccepted bounds the messages of one contact that the transport has
@@ -30,11 +25,20 @@ const (
 // send waits for our bundle, which goes with every message, then gives the
 // payload to all target sessions at once.
 func (a *Actor) send(m Send) {
+	if a.own() && m.copyOf == nil {
+		note := Copy{Recipient: a.config.Peer, Payload: m.Payload}
+		payload, err := note.encode()
+		if err != nil {
+			m.Fail(err)
+			return
+		}
+		m.Payload = payload
+	}
 	if len(a.unaccepted) >= maxUnaccepted {
 		m.Fail(&actors.OverloadedError{Limit: "outbox", Max: maxUnaccepted})
 		return
 	}
-	if len(a.held) == 0 && a.config.Now() < a.bundle.Until {
+	if len(a.held) == 0 && a.bundle.Good(a.config.Now()) {
 		a.encrypt(m)
 		return
 	}
@@ -68,119 +72,113 @@ func (a *Actor) gotBundle(m gotBundle) {
 	}
 }
 
+// encrypt drafts the message and gives it to the sessions of its targets.
 func (a *Actor) encrypt(m Send) {
-	targets := a.contact.Targets(a.config.MaxInstallations)
-	if len(targets) == 0 {
-		a.encryptDHOnly(m)
+	now := a.config.Now()
+	draft, err := a.contact.Draft(a.config.View, m.Payload, now)
+	if err != nil {
+		a.noTarget(m, err)
 		return
 	}
-	out := &outgoing{send: m, parts: make([]wire.Entry, len(targets)), errs: make([]error, len(targets))}
-	now := a.config.Now()
-	for i, target := range targets {
-		out.parts[i].Recipient = target.ID
+	out := &outgoing{send: m, draft: draft, bundle: a.bundle.Bundle}
+	out.work.of = out
+	out.work.finish = out.finish
+	if len(draft.Targets) == 0 {
+		if err := out.draft.Seal(a.config.Peer, a.config.Random); err != nil {
+			m.Fail(err)
+			return
+		}
+	}
+	for i, target := range draft.Targets {
 		self := a.self
 		a.sessions.Tell(sessionName(target.ID), sessionactor.Encrypt{
 			Payload: m.Payload,
 			Entry:   target.Entry,
+			Own:     EntryOf(&out.bundle, a.config.View.Installation),
 			Now:     now,
 			Reply: actors.ReplyFunc(func(r sessionactor.Encrypted, err error) {
 				self.Tell(encrypted{&out.work, i, r, err})
 			}),
 		})
 	}
-	out.waiting = len(targets)
-	out.work.of = out
-	out.work.finish = out.finish
+	out.waiting = len(draft.Targets)
 	a.enqueue(&out.work, func(*work) error { return a.assemble(out) })
 }
 
-// encryptDHOnly is for a contact of which no installation is known.
-func (a *Actor) encryptDHOnly(m Send) {
-	if len(a.contact.Installations) > 0 || a.own() {
-		m.Fail(ErrNoTarget)
-		return
+// noTarget refuses a payload, and has the contact looked up if that may help.
+func (a *Actor) noTarget(m Send, err error) {
+	if errors.Is(err, ErrNoTarget) && !a.own() {
+		a.config.LookUp()
 	}
-	payload, ephemeral, err := x3dh.SealDHOnly(a.config.Peer, m.Payload, a.config.Random)
-	if err != nil {
-		m.Fail(err)
-		return
-	}
-	part := wire.Part{DH: &wire.DHHeader{Ephemeral: wire.PublicKey(ephemeral)}, Payload: payload}
-	out := &outgoing{send: m, parts: []wire.Entry{{Recipient: wire.NoInstallation, Part: part}}, errs: make([]error, 1)}
-	out.work.of = out
-	out.work.finish = out.finish
-	a.enqueue(&out.work, func(*work) error { return a.assemble(out) })
+	m.Fail(err)
 }
 
 // outgoing is a message being made.
 type outgoing struct {
 	work
 	send    Send
-	parts   []wire.Entry
-	errs    []error
-	started int
+	draft   Draft
+	bundle  wire.Bundle // ours, which goes with it
 	receipt Receipt
 	message []byte // encoded
+	copied  bool   // our own other installations get it too
 }
 
 func (a *Actor) encrypted(m encrypted) error {
-	if out := m.of.of; m.err != nil {
-		out.errs[m.target] = m.err
-	} else {
-		out.parts[m.target].Part = m.result.Part
-		if m.result.Started {
-			out.started++
-		}
-		a.count(m.result.Started, m.result.Turned)
-	}
-	a.answered(m.of, m.of.of.parts[m.target].Recipient, m.result.Records, m.err)
+	draft := &m.of.of.draft
+	target := draft.Targets[m.target].ID
+	draft.Encrypted(m.target, m.result.Part, m.result.Started, m.err)
+	a.count(m.result.Started, m.result.Turned)
+	m.of.transitions(a, target, m.result.Transitions)
+	a.answered(m.of, target, m.result.Records, m.err)
 	return nil
 }
 
-// assemble makes the one message for all targets and its outbox record.
+// assemble makes the one message for all targets, its outbox record, and the
+// record of the copy that our own other installations will get.
 func (a *Actor) assemble(out *outgoing) error {
-	message := wire.Message{InstallationID: a.config.Installation, Bundles: []wire.Bundle{a.bundle.Bundle}}
-	for i, part := range out.parts {
-		if out.errs[i] != nil {
-			out.receipt.Failed = append(out.receipt.Failed, InstallationError{part.Recipient, out.errs[i]})
-			continue
-		}
-		message.Entries = append(message.Entries, part)
-		out.receipt.Installations = append(out.receipt.Installations, part.Recipient)
-		out.receipt.ForwardSecrecy = part.Part.DR != nil
-	}
-	if len(message.Entries) == 0 {
-		return fmt.Errorf("%w: %w", ErrNoTarget, errors.Join(out.errs...))
-	}
-	out.receipt.Started = out.started
-	out.receipt.ID = newMessageID(a.config.Identity.Public(), &message)
 	now := a.config.Now()
-	outgoing := Outgoing{ID: out.receipt.ID, Recipient: a.config.Peer, Message: message.Encode()}
-	value, err := outgoing.record(now)
+	contact, message, receipt, effects, err := a.contact.Assemble(a.config.View, &out.draft, out.bundle, now)
 	if err != nil {
-		return fmt.Errorf("deviceactor: encode outbox: %w", err)
+		return err
 	}
-	out.records = append(out.records, persistence.Record{
-		Name:  OutboxName(a.config.Owner, a.config.Peer, outgoing.ID),
-		Value: value,
-	})
-	out.message = outgoing.Message
-	if a.contact.FirstSeen == 0 {
-		a.contact.FirstSeen = now
-		return out.putContact(a)
+	record, err := message.Record(a.config.Owner, now)
+	if err != nil {
+		return err
 	}
-	return nil
+	out.records = append(out.records, record)
+	out.message, out.receipt = message.Message, receipt
+	switch {
+	case out.send.copyOf != nil:
+		name := CopyName(a.config.Owner, *out.send.copyOf)
+		out.records = append(out.records, persistence.Record{Name: name, Delete: true})
+	case !a.own() && a.config.Siblings():
+		c := Copy{Recipient: a.config.Peer, ID: receipt.ID, Payload: out.send.Payload}
+		record, err := c.Record(a.config.Owner)
+		if err != nil {
+			return err
+		}
+		out.records, out.copied = append(out.records, record), true
+	}
+	return out.take(a, contact, effects)
 }
 
 // finish publishes what is durable and answers the sender.
 func (out *outgoing) finish(a *Actor, err error) {
 	if err != nil {
-		out.send.Fail(err)
+		a.noTarget(out.send, err)
 		return
 	}
-	a.config.Counters.Sent.Add(1)
+	if out.send.copyOf != nil {
+		a.config.Counters.Copies.Add(1)
+	} else {
+		a.config.Counters.Sent.Add(1)
+	}
 	out.send.Reply.Send(out.receipt)
 	a.transmit(out.receipt.ID, out.message)
+	if out.copied {
+		a.config.CopyOut(out.receipt.ID)
+	}
 }
 
 // loadOutbox finds the messages that the transport has not taken yet: the next
@@ -224,7 +222,7 @@ func (a *Actor) publish(id MessageID) {
 	}
 	o, err := DecodeOutgoing(value)
 	if err != nil {
-		a.config.Deliver(MessageRefused{Sender: a.config.Identity.Public(), Installation: a.config.Installation, Err: err})
+		a.config.Deliver(MessageRefused{Sender: a.config.Identity.Public(), Installation: a.config.View.Installation, Err: err})
 		delete(a.unaccepted, id)
 		return
 	}

@@ -127,9 +127,9 @@ func TestContactThatEndsAnswersEverybody(t *testing.T) {
 	took := actors.ReplyFunc[struct{}]
 	alice.disk.gate.Lock()
 	sends := 3
-	for range sends {
+	for i := range sends {
 		contact.Tell(TakeBundle{Bundle: bob.ownBundle(), Reply: took(func(_ struct{}, err error) { answers <- err })})
-		contact.Tell(SetEnabled{Installation: "bob", Enabled: true, Reply: took(func(_ struct{}, err error) { answers <- err })})
+		contact.Tell(SetEnabled{Installation: "bob", Enabled: i%2 == 1, Reply: took(func(_ struct{}, err error) { answers <- err })})
 	}
 	contact.Tell(Receive{Message: initial, Hash: sha256.Sum256(initial.Encode()), Reply: took(func(_ struct{}, err error) { answers <- err })})
 	lookup := asked.next(t).(bundleactor.FindPreKey)

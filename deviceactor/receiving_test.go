@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/ratchet"
 )
@@ -126,4 +127,27 @@ func TestDuplicateWaitsForItsFirstCopy(t *testing.T) {
 			t.Errorf("got %v and %v", first, second)
 		}
 	}
+}
+
+// A prekey that could not be looked up says nothing of the message: it comes
+// again.
+func TestMessageWhosePreKeyCannotBeFoundComesAgain(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.meets(bob)
+	m := alice.send(bob, "x")
+	bundle, asked := bob.bundle, &script{make(chan any, 1)}
+	bob.bundle = asked
+	answers := make(chan error, 1)
+	bob.contact(alice.key.Public()).Tell(Receive{Message: m, Reply: actors.ReplyFunc(func(_ struct{}, err error) { answers <- err })})
+	asked.next(t).(bundleactor.FindPreKey).Fail(errDisk)
+	if err := wait(t, answers); !Unhandled(err) || !errors.Is(err, errDisk) {
+		t.Errorf("got %v", err)
+	}
+	if n := bob.counters.Refused.Load(); n != 0 || len(bob.events) != 0 {
+		t.Errorf("%d counted as refused, events %v", n, bob.events)
+	}
+	bob.restart(alice.key.Public())
+	bob.bundle = bundle
+	bob.receive(alice, m)
 }

@@ -42,8 +42,29 @@ func InboxName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id Messag
 	return persistence.NewName(persistence.KindInbox, owner[:], peer[:], id[:])
 }
 
+// CopyName names a message that our own other installations have no copy of
+// yet.
+func CopyName(owner persistence.OwnerID, id MessageID) persistence.Name {
+	return persistence.NewName(persistence.KindCopy, owner[:], id[:])
+}
+
+// Copies is the prefix of the names of all such messages.
+func Copies(owner persistence.OwnerID) persistence.Name {
+	return persistence.NewName(persistence.KindCopy, owner[:])
+}
+
+// Record is what has to be committed with the message, so that its copy is made
+// whatever happens.
+func (c *Copy) Record(owner persistence.OwnerID) (persistence.Record, error) {
+	value, err := c.encode()
+	if err != nil {
+		return persistence.Record{}, fmt.Errorf("deviceactor: encode copy: %w", err)
+	}
+	return persistence.Record{Name: CopyName(owner, c.ID), Value: value}, nil
+}
+
 func (c *Contact) record() ([]byte, error) {
-	r := &record.Contact{Identity: c.Identity[:], FirstSeen: c.FirstSeen, ForwardSecrecy: c.ForwardSecrecy}
+	r := &record.Contact{Identity: c.Identity[:], FirstSeen: c.FirstSeen, ForwardSecrecy: c.ForwardSecrecy, Standing: uint32(c.Standing)}
 	for i := range c.Seen {
 		r.DhOnlySeen = append(r.DhOnlySeen, c.Seen[i][:])
 	}
@@ -58,6 +79,11 @@ func (in *Installation) record() ([]byte, error) {
 		Timestamp:       in.Entry.Timestamp,
 		Enabled:         in.Enabled,
 		Active:          in.Active,
+		FirstSeen:       in.FirstSeen,
+		OmittedSince:    in.OmittedSince,
+		Stale:           in.Stale,
+		Signed:          in.Signed,
+		BySibling:       in.Entry.BySibling,
 	}
 	if !in.Entry.IsZero() {
 		r.SignedPreKey = in.Entry.PreKey[:]
@@ -80,6 +106,10 @@ func LoadContact(ctx context.Context, from Reader, owner persistence.OwnerID, pe
 		return c, fmt.Errorf("%w: contact %v: %w", ErrCorrupt, peer, err)
 	}
 	c.FirstSeen, c.ForwardSecrecy = r.GetFirstSeen(), r.GetForwardSecrecy()
+	if r.GetStanding() > uint32(Accepted) {
+		return c, fmt.Errorf("%w: contact %v: standing %d", ErrCorrupt, peer, r.GetStanding())
+	}
+	c.Standing = Standing(r.GetStanding()) //nolint:gosec // checked above
 	for _, hash := range r.GetDhOnlySeen() {
 		if len(hash) != sha256.Size {
 			return c, fmt.Errorf("%w: contact %v: hash of %d bytes", ErrCorrupt, peer, len(hash))
@@ -108,6 +138,10 @@ func decodeInstallation(value []byte) (Installation, error) {
 		ProtocolVersion: r.GetProtocolVersion(),
 		Enabled:         r.GetEnabled(),
 		Active:          r.GetActive(),
+		FirstSeen:       r.GetFirstSeen(),
+		OmittedSince:    r.GetOmittedSince(),
+		Stale:           r.GetStale(),
+		Signed:          r.GetSigned(),
 	}
 	key := r.GetSignedPreKey()
 	if len(key) == 0 {
@@ -120,15 +154,9 @@ func decodeInstallation(value []byte) (Installation, error) {
 		PreKey:    x3dh.PreKeyPublic(key),
 		Version:   r.GetVersion(),
 		Timestamp: r.GetTimestamp(),
+		BySibling: r.GetBySibling(),
 	}
 	return in, nil
-}
-
-// Outgoing is a message of the outbox.
-type Outgoing struct {
-	ID        MessageID
-	Recipient x3dh.IdentityPublicKey
-	Message   []byte // encoded ProtocolMessage
 }
 
 func (o *Outgoing) record(now int64) ([]byte, error) {
@@ -159,6 +187,9 @@ func (m *MessageReceived) record() ([]byte, error) {
 		Payload:        m.Payload,
 		Received:       m.Received,
 		ForwardSecrecy: m.ForwardSecrecy,
+		Recipient:      m.Recipient[:],
+		Request:        m.Request,
+		Chat:           m.Chat,
 	})
 }
 
@@ -168,26 +199,32 @@ func DecodeReceived(value []byte) (MessageReceived, error) {
 	if err := proto.Unmarshal(value, &r); err != nil {
 		return MessageReceived{}, fmt.Errorf("%w: inbox: %w", ErrCorrupt, err)
 	}
-	if len(r.GetMessageId()) != len(MessageID{}) || len(r.GetSender()) != x3dh.PublicKeySize {
+	if len(r.GetMessageId()) != len(MessageID{}) || len(r.GetSender()) != x3dh.PublicKeySize || len(r.GetRecipient()) != x3dh.PublicKeySize {
 		return MessageReceived{}, fmt.Errorf("%w: inbox", ErrCorrupt)
 	}
 	return MessageReceived{
 		ID:             MessageID(r.GetMessageId()),
 		Sender:         x3dh.IdentityPublicKey(r.GetSender()),
+		Recipient:      x3dh.IdentityPublicKey(r.GetRecipient()),
 		Installation:   r.GetInstallationId(),
 		Payload:        r.GetPayload(),
 		Received:       r.GetReceived(),
 		ForwardSecrecy: r.GetForwardSecrecy(),
+		Request:        r.GetRequest(),
+		Chat:           r.GetChat(),
 	}, nil
 }
 
-// newMessageID hashes what all recipients of a message see alike: its sender
-// and its encrypted entries, without bundles (docs/adr/0004).
-func newMessageID(sender x3dh.IdentityPublicKey, m *wire.Message) MessageID {
-	entries := wire.Message{InstallationID: m.InstallationID, Entries: m.Entries}
+// newMessageID hashes what all recipients of a message see alike: its sender,
+// its encrypted entries or its public payload with the chat it was published in,
+// and no bundles (docs/adr/0004).
+func newMessageID(sender x3dh.IdentityPublicKey, m *wire.Message, chat string) MessageID {
+	content := wire.Message{InstallationID: m.InstallationID, Entries: m.Entries, Public: m.Public, HasPublic: m.HasPublic}
 	h := sha256.New()
 	h.Write([]byte("rookery message id"))
 	h.Write(sender[:])
-	h.Write(entries.Encode())
+	h.Write([]byte{byte(len(chat))}) //nolint:gosec // at most 100 bytes
+	h.Write([]byte(chat))
+	h.Write(content.Encode())
 	return MessageID(h.Sum(nil))
 }

@@ -22,28 +22,24 @@ var (
 func TestContactComesBackFromItsRecords(t *testing.T) {
 	for name, c := range map[string]Contact{
 		"with everything": {
-			Identity: peer, FirstSeen: 5, ForwardSecrecy: true,
+			Identity: peer, FirstSeen: 5, ForwardSecrecy: true, Standing: Requested,
 			Seen: [][sha256.Size]byte{{1}, {2}},
 			Installations: []Installation{
-				{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5},
+				{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5, FirstSeen: 6, Signed: 8, OmittedSince: 7, Stale: true},
 				{ID: "b", Enabled: true, Active: 6}, // heard of, without a bundle
-				{ID: "c", Entry: entry(7, 0, 1)},
+				{ID: "c", Entry: bySibling(entry(7, 0, 1))},
 			},
 		},
 		"only seen": {Identity: peer, FirstSeen: 1},
+		"accepted":  {Identity: peer, FirstSeen: 1, Standing: Accepted},
 	} {
-		w := &work{}
-		a := &Actor{config: Config{Owner: owner, Peer: peer}, contact: c}
-		if err := w.putContact(a); err != nil {
+		e := Effects{Contact: true, Installations: c.Installations}
+		records, err := e.Records(owner, &c)
+		if err != nil {
 			t.Fatal(err)
 		}
-		for _, in := range c.Installations {
-			if err := w.putInstallation(a, in); err != nil {
-				t.Fatal(err)
-			}
-		}
 		store := memory.New()
-		if err := store.Apply(t.Context(), persistence.Batch{Records: w.records}); err != nil {
+		if err := store.Apply(t.Context(), persistence.Batch{Records: records}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := LoadContact(t.Context(), store, owner, peer)
@@ -71,6 +67,8 @@ func TestReceivedComesBackFromItsRecord(t *testing.T) {
 	for _, m := range []MessageReceived{
 		{ID: MessageID{1}, Sender: peer, Installation: "a", Payload: []byte("x"), Received: 9, ForwardSecrecy: true},
 		{ID: MessageID{2}, Sender: peer, Payload: []byte("y")},
+		{ID: MessageID{3}, Sender: peer, Payload: []byte("y"), Recipient: x3dh.IdentityPublicKey{2, 4}, Request: true},
+		{ID: MessageID{4}, Sender: peer, Payload: []byte("y"), Chat: "rookery"},
 	} {
 		value, err := m.record()
 		if err != nil {
@@ -94,6 +92,7 @@ func TestCorruptRecordsAreReported(t *testing.T) {
 	for name, records := range map[string][]persistence.Record{
 		"contact that is no record": {{Name: contactName(owner, peer), Value: []byte("\xff")}},
 		"hash of 3 bytes":           {{Name: contactName(owner, peer), Value: marshal(&record.Contact{DhOnlySeen: [][]byte{{1, 2, 3}}})}},
+		"standing of the future":    {{Name: contactName(owner, peer), Value: marshal(&record.Contact{Standing: uint32(Accepted) + 1})}},
 		"installation that is no record": {
 			{Name: contactName(owner, peer), Value: contact},
 			{Name: installationName(owner, peer, "a"), Value: []byte("\xff")},
@@ -127,7 +126,7 @@ func TestCorruptRecordsAreReported(t *testing.T) {
 }
 
 func FuzzDecodeInstallation(f *testing.F) {
-	in := Installation{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5}
+	in := Installation{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5, FirstSeen: 6, Signed: 8, OmittedSince: 7, Stale: true}
 	good, err := in.record()
 	if err != nil {
 		f.Fatal(err)
@@ -177,7 +176,7 @@ func FuzzDecodeOutgoing(f *testing.F) {
 }
 
 func FuzzDecodeReceived(f *testing.F) {
-	m := MessageReceived{ID: MessageID{1}, Sender: peer, Installation: "a", Payload: []byte("x"), Received: 9}
+	m := MessageReceived{ID: MessageID{1}, Sender: peer, Installation: "a", Payload: []byte("x"), Received: 9, Recipient: peer, Request: true, Chat: "c"}
 	good, err := m.record()
 	if err != nil {
 		f.Fatal(err)

@@ -123,6 +123,7 @@ func TestRefusedMessageLeavesTheStoreAsItWas(t *testing.T) {
 
 // T18, T36: a message that a stranger took from another sender leaves nothing
 // of the stranger behind.
+// Spec: 5.authenticity.1 5.x3dh-header.3
 func TestStolenMessageLeavesNoContact(t *testing.T) {
 	w := newWorld(t)
 	alice, bob, mallory := w.host("alice"), w.host("bob"), w.host("mallory")

@@ -31,6 +31,8 @@ func (k keysUsed) note(t *testing.T, sent []*wire.Message) {
 	}
 }
 
+// Spec: 5.protocol-message.4 5.paired-group.1 5.paired-group.3 5.bundle-retrieval.1
+// Spec: 54.session-establishment.1
 func TestMessageToTwoDevicesIsOneBatch(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob-1")

@@ -9,6 +9,8 @@ import (
 )
 
 // T40: once a device is known, nothing is sent without forward secrecy.
+// Spec: 5.dh-header.1 5.dr-header.1 5.payload.1 5.payload.3 draft.contact-request.2
+// Spec: draft.contact-request.5
 func TestDHOnlyIsForUnknownContactsAlone(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
@@ -26,7 +28,7 @@ func TestDHOnlyIsForUnknownContactsAlone(t *testing.T) {
 	if m := alice.send(bob, "now secret"); m.Entries[0].Part.DR == nil || m.Entries[0].Part.DH != nil {
 		t.Error("sent without forward secrecy to a known device")
 	}
-	_, err = ask(t, alice.contact(bob.key.Public()), func(r actors.Reply[struct{}]) any { return SetEnabled{r, "bob", false} })
+	_, err = ask(t, alice.contact(bob.key.Public()), func(r actors.Reply[struct{}]) any { return SetEnabled{Reply: r, Installation: "bob"} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +43,7 @@ func TestDHOnlyIsForUnknownContactsAlone(t *testing.T) {
 }
 
 // Finding 11 of the reference: another identity may have our installation id.
+// Spec: 5.peer.1
 func TestContactWithOurInstallationIDIsATarget(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.hostDevice(w.newKey("alice"), "same-id"), w.hostDevice(w.newKey("bob"), "same-id")
@@ -51,6 +54,7 @@ func TestContactWithOurInstallationIDIsATarget(t *testing.T) {
 	}
 }
 
+// Spec: 5.pairing.5 draft.ghost-device.1
 func TestOwnOtherDeviceIsSentToOnceApproved(t *testing.T) {
 	w := newWorld(t)
 	phone := w.host("phone")
@@ -68,7 +72,7 @@ func TestOwnOtherDeviceIsSentToOnceApproved(t *testing.T) {
 	if _, err := phone.trySend(laptop, "to myself"); !errors.Is(err, ErrNoTarget) {
 		t.Fatalf("before the approval: %v", err)
 	}
-	_, err := ask(t, phone.contact(phone.key.Public()), func(r actors.Reply[struct{}]) any { return SetEnabled{r, "laptop", true} })
+	_, err := ask(t, phone.contact(phone.key.Public()), func(r actors.Reply[struct{}]) any { return SetEnabled{Reply: r, Installation: "laptop", Enabled: true} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +86,7 @@ func TestOwnOtherDeviceIsSentToOnceApproved(t *testing.T) {
 	}
 }
 
+// Spec: 5.paired-group.2
 func TestMessageGoesToTheMostRecentlyActiveDevices(t *testing.T) {
 	w := newWorld(t)
 	alice := w.host("alice")
@@ -93,11 +98,24 @@ func TestMessageGoesToTheMostRecentlyActiveDevices(t *testing.T) {
 		w.now.Store(noon + int64(i))
 		alice.meets(d)
 	}
-	w.now.Store(noon + 10)
-	devices[0].meets(alice)
-	alice.receive(devices[0], devices[0].send(alice, "I am here"))
-	receipt, err := alice.trySend(devices[0], "x")
-	if err != nil || fmt.Sprint(receipt.Installations) != "[bob-0 bob-3 bob-4]" {
-		t.Errorf("sent to %v, %v", receipt.Installations, err)
+	for i, step := range []struct{ speaks, want string }{
+		{"", "[bob-0 bob-1 bob-2]"}, // known longest
+		{"bob-4", "[bob-0 bob-1 bob-4]"},
+		{"bob-3", "[bob-0 bob-3 bob-4]"},
+		{"bob-1", "[bob-1 bob-3 bob-4]"},
+		{"bob-0", "[bob-0 bob-1 bob-3]"},
+		{"bob-0", "[bob-0 bob-1 bob-3]"},
+	} {
+		w.now.Store(noon + int64(10+i))
+		for _, d := range devices {
+			if d.name == step.speaks {
+				d.meets(alice)
+				alice.receive(d, d.send(alice, "I am here"))
+			}
+		}
+		receipt, err := alice.trySend(devices[0], "x")
+		if err != nil || fmt.Sprint(receipt.Installations) != step.want {
+			t.Errorf("after %q spoke: sent to %v, %v, want %s", step.speaks, receipt.Installations, err, step.want)
+		}
 	}
 }

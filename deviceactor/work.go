@@ -74,7 +74,7 @@ func (a *Actor) flush() {
 		// a duplicate is one only if its first copy is not lost.
 		if len(w.records) == 0 && a.inFlight == 0 {
 			w.settle()
-			w.finish(a, w.err)
+			w.conclude(a)
 			continue
 		}
 		a.inFlight++
@@ -107,45 +107,38 @@ func (a *Actor) committed(m committed) error {
 		}
 		return nil // this incarnation has started after the failure, see Start
 	}
-	if m.of.devices && a.own() {
+	m.of.conclude(a)
+	return nil
+}
+
+// conclude reports and answers work of which nothing can be lost any more.
+func (w *work) conclude(a *Actor) {
+	if w.devices && a.own() {
 		a.config.OwnDevices(a.contact)
 	}
-	for _, e := range m.of.events {
+	for _, e := range w.events {
 		a.config.Deliver(e)
 	}
-	m.of.finish(a, m.of.err)
-	return nil
+	w.finish(a, w.err)
 }
 
-// take adds what a bundle or a message changed about the contact's devices.
-func (w *work) take(a *Actor, taken Taken) error {
-	w.devices = w.devices || len(taken.Changed) > 0
-	for _, in := range taken.Changed {
-		if err := w.putInstallation(a, in); err != nil {
-			return err
-		}
-	}
-	for _, in := range taken.Discovered {
-		w.events = append(w.events, InstallationDiscovered{a.config.Peer, in.ID, in.Enabled})
-	}
-	return nil
-}
-
-func (w *work) putInstallation(a *Actor, in Installation) error {
-	value, err := in.record()
+// take makes the contact's next state the present one, and commits its effects
+// with the work.
+func (w *work) take(a *Actor, contact Contact, e Effects) error {
+	records, err := e.Records(a.config.Owner, &contact)
 	if err != nil {
-		return fmt.Errorf("deviceactor: encode installation: %w", err)
+		return err
 	}
-	name := installationName(a.config.Owner, a.config.Peer, in.ID)
-	w.records = append(w.records, persistence.Record{Name: name, Value: value})
+	a.contact = contact
+	w.records = append(w.records, records...)
+	w.events = append(w.events, e.Events...)
+	w.devices = w.devices || len(e.Installations) > 0
 	return nil
 }
 
-func (w *work) putContact(a *Actor) error {
-	value, err := a.contact.record()
-	if err != nil {
-		return fmt.Errorf("deviceactor: encode contact: %w", err)
+// transitions reports what became of the sessions with an installation.
+func (w *work) transitions(a *Actor, installation string, list []sessionactor.Transition) {
+	for _, t := range list {
+		w.events = append(w.events, SessionChanged{a.config.Peer, installation, t})
 	}
-	w.records = append(w.records, persistence.Record{Name: contactName(a.config.Owner, a.config.Peer), Value: value})
-	return nil
 }

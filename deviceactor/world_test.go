@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,6 +38,7 @@ type world struct {
 	t      *testing.T
 	system *actors.System
 	now    atomic.Int64
+	hosted int // installations so far, to tell them apart
 }
 
 func newWorld(t *testing.T) *world {
@@ -56,6 +58,7 @@ func newWorld(t *testing.T) *world {
 type node struct {
 	*world
 	name      string
+	serial    int
 	key       *x3dh.IdentityKey
 	owner     persistence.OwnerID
 	disk      *disk
@@ -66,13 +69,26 @@ type node struct {
 	counters  Counters
 	bundle    Teller
 	bundles   actors.Ref
-	contacts  map[x3dh.IdentityPublicKey]actors.Ref
 
-	leftOver atomic.Int64 // how often a contact left messages over
-	mu       sync.Mutex
-	devices  []Contact // our own other devices, each time they changed
-	events   []Event
-	delivers func(Event) // called with each event, before it is noted
+	requests   RequestPolicy // as of the contact's start
+	devicesNew DevicePolicy
+	leftOver   atomic.Int64 // how often a contact left messages over
+	lookedUp   atomic.Int64 // how often a contact had its bundle looked up
+	siblings   atomic.Bool  // other devices of ours get copies
+	crashes    atomic.Bool  // nobody is told of copies
+	mu         sync.Mutex
+	contacts   map[x3dh.IdentityPublicKey]actors.Ref
+	devices    []Contact // our own other devices, each time they changed
+	events     []Event
+	delivers   func(Event) // called with each event, before it is noted
+}
+
+// view is how the contacts' rules see the node.
+func (n *node) view() View {
+	return View{
+		Own: n.key.Public(), Installation: n.name, MaxInstallations: 3,
+		Requests: n.requests, Devices: n.devicesNew,
+	}
 }
 
 func (w *world) newKey(seed string) *x3dh.IdentityKey {
@@ -90,19 +106,20 @@ func (w *world) host(name string) *node { return w.hostDevice(w.newKey(name), na
 func (w *world) hostDevice(key *x3dh.IdentityKey, name string) *node {
 	w.t.Helper()
 	public := key.Public()
+	w.hosted++
 	n := &node{
-		world: w, name: name, key: key,
+		world: w, name: name, serial: w.hosted, key: key,
 		owner:    persistence.NewOwnerID(public[:], name),
 		disk:     &disk{Store: memory.New()},
-		random:   &moody{from: seeded("randomness " + name)},
+		random:   &moody{from: seeded(fmt.Sprint("randomness ", w.hosted, name))},
 		line:     &line{},
 		contacts: make(map[x3dh.IdentityPublicKey]actors.Ref),
 	}
 	n.committer = persistence.NewCommitter(n.disk, persistence.CommitterOptions{})
 	n.reader = &held{Reader: n.committer, names: make(map[persistence.Name]chan struct{})}
 	stream := n.committer.NewStream(persistence.Fence{Owner: n.owner})
-	random := &moody{from: seeded("prekeys " + name)}
-	ref, err := w.system.Spawn(fmt.Sprintf("bundle of %s %v", name, n.owner), func() actors.Actor {
+	random := &moody{from: seeded(fmt.Sprint("prekeys ", w.hosted, name))}
+	ref, err := w.system.Spawn(fmt.Sprintf("bundle of %s %d", name, n.serial), func() actors.Actor {
 		return bundleactor.New(bundleactor.Config{
 			Identity: key, Installation: name, Owner: n.owner, Reader: n.committer, Stream: stream,
 			Random: random, Now: w.now.Load, Schedule: bundleactor.DefaultSchedule(),
@@ -143,17 +160,49 @@ func (n *node) changed(own Contact) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.devices = append(n.devices, own)
+	approved := slices.ContainsFunc(own.Installations, func(in Installation) bool { return in.Enabled })
+	n.siblings.Store(approved)
+}
+
+// copyOut is told that a copy is durable; a node that crashes is told nothing.
+func (n *node) copyOut(id MessageID) {
+	n.mu.Lock()
+	own, ok := n.contacts[n.key.Public()]
+	n.mu.Unlock()
+	if ok && !n.crashes.Load() {
+		own.Tell(MakeCopy{ID: id})
+	}
+}
+
+// reported are the events of one type so far.
+func reported[E Event](n *node) []E {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []E
+	for _, e := range n.events {
+		if e, ok := e.(E); ok {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// alarms are the causes of the alarms of a contact so far.
+func (n *node) alarms(of *node) []error {
+	var out []error
+	for _, a := range reported[Alarm](n) {
+		if a.Identity == of.key.Public() {
+			out = append(out, a.Err)
+		}
+	}
+	return out
 }
 
 // received are the payloads delivered so far.
 func (n *node) received() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	var payloads []string
-	for _, e := range n.events {
-		if m, ok := e.(MessageReceived); ok {
-			payloads = append(payloads, string(m.Payload))
-		}
+	for _, m := range reported[MessageReceived](n) {
+		payloads = append(payloads, string(m.Payload))
 	}
 	return payloads
 }
@@ -161,17 +210,21 @@ func (n *node) received() []string {
 // contact is the actor for that peer, started with its first use.
 func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 	n.t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if ref, ok := n.contacts[peer]; ok {
 		return ref
 	}
+	view := n.view()
 	stream := n.committer.NewStream(persistence.Fence{Owner: n.owner})
-	ref, err := n.system.Spawn(fmt.Sprintf("contact %v of %s %v", peer, n.name, n.owner), func() actors.Actor {
+	ref, err := n.system.Spawn(fmt.Sprintf("contact %v of %s %d", peer, n.name, n.serial), func() actors.Actor {
 		return New(Config{
-			Identity: n.key, Installation: n.name, Owner: n.owner, Peer: peer,
+			Identity: n.key, View: view, Owner: n.owner, Peer: peer,
 			Reader: n.reader, Stream: stream, Bundle: n.bundle, Transport: n.line,
 			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters,
 			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
-			MaxInstallations: 3, Limits: ratchet.DeployedLimits(),
+			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) },
+			Limits: ratchet.DeployedLimits(),
 		})
 	})
 	if err != nil {
@@ -189,6 +242,8 @@ func (n *node) restart(peer x3dh.IdentityPublicKey) {
 	if err := n.system.Stop(ctx, n.contact(peer)); err != nil {
 		n.t.Fatal(err)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	delete(n.contacts, peer)
 }
 
@@ -260,10 +315,56 @@ func (n *node) ownBundle() wire.Bundle {
 	return p.Bundle
 }
 
+func (n *node) findPreKey(public x3dh.PreKeyPublic) *bundleactor.Found {
+	n.t.Helper()
+	found, err := ask(n.t, n.bundles, func(r actors.Reply[*bundleactor.Found]) any {
+		return bundleactor.FindPreKey{Reply: r, Public: public}
+	})
+	if err != nil || found == nil {
+		n.t.Fatalf("prekey of %s: %v", n.name, err)
+	}
+	return found
+}
+
 func (n *node) tryTake(from *node, b wire.Bundle) error {
 	n.t.Helper()
-	_, err := ask(n.t, n.contact(from.key.Public()), func(r actors.Reply[struct{}]) any { return TakeBundle{r, b} })
+	_, err := ask(n.t, n.contact(from.key.Public()), func(r actors.Reply[struct{}]) any { return TakeBundle{Reply: r, Bundle: b} })
 	return err
+}
+
+// enable approves or disables an installation of the contact.
+func (n *node) enable(peer *node, installation string, enabled bool) error {
+	n.t.Helper()
+	_, err := ask(n.t, n.contact(peer.key.Public()), func(r actors.Reply[struct{}]) any {
+		return SetEnabled{Reply: r, Installation: installation, Enabled: enabled}
+	})
+	return err
+}
+
+// advertised is the one message that a remedy has published.
+func (n *node) advertised() *wire.Message {
+	n.t.Helper()
+	var sent []*wire.Message
+	await(n.t, n.name+"'s bundle", func() bool { sent = append(sent, n.line.take()...); return len(sent) > 0 })
+	if len(sent) != 1 {
+		n.t.Fatalf("%s published %d messages", n.name, len(sent))
+	}
+	return sent[0]
+}
+
+// unasked takes off the line what remedies have published, also those that are
+// still waiting for the bundle.
+func (n *node) unasked(contacts ...*node) []*wire.Message {
+	n.t.Helper()
+	settle := func() {
+		for _, c := range contacts {
+			n.settle(c)
+		}
+	}
+	settle()
+	n.ownBundle() // what the bundle actor was asked before is answered
+	settle()
+	return n.line.take()
 }
 
 // meets takes the bundles of all these devices.

@@ -31,6 +31,7 @@ const (
 	KindFence        Kind = 9  // an ownership epoch; written by the store alone
 	KindSeen         Kind = 10 // the id of a message that was handled
 	KindPublication  Kind = 11 // the bundle that an installation published last
+	KindCopy         Kind = 12 // a sent message that our own other installations have no copy of yet
 )
 
 // String gives the kind's name, or its number for a byte that is no kind.
@@ -58,12 +59,14 @@ func (k Kind) String() string {
 		return "seen"
 	case KindPublication:
 		return "publication"
+	case KindCopy:
+		return "copy"
 	}
 	return fmt.Sprintf("kind-%d", byte(k))
 }
 
 func (k Kind) valid() bool {
-	return k >= KindIdentity && k <= KindPublication
+	return k >= KindIdentity && k <= KindCopy
 }
 
 // partPrefix is the size of a part's length in bytes.

@@ -63,6 +63,7 @@ func (s *Stream) Restart() {
 	settled := make(chan struct{})
 	s.Commit(nil, func(error) { close(settled) })
 	<-settled
+	s.Resume() // of what failed meanwhile nothing is built on
 }
 
 // Resume lets the stream commit again after a failure, once its owner has gone

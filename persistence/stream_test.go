@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/memory"
@@ -61,6 +62,30 @@ func TestLostStateNeverComesBack(t *testing.T) {
 		result{"other", nil}, result{"fresh", nil})
 	p.reads(session("s"), "fresh")
 	p.lacks(session("t"))
+}
+
+// A new owner waits for what the one before has committed; if that fails while
+// it waits, its own commits are not held to account for it.
+func TestRestartStartsAfreshAfterAFailureDuringItsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe(t, persistence.CommitterOptions{MaxBatch: 1})
+		stream := p.committer.NewStream(persistence.Fence{})
+		release := p.hold()
+		p.store.FailApply(1, errDisk)
+		p.commit(stream, "before", put("a", "1"))
+		restarted := make(chan struct{})
+		go func() {
+			stream.Restart()
+			close(restarted)
+		}()
+		synctest.Wait() // for it to be waiting
+		release()
+		p.expect(result{"held", nil}, result{"before", errDisk})
+		<-restarted
+		p.commit(stream, "after", put("a", "2"))
+		p.expect(result{"after", nil})
+		p.reads(session("a"), "2")
+	})
 }
 
 func TestStreamStaysFailedUntilResumed(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 )
 
 // NIST SP 800-38A, F.5.5 and F.5.6: CTR-AES256.
+// Spec: 5.primitives-ratchet.3
 func TestAES256CTRVectorOfNIST(t *testing.T) {
 	keys := messageKeys{enc: [keySize]byte(unhex(t, "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"))}
 	counter := unhex(t, "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff")
@@ -33,6 +34,7 @@ func TestAES256CTRVectorOfNIST(t *testing.T) {
 
 // A sealed message is iv || ciphertext || MAC(ad || header || iv ||
 // ciphertext), computed here with nothing but the standard library.
+// Spec: 5.confidentiality.1 5.primitives-ratchet.1 5.primitives-ratchet.3
 func TestSealedFormEqualsTheStandardLibrary(t *testing.T) {
 	source := seeded("sealed")
 	for n := range 200 {

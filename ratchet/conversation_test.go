@@ -158,6 +158,7 @@ func forBothSuites(t *testing.T, test func(t *testing.T, suite Suite)) {
 	}
 }
 
+// Spec: 5.dr-header.3 5.dr-header.4
 func TestPingPong(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		from, to := newPair(t, suite)

@@ -39,6 +39,7 @@ func TestShortHMACEqualsTheStandardLibrary(t *testing.T) {
 }
 
 // The MAC of a message, over lengths around every block boundary.
+// Spec: 5.primitives-ratchet.1
 func TestMessageMACEqualsTheStandardLibrary(t *testing.T) {
 	source := seeded("mac")
 	for n := range 700 {
@@ -53,6 +54,7 @@ func TestMessageMACEqualsTheStandardLibrary(t *testing.T) {
 	}
 }
 
+// Spec: 5.primitives-ratchet.5
 func TestExpandEqualsTheStandardLibrary(t *testing.T) {
 	source := seeded("hkdf")
 	for _, info := range []string{rootInfo, messageInfo, bobPairInfo} {
@@ -83,6 +85,7 @@ func TestLabelsHaveTheLengthThatExpandNeeds(t *testing.T) {
 	}
 }
 
+// Spec: 5.primitives-ratchet.4 5.primitives-ratchet.5
 func TestRootAndMessageStepsEqualTheStandardLibrary(t *testing.T) {
 	source := seeded("steps")
 	for range 100 {
@@ -139,6 +142,7 @@ func unhex(t *testing.T, text string) []byte {
 
 // Keys of 32 bytes fit the code here, in the short form up to 80 bytes of
 // message; tags may be cut.
+// Spec: 5.primitives-ratchet.1
 func TestWycheproofHMAC(t *testing.T) {
 	valid, invalid, unfit := 0, 0, 0
 	for _, c := range wycheproofCases[struct {
@@ -173,6 +177,7 @@ func TestWycheproofHMAC(t *testing.T) {
 
 // No case has a label of 32 bytes as expand wants it, so HKDF is put together
 // here from the same HMAC, for the sizes its buffer holds.
+// Spec: 5.primitives-ratchet.5
 func TestWycheproofHKDF(t *testing.T) {
 	checked, unfit := 0, 0
 	for _, c := range wycheproofCases[struct {

@@ -9,6 +9,7 @@ import (
 )
 
 // T23: how far a message may be ahead in its own chain.
+// Spec: draft.dropped.1 draft.out-of-order.2
 func TestGapInTheCurrentChain(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		for _, c := range []struct {
@@ -62,6 +63,7 @@ func gapInPrevious(t *testing.T, suite Suite, lost int) (bob *party, late []Mess
 
 // T23: how much of the previous chain a message may leave behind, alone and
 // together with a gap in its own chain.
+// Spec: draft.dropped.1
 func TestGapInThePreviousChain(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		for _, c := range []struct {
@@ -120,6 +122,7 @@ func TestGapErrorSaysWhichChain(t *testing.T) {
 }
 
 // T23: over the number of stored keys the oldest goes first.
+// Spec: draft.out-of-order.2
 func TestStoredKeysAreBounded(t *testing.T) {
 	for _, total := range []int{1999, 2000, 2001, 2003} {
 		alice, bob := newPair(t, Secp256k1)
@@ -160,6 +163,7 @@ func TestOneGapCanFillTheStore(t *testing.T) {
 
 // T23: a key that was not used is deleted when its session has made 3000 keys
 // since, itself counted.
+// Spec: draft.out-of-order.2
 func TestUnusedKeysAreDeletedInTime(t *testing.T) {
 	for _, c := range []struct {
 		made uint64

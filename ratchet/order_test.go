@@ -37,6 +37,7 @@ func TestPermutationsAreAllDifferent(t *testing.T) {
 
 // T25: seven messages with a ratchet turn in between, in every order: each is
 // delivered exactly once.
+// Spec: draft.out-of-order.1
 func TestEveryOrderOfSevenMessagesDeliversEachOnce(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		bob, old, alice := gapInPrevious(t, suite, 3)
@@ -70,6 +71,7 @@ func TestEveryOrderOfSevenMessagesDeliversEachOnce(t *testing.T) {
 // T25: three ratchet turns: Bob answers whenever he can, Alice reads it and goes
 // on in a new chain, and what she sent arrives in every order that this leaves
 // open.
+// Spec: draft.out-of-order.1
 func TestEveryOrderAcrossThreeTurnsDeliversEachOnce(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		alice, bob := newPair(t, suite)

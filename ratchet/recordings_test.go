@@ -85,6 +85,7 @@ func forEachVector(t *testing.T, fn string, atLeast int, check func(t *testing.T
 	}
 }
 
+// Spec: 5.primitives-ratchet.5
 func TestRecordedRootSteps(t *testing.T) {
 	forEachVector(t, "kdf_rk", 13, func(t *testing.T, v *vector) {
 		root, dh := v.keyArg(t, "rk"), v.keyArg(t, "dh")
@@ -116,6 +117,7 @@ func TestRecordedChainSteps(t *testing.T) {
 	})
 }
 
+// Spec: 5.primitives-ratchet.4
 func TestRecordedMessageKeyExpansions(t *testing.T) {
 	forEachVector(t, "derive_enc_keys", 13, func(t *testing.T, v *vector) {
 		mk := v.keyArg(t, "mk")
@@ -145,6 +147,7 @@ func TestRecordedHeaders(t *testing.T) {
 	})
 }
 
+// Spec: 5.primitives-ratchet.3
 func TestRecordedEncryptions(t *testing.T) {
 	forEachVector(t, "dr_encrypt", 15, func(t *testing.T, v *vector) {
 		mk := v.keyArg(t, "mk")

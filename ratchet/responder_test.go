@@ -36,6 +36,7 @@ func TestResponderMaySpeakFirst(t *testing.T) {
 
 // Both speak before they hear each other; all of it arrives, and the ratchet
 // starts to turn.
+// Spec: 5.dr-header.2 5.dr-header.4
 func TestBothSidesMaySpeakAtOnce(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		alice, bob := newPair(t, suite)
@@ -90,6 +91,7 @@ func TestInitiatorDoesNotKeepSK(t *testing.T) {
 
 // After the first message the responder has neither SK nor anything it can be
 // computed from.
+// Spec: 5.forward-secrecy.1 draft.forward-secrecy.1
 func TestResponderForgetsSKWithTheFirstMessage(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		alice, bob := newPair(t, suite)

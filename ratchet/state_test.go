@@ -80,6 +80,7 @@ func TestCheckRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
+// Spec: 5.security-considerations.4
 func TestWipeOverwritesEveryKey(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		alice, bob := newPair(t, suite)
@@ -127,6 +128,7 @@ func TestKeysOfAStateAreAllKnown(t *testing.T) {
 
 // Forward secrecy by construction: a receiver that has read a message holds
 // nothing that opens it again, and a turn takes the private ratchet key away.
+// Spec: 5.forward-secrecy.1 draft.forward-secrecy.1 5.security-considerations.4
 func TestATurnForgetsTheOldPair(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		alice, bob := newPair(t, suite)

@@ -51,6 +51,7 @@ func TestEverySituationIsAccepted(t *testing.T) {
 
 // T21: every byte of the ciphertext and of the header is authenticated, and a
 // refusal leaves no trace.
+// Spec: 5.integrity.1
 func TestEveryFlippedByteIsRefused(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		for _, s := range situations(t, suite) {
@@ -84,6 +85,7 @@ func TestEveryFlippedByteIsRefused(t *testing.T) {
 }
 
 // T20, T21: cut short, made longer, and with parts of another message.
+// Spec: 5.integrity.1
 func TestCutAndMixedMessagesAreRefused(t *testing.T) {
 	forBothSuites(t, func(t *testing.T, suite Suite) {
 		for _, s := range situations(t, suite) {

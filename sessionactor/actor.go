@@ -55,6 +55,16 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 			return err
 		}
 		answer(a, m.Reply, func() (Decrypted, error) { return a.decrypt(m) })
+	case Expire:
+		if err := a.load(); err != nil {
+			return err
+		}
+		answer(a, m.Reply, func() (ExpiredSessions, error) { return a.expire(m) })
+	case Delete:
+		if err := a.load(); err != nil {
+			return err
+		}
+		answer(a, m.Reply, a.delete)
 	}
 	return nil
 }
@@ -91,16 +101,17 @@ func (a *Actor) load() error {
 }
 
 func (a *Actor) encrypt(m Encrypt) (Encrypted, error) {
-	next, change, part, err := a.sessions.Encrypt(a.config.Identity, a.config.Place.Ends, m.Entry, m.Payload, m.Now, a.config.Random)
+	out := Outgoing{Payload: m.Payload, Entry: m.Entry, Own: m.Own}
+	next, change, part, err := a.sessions.Send(a.config.Identity, a.config.Place.Ends, out, m.Now, a.config.Random)
 	if err != nil {
 		return Encrypted{}, err
 	}
-	records, err := a.config.Place.records(change, a.sessions)
+	records, err := a.config.Place.Records(change, a.sessions)
 	if err != nil {
 		return Encrypted{}, err
 	}
 	a.advance(next, change)
-	return Encrypted{Part: part, Records: records, Started: change.Started, Turned: change.Turned}, nil
+	return Encrypted{Part: part, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned}, nil
 }
 
 func (a *Actor) decrypt(m Decrypt) (Decrypted, error) {
@@ -108,12 +119,32 @@ func (a *Actor) decrypt(m Decrypt) (Decrypted, error) {
 	if err != nil {
 		return Decrypted{}, err
 	}
-	records, err := a.config.Place.records(change, a.sessions)
+	records, err := a.config.Place.Records(change, a.sessions)
 	if err != nil {
 		return Decrypted{}, err
 	}
 	a.advance(next, change)
-	return Decrypted{Payload: payload, Records: records, Started: change.Started, Turned: change.Turned}, nil
+	return Decrypted{Payload: payload, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned}, nil
+}
+
+func (a *Actor) expire(m Expire) (ExpiredSessions, error) {
+	next, change := a.sessions.Sweep(m.Usable, m.Now)
+	records, err := a.config.Place.Records(change, a.sessions)
+	if err != nil {
+		return ExpiredSessions{}, err
+	}
+	a.advance(next, change)
+	return ExpiredSessions{Records: records, Transitions: change.Transitions}, nil
+}
+
+func (a *Actor) delete() (DeletedAll, error) {
+	next, change := a.sessions.Delete()
+	records, err := a.config.Place.Records(change, a.sessions)
+	if err != nil {
+		return DeletedAll{}, err
+	}
+	a.advance(next, change)
+	return DeletedAll{Records: records}, nil
 }
 
 func (a *Actor) advance(next Sessions, change Change) {

@@ -13,8 +13,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -95,7 +97,7 @@ func (h *hosted) encrypt(t *testing.T, payload string) (Encrypted, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return actors.Ask(ctx, h.ref, func(r actors.Reply[Encrypted]) any {
-		return Encrypt{Reply: r, Payload: []byte(payload), Entry: h.peer, Now: 10}
+		return Encrypt{Reply: r, Payload: []byte(payload), Entry: h.peer, Own: h.entry(), Now: 10}
 	})
 }
 
@@ -115,6 +117,64 @@ func (h *hosted) mustEncrypt(t *testing.T, payload string) Encrypted {
 		t.Fatalf("encrypt %q: %v", payload, err)
 	}
 	return e
+}
+
+func (h *hosted) expire(t *testing.T, usable []x3dh.PreKeyPublic, now int64) ExpiredSessions {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	e, err := actors.Ask(ctx, h.ref, func(r actors.Reply[ExpiredSessions]) any {
+		return Expire{Reply: r, Usable: usable, Now: now}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestActorExpiresAndDeletes(t *testing.T) {
+	alice, bob := newPair(t, t.Name())
+	h := host(t, bob)
+	keep := func(records []persistence.Record) {
+		h.stored.apply(records)
+		h.handover.Settle()
+	}
+	decrypt := func(p packet) {
+		t.Helper()
+		d, err := h.decrypt(t, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep(d.Records)
+	}
+	decrypt(alice.send(t, "1", 10))
+	bob.rotate(t, 11)
+	alice.peer = bob.entry()
+	alice.send(t, "lost", 12)
+	decrypt(alice.send(t, "re-keyed", 12))
+	early := h.expire(t, prekeys(bob), 10+retention-1)
+	keep(early.Records)
+	if len(early.Records)+len(early.Transitions) != 0 {
+		t.Errorf("expired too early: %v", early)
+	}
+	due := h.expire(t, prekeys(bob), 10+retention)
+	keep(due.Records)
+	if len(due.Transitions) != 1 || due.Transitions[0].To != Deleted || len(due.Records) != 1 {
+		t.Errorf("got %v", due)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	all, err := actors.Ask(ctx, h.ref, func(r actors.Reply[DeletedAll]) any { return Delete{r} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(all.Records)
+	if len(h.stored.values) != 0 {
+		t.Errorf("%d records are left", len(h.stored.values))
+	}
+	if e := h.mustEncrypt(t, "anew"); !e.Started || len(e.Transitions) != 0 {
+		t.Errorf("got %+v", e)
+	}
 }
 
 // T11: the panic costs the message that was handled; the next one uses the next

@@ -45,7 +45,7 @@ func (d *device) rotate(tb testing.TB, now int64) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d.prekeys = append(d.prekeys, OwnPreKey{Key: key, Created: now})
+	d.prekeys = append(d.prekeys, OwnPreKey{Key: key})
 	d.signed = now
 }
 
@@ -104,15 +104,19 @@ type packet struct {
 func (s *side) send(tb testing.TB, payload string, now int64) packet {
 	tb.Helper()
 	before := fingerprint(s.sessions)
-	next, change, part, err := s.sessions.Encrypt(&s.key, s.ends, s.peer, []byte(payload), now, s.rand)
+	next, change, part, err := s.sessions.Send(&s.key, s.ends, s.outgoing(payload), now, s.rand)
 	if err != nil {
 		tb.Fatalf("send %q: %v", payload, err)
 	}
 	if fingerprint(s.sessions) != before {
 		tb.Fatalf("send %q changed the sessions that it was called on", payload)
 	}
-	s.advance(next, change)
+	s.advance(tb, next, change)
 	return packet{part, s.entry(), payload}
+}
+
+func (s *side) outgoing(payload string) Outgoing {
+	return Outgoing{Payload: []byte(payload), Entry: s.peer, Own: s.entry()}
 }
 
 // incoming is what the device rules say of a packet.
@@ -124,20 +128,21 @@ func (s *side) incoming(p packet) Incoming {
 	return in
 }
 
-func (s *side) try(p packet, now int64) (string, error) {
+func (s *side) try(tb testing.TB, p packet, now int64) (string, error) {
+	tb.Helper()
 	in := s.incoming(p)
 	next, change, payload, err := s.sessions.Decrypt(&s.key, s.ends, in, ratchet.DeployedLimits(), now)
 	if err != nil {
 		return "", err
 	}
-	s.advance(next, change)
+	s.advance(tb, next, change)
 	s.peer = in.Entry
 	return string(payload), nil
 }
 
 func (s *side) receive(tb testing.TB, p packet, now int64) {
 	tb.Helper()
-	if got, err := s.try(p, now); err != nil || got != p.payload {
+	if got, err := s.try(tb, p, now); err != nil || got != p.payload {
 		tb.Fatalf("%s receives %q: got %q, %v", s.installation, p.payload, got, err)
 	}
 }
@@ -146,7 +151,7 @@ func (s *side) receive(tb testing.TB, p packet, now int64) {
 func (s *side) refuse(tb testing.TB, p packet, now int64) error {
 	tb.Helper()
 	before := fingerprint(s.sessions)
-	got, err := s.try(p, now)
+	got, err := s.try(tb, p, now)
 	if err == nil {
 		tb.Fatalf("%s accepts %q", s.installation, got)
 	}
@@ -156,7 +161,11 @@ func (s *side) refuse(tb testing.TB, p packet, now int64) error {
 	return err
 }
 
-func (s *side) advance(next Sessions, change Change) {
+// advance takes a step, after checking that what it tells of sessions is what
+// has become of them.
+func (s *side) advance(tb testing.TB, next Sessions, change Change) {
+	tb.Helper()
+	checkTransitions(tb, s.sessions, next, change)
 	next.Apply(change)
 	s.sessions = next
 }
@@ -175,7 +184,7 @@ func (s *side) only(tb testing.TB) {
 	tb.Helper()
 	for i := range s.sessions.List {
 		one := &s.sessions.List[i]
-		if one.ID != s.sessions.Active && one.Status != Expired {
+		if one.ID != s.sessions.Active && one.Status != Expired && one.Status != Forgotten {
 			tb.Fatalf("%s: session %v is %v and not active", s.installation, one.ID, one.Status)
 		}
 		if one.ID == s.sessions.Active && one.Status == Expired {

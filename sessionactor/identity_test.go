@@ -12,6 +12,7 @@ import (
 
 // T35: sessions that are alike in all but one of the things that make them
 // unique share no id, and those of two peers share no record.
+// Spec: 5.peer.1 5.security-considerations.3
 func TestSessionsOfTwoIdentitiesNeverShareARecord(t *testing.T) {
 	identities := []x3dh.IdentityPublicKey{{2, 1}, {2, 2}}
 	installations := []string{"a", "ab"}
@@ -65,6 +66,7 @@ func TestSessionIDKeepsItsFieldsApart(t *testing.T) {
 
 // T35: finding 6 of the reference. Mallory takes Alice's public installation id
 // and speaks first; Bob still talks to both, and never on one session.
+// Spec: 5.peer.1 5.security-considerations.3
 func TestStolenInstallationIDSharesNothing(t *testing.T) {
 	source := seeded(t.Name())
 	bob := newDevice(t, "bob's", source)
@@ -87,6 +89,8 @@ func TestStolenInstallationIDSharesNothing(t *testing.T) {
 
 // T36: an initial message is accepted only with its real sender and at its real
 // recipient, for every triple of claimed sender, real sender and recipient.
+// Spec: 5.confidentiality.1 5.authenticity.1 5.x3dh.3 5.x3dh-header.3 5.security-considerations.3
+// Spec: draft.destination-validation.1
 func TestOnlyTheRealSenderAndRecipientHaveTheSession(t *testing.T) {
 	source := seeded(t.Name())
 	var devices []*device

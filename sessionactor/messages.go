@@ -4,6 +4,7 @@ import (
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // Encrypt asks for the part of a message that goes to this installation.
@@ -11,16 +12,18 @@ type Encrypt struct {
 	actors.Reply[Encrypted]
 	Payload []byte
 	Entry   Entry
+	Own     Entry // see Outgoing
 	Now     int64 // ns
 }
 
 // Encrypted answers Encrypt. The part must not leave the process before the
 // records are durable.
 type Encrypted struct {
-	Part    wire.Part
-	Records []persistence.Record
-	Started bool // the message starts a new session
-	Turned  bool // it made the sending half of a DH ratchet step
+	Part        wire.Part
+	Records     []persistence.Record
+	Transitions []Transition
+	Started     bool // the message starts a new session
+	Turned      bool // it made the sending half of a DH ratchet step
 }
 
 // Decrypt asks for the payload of a received part.
@@ -37,8 +40,34 @@ func (m Decrypt) QuarantineID() [32]byte { return m.Hash }
 // Decrypted answers Decrypt. The payload must not be handed on before the
 // records are durable.
 type Decrypted struct {
-	Payload []byte
+	Payload     []byte
+	Records     []persistence.Record
+	Transitions []Transition
+	Started     bool // the message started a new session
+	Turned      bool // it made the receiving half of a DH ratchet step
+}
+
+// Expire asks to delete what has been expired for 14 days.
+type Expire struct {
+	actors.Reply[ExpiredSessions]
+	// Usable are our signed prekeys that still exist: the initial messages that
+	// rest on them can come again.
+	Usable []x3dh.PreKeyPublic
+	Now    int64 // ns
+}
+
+// ExpiredSessions answers Expire.
+type ExpiredSessions struct {
+	Records     []persistence.Record
+	Transitions []Transition
+}
+
+// Delete asks to delete all sessions with the installation.
+type Delete struct {
+	actors.Reply[DeletedAll]
+}
+
+// DeletedAll answers Delete.
+type DeletedAll struct {
 	Records []persistence.Record
-	Started bool // the message started a new session
-	Turned  bool // it made the receiving half of a DH ratchet step
 }

@@ -12,8 +12,7 @@ import (
 // OwnPreKey is one of our signed prekeys, found for the prekey that an initial
 // message names.
 type OwnPreKey struct {
-	Key     x3dh.PreKey
-	Created int64 // ns
+	Key x3dh.PreKey
 	// Newer are those of ours that came after it.
 	Newer []x3dh.PreKeyPublic
 }
@@ -27,9 +26,13 @@ type Incoming struct {
 	Entry Entry
 	// Sent is its entry in the bundle of this message; zero without one.
 	Sent Entry
-	// Heard is the latest Entry.Timestamp of the messages authenticated before
-	// (ns), 0 if there is none.
+	// Heard is when the newest bundle was signed that came from the installation
+	// itself before this message (ns), 0 if none has.
 	Heard int64
+	// Claimed is its prekey in a bundle of this message that was not believed,
+	// say since its clock is wrong; zero without one. It is believed no further
+	// than that the session was made beside it.
+	Claimed x3dh.PreKeyPublic
 	// PreKey is our signed prekey named by the X3DH header; nil if there is
 	// no such header or no such key.
 	PreKey *OwnPreKey
@@ -50,6 +53,9 @@ func (s Sessions) Decrypt(own *x3dh.IdentityKey, ends Ends, in Incoming, limits 
 		ephemeral := x3dh.EphemeralPublic(in.Part.X3DH.Ephemeral)
 		for i := range s.List {
 			if s.List[i].sameInitial(prekey, ephemeral) {
+				if s.List[i].Status == Forgotten {
+					return s, Change{}, nil, ratchet.ErrMessageKeyGone
+				}
 				return s.decryptOn(i, m, limits, now)
 			}
 		}
@@ -80,11 +86,12 @@ func ratchetMessage(p wire.Part) (m ratchet.Message, prekey x3dh.PreKeyPublic, e
 // the ratchet key first, then the newest.
 func (s Sessions) decryptOnCandidates(prekey x3dh.PreKeyPublic, m ratchet.Message, limits ratchet.Limits, now int64) (Sessions, Change, []byte, error) {
 	var candidates []int
+	seen := seenMessage(&m)
 	for i := len(s.List) - 1; i >= 0; i-- {
-		if s.List[i].PreKey != prekey {
+		if s.List[i].PreKey != prekey || s.List[i].Status == Forgotten {
 			continue
 		}
-		if s.List[i].Ratchet.Remote == m.Header.Key || s.Skipped[s.List[i].ID].Knows(m.Header.Key) {
+		if s.List[i].Ratchet.Remote == m.Header.Key || s.List[i].Seen.knows(seen) || s.Skipped[s.List[i].ID].Knows(m.Header.Key) {
 			candidates = slices.Insert(candidates, 0, i)
 		} else {
 			candidates = append(candidates, i)
@@ -110,23 +117,35 @@ func (s Sessions) decryptOnCandidates(prekey x3dh.PreKeyPublic, m ratchet.Messag
 // session is established, since the peer has answered on it.
 func (s Sessions) decryptOn(i int, m ratchet.Message, limits ratchet.Limits, now int64) (Sessions, Change, []byte, error) {
 	session := s.List[i]
+	if session.due(now) {
+		return s, Change{}, nil, ErrNoSession // Sweep is about to delete it
+	}
+	seen := seenMessage(&m)
+	if err := session.Seen.check(seen); err != nil {
+		return s, Change{}, nil, err
+	}
 	state, effects, plaintext, err := session.Ratchet.Decrypt(s.Skipped[session.ID], m, nil, limits)
 	if err != nil {
 		return s, Change{}, nil, err
 	}
-	turned := state.Remote != session.Ratchet.Remote
+	change := Change{Active: s.Active, Session: session.ID, Skipped: effects}
+	change.Turned = state.Remote != session.Ratchet.Remote
 	session.Ratchet = state
+	session.Seen.add(seen)
 	switch session.Status {
 	case Initiated:
 		session.Status = Established
+		change.tell(session.ID, BecameEstablished, FirstMessage)
 	case Expired:
-		session.ExpiredAt = now // the peer may go on using it
-	case Established:
+		session.ExpiredAt = max(session.ExpiredAt, now) // the peer may go on using it
+	case Established, Forgotten:
 	}
+	change.Put = []Session{session}
 	next := s
 	next.List = slices.Clone(s.List)
 	next.List[i] = session
-	return next, Change{Put: []Session{session}, Active: next.Active, Session: session.ID, Skipped: effects, Turned: turned}, plaintext, nil
+	next.crowd(&change, limits)
+	return next, change, plaintext, nil
 }
 
 // respond makes a session from an initial message. It exists only if the
@@ -134,6 +153,9 @@ func (s Sessions) decryptOn(i int, m ratchet.Message, limits ratchet.Limits, now
 func (s Sessions) respond(own *x3dh.IdentityKey, ends Ends, in Incoming, m ratchet.Message, limits ratchet.Limits, now int64) (Sessions, Change, []byte, error) {
 	if in.PreKey == nil {
 		return s, Change{}, nil, ErrUnknownPreKey
+	}
+	if len(s.List) >= maxKnown {
+		return s, Change{}, nil, ErrTooManySessions
 	}
 	ephemeral := x3dh.EphemeralPublic(in.Part.X3DH.Ephemeral)
 	sk, err := x3dh.Respond(own, &in.PreKey.Key, ends.Peer, ephemeral)
@@ -156,60 +178,50 @@ func (s Sessions) respond(own *x3dh.IdentityKey, ends Ends, in Incoming, m ratch
 		PreKey:    in.PreKey.Key.Public(),
 		Ephemeral: ephemeral,
 		Order:     Order(sk.Bytes()[:orderSize]),
-		MadeFrom:  in.Entry,
+		MadeFrom:  in.madeFrom(),
 		Created:   now,
 		Ratchet:   state,
 	}
+	session.Seen.add(seenMessage(&m))
 	next := s
 	next.List = slices.Clone(s.List)
-	change := Change{Started: true, Turned: true}
-	active := next.active()
-	takesOver := active < 0 || next.List[active].yields(&session, in)
-	if !takesOver {
-		session.Status, session.ExpiredAt = Expired, now
-	} else if active >= 0 {
-		next.expire(active, now, &change)
-	}
-	next.add(session, &change)
-	if takesOver {
-		next.Active = session.ID
-	}
-	change.Put = append(change.Put, session)
-	change.Active, change.Session, change.Skipped = next.Active, session.ID, effects
+	change := Change{Session: session.ID, Skipped: effects, Started: true, Turned: true}
+	next.settle(&session, ends, in, now, &change)
+	next.crowd(&change, limits)
 	return next, change, plaintext, nil
 }
 
-// yields tells whether the active session gives way to one that the peer has
-// just started, so that both sides settle alike.
-//
-// Prekeys tell which of two sessions is the later one: a session on a prekey
-// that is younger than ours is, and one whose message was sent before the prekey
-// that ours rests on is not. Where they do not tell, a peer that we have heard
-// of since (its bundle was signed later than anything from it) made its session
-// anew. All others are concurrent: the smaller symmetric key wins
-// (54, Concurrent Sessions).
-func (s *Session) yields(peers *Session, in Incoming) bool {
-	switch {
-	case !s.Initiator && peers.PreKey != s.PreKey:
-		return !slices.Contains(in.PreKey.Newer, s.PreKey)
-	case s.Initiator && in.PreKey.Created > s.Created:
-		return true
-	case s.Initiator && !in.Sent.IsZero() && s.MadeFrom.replaces(in.Sent):
-		return false
-	case s.Status == Established && in.Heard != 0 && in.Sent.Timestamp > in.Heard:
-		return true
+// settle adds a session that the peer has made and decides whether it is used.
+func (s *Sessions) settle(session *Session, ends Ends, in Incoming, now int64, change *Change) {
+	change.tell(session.ID, BecameEstablished, FirstMessage)
+	active, id := s.active(), session.ID
+	if active >= 0 {
+		takesOver, cause := s.List[active].yields(session, ends, &in)
+		if takesOver {
+			s.expire(active, now, change, cause)
+			change.tell(id, Replaced, cause)
+		} else {
+			id = s.Active
+			session.Status, session.ExpiredAt = Expired, now
+			change.tell(session.ID, BecameExpired, cause)
+		}
 	}
-	return peers.Order.before(s.Order)
+	s.add(*session, change)
+	s.Active, change.Active = id, id
+	change.Put = append(change.Put, *session)
 }
 
 // Apply merges a committed change into the skipped message keys. It is the one
 // place where the sets change, and is called once per Change, in order.
 func (s *Sessions) Apply(change Change) {
-	for _, id := range change.Drop {
+	for _, id := range slices.Concat(change.Drop, change.Forget) {
 		if set := s.Skipped[id]; set != nil {
 			set.Wipe()
 			delete(s.Skipped, id)
 		}
+	}
+	for _, c := range change.Crowded {
+		s.Skipped[c.Session].Apply(ratchet.Effects{Remove: c.Keys})
 	}
 	if len(change.Skipped.Add) == 0 && len(change.Skipped.Remove) == 0 {
 		return

@@ -16,6 +16,7 @@ func limits() ratchet.Limits { return ratchet.DeployedLimits() }
 
 // T27: replayed, the first message is refused, whatever became of its session
 // and of the prekey in the meantime.
+// Spec: 5.security-considerations.1
 func TestInitialMessageOfAKnownSessionNeverResets(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -64,6 +65,16 @@ func (s *side) refuseReplay(t *testing.T, p packet) {
 	}
 }
 
+// Spec: 5.initialization.1
+func TestInitialMessageBecomesActiveWhereNoneIs(t *testing.T) {
+	alice, bob := newPair(t, t.Name())
+	bob.receive(t, alice.send(t, "x", 10), 11)
+	s := bob.active(t)
+	if s.Status != Established || s.Initiator || s.MadeFrom != alice.entry() || s.Created != 11 {
+		t.Errorf("got %+v", s)
+	}
+}
+
 // The parity byte of the ephemeral key is not authenticated and changes no key.
 func TestParityFlippedEphemeralIsTheSameSession(t *testing.T) {
 	alice, bob := newPair(t, t.Name())
@@ -86,6 +97,7 @@ func TestParityFlippedEphemeralIsTheSameSession(t *testing.T) {
 }
 
 // T28: what an initial message would start is there only if it decrypts.
+// Spec: 5.initialization.1 5.x3dh-header.2
 func TestForgedInitialMessageLeavesNoSession(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -153,6 +165,7 @@ func TestX3DHHeaderBeforeALaterMessageChangesNothing(t *testing.T) {
 	bob.receive(t, p, 14)
 }
 
+// Spec: draft.expired-session.1 draft.expired-session.3
 func TestExpiredSessionDecryptsAndIsNotUsedAgain(t *testing.T) {
 	alice, bob := newPair(t, t.Name())
 	converse(t, alice, bob, 10)
@@ -176,6 +189,7 @@ func TestExpiredSessionDecryptsAndIsNotUsedAgain(t *testing.T) {
 }
 
 // A message without X3DH header names only the prekey.
+// Spec: 5.dr-header.5
 func TestMessageWithoutX3DHHeaderFindsItsSession(t *testing.T) {
 	alice, bob := newPair(t, t.Name())
 	var sides []*side
@@ -255,19 +269,19 @@ func TestOldestSessionMakesRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		records, err := bob.place().records(change, &bob.sessions)
+		records, err := bob.place().Records(change, &bob.sessions)
 		if err != nil {
 			t.Fatal(err)
 		}
 		stored.apply(records)
-		bob.advance(next, change)
+		bob.advance(t, next, change)
 		bob.peer = in.Entry
 		bob.only(t)
-		if len(bob.sessions.List) > maxSessions {
-			t.Fatalf("%d sessions", len(bob.sessions.List))
+		if n := bob.sessions.live(); n > maxSessions {
+			t.Fatalf("%d sessions", n)
 		}
 	}
-	if bob.sessions.find(oldest) >= 0 || bob.sessions.Skipped[oldest] != nil {
+	if i := bob.sessions.find(oldest); bob.sessions.List[i].Status != Forgotten || bob.sessions.Skipped[oldest] != nil {
 		t.Error("the oldest session or its keys are still there")
 	}
 	if got := stored.load(t, bob); fingerprint(got) != fingerprint(bob.sessions) {
@@ -297,8 +311,8 @@ func TestSessionThatGivesWayStays(t *testing.T) {
 	alice.peer = bob.entry()
 	bob.receive(t, alice.send(t, "new session", 21), 22)
 	bob.only(t)
-	if len(bob.sessions.List) != maxSessions || bob.active(t).ID == inUse.ID || bob.sessions.find(inUse.ID) < 0 {
-		t.Errorf("%d sessions; the one that was in use is at %d", len(bob.sessions.List), bob.sessions.find(inUse.ID))
+	if n := bob.sessions.live(); n != maxSessions || bob.active(t).ID == inUse.ID || bob.sessions.List[0].Status != Expired {
+		t.Errorf("%d sessions; the one that was in use is %v", n, bob.sessions.List[0].Status)
 	}
 	bob.receive(t, late, 23)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -37,9 +38,10 @@ func (p Place) skippedKey(id ID, ref ratchet.KeyRef) persistence.Name {
 	return persistence.NewName(persistence.KindSkipped, p.Owner[:], p.Ends.Peer[:], []byte(p.Ends.PeerInstallation), id[:], ref.Ratchet.Bytes(), n)
 }
 
-// records turns a change into the records that have to be committed. before is
-// needed to delete the skipped keys of dropped sessions.
-func (p Place) records(change Change, before *Sessions) ([]persistence.Record, error) {
+// Records turns the change of a step into the records that have to be committed
+// in one batch. before are the sessions that the step was made on, as they were
+// before Apply: the skipped message keys of deleted sessions are named by them.
+func (p Place) Records(change Change, before *Sessions) ([]persistence.Record, error) {
 	var out []persistence.Record
 	for i := range change.Put {
 		value, err := proto.Marshal(change.Put[i].record(change.Active))
@@ -58,8 +60,15 @@ func (p Place) records(change Change, before *Sessions) ([]persistence.Record, e
 	for _, ref := range change.Skipped.Remove {
 		out = append(out, persistence.Record{Name: p.skippedKey(change.Session, ref), Delete: true})
 	}
+	for _, c := range change.Crowded {
+		for _, ref := range c.Keys {
+			out = append(out, persistence.Record{Name: p.skippedKey(c.Session, ref), Delete: true})
+		}
+	}
 	for _, id := range change.Drop {
 		out = append(out, persistence.Record{Name: p.session(id), Delete: true})
+	}
+	for _, id := range slices.Concat(change.Drop, change.Forget) {
 		for _, ref := range before.Skipped[id].Refs() {
 			out = append(out, persistence.Record{Name: p.skippedKey(id, ref), Delete: true})
 		}
@@ -68,35 +77,46 @@ func (p Place) records(change Change, before *Sessions) ([]persistence.Record, e
 }
 
 func (s *Session) record(active ID) *record.Session {
-	return &record.Session{
+	r := &record.Session{
 		Status:       uint32(s.Status),
 		Initiator:    s.Initiator,
 		SignedPreKey: s.PreKey[:],
 		Ephemeral:    s.Ephemeral[:],
 		Order:        s.Order[:],
-		MadeFrom: &record.BundleStamp{
-			Timestamp:    s.MadeFrom.Timestamp,
-			Version:      s.MadeFrom.Version,
-			SignedPreKey: s.MadeFrom.PreKey[:],
-		},
-		Created: s.Created,
-		Expired: s.ExpiredAt,
-		Active:  s.ID == active,
-		Ratchet: &record.Ratchet{
-			Suite:       uint32(s.Ratchet.Suite),
-			Root:        s.Ratchet.Root.Bytes(),
-			SendKey:     s.Ratchet.Send.Key.Bytes(),
-			SendN:       s.Ratchet.Send.N,
-			RecvKey:     s.Ratchet.Recv.Key.Bytes(),
-			RecvN:       s.Ratchet.Recv.N,
-			RecvHead:    head(&s.Ratchet.Recv),
-			SelfPrivate: s.Ratchet.Self.Private.Bytes(),
-			SelfPublic:  s.Ratchet.Self.Public.Bytes(),
-			Remote:      s.Ratchet.Remote.Bytes(),
-			SendPending: s.Ratchet.SendPending,
-			Pn:          s.Ratchet.PN,
-			KeysMade:    s.Ratchet.KeysMade,
-		},
+		MadeFrom:     s.MadeFrom.record(),
+		Created:      s.Created,
+		Expired:      s.ExpiredAt,
+		Active:       s.ID == active,
+		Seen:         s.Seen.bytes(),
+	}
+	if !s.Own.IsZero() {
+		r.Own = s.Own.record()
+	}
+	if s.Status != Forgotten {
+		r.Ratchet = ratchetRecord(&s.Ratchet)
+	}
+	return r
+}
+
+func (e *Entry) record() *record.BundleStamp {
+	return &record.BundleStamp{Timestamp: e.Timestamp, Version: e.Version, SignedPreKey: e.PreKey[:], BySibling: e.BySibling}
+}
+
+func ratchetRecord(s *ratchet.State) *record.Ratchet {
+	return &record.Ratchet{
+		Suite:       uint32(s.Suite),
+		Root:        s.Root.Bytes(),
+		SendKey:     s.Send.Key.Bytes(),
+		SendN:       s.Send.N,
+		RecvKey:     s.Recv.Key.Bytes(),
+		RecvN:       s.Recv.N,
+		RecvHead:    head(&s.Recv),
+		SelfPrivate: s.Self.Private.Bytes(),
+		SelfPublic:  s.Self.Public.Bytes(),
+		Remote:      s.Remote.Bytes(),
+		SendPending: s.SendPending,
+		Pn:          s.PN,
+		KeysMade:    s.KeysMade,
 	}
 }
 
@@ -157,11 +177,29 @@ func decodeSession(id ID, value []byte) (s Session, active bool, err error) {
 	d.fixed(s.PreKey[:], r.GetSignedPreKey())
 	d.fixed(s.Ephemeral[:], r.GetEphemeral())
 	d.fixed(s.Order[:], r.GetOrder())
-	s.MadeFrom.Timestamp, s.MadeFrom.Version = r.GetMadeFrom().GetTimestamp(), r.GetMadeFrom().GetVersion()
-	d.fixed(s.MadeFrom.PreKey[:], r.GetMadeFrom().GetSignedPreKey())
-	q := r.GetRatchet()
-	s.Ratchet = ratchet.State{
-		Suite:       ratchet.Suite(q.GetSuite()), //nolint:gosec // checked below and by State.Check
+	s.MadeFrom = d.entry(r.GetMadeFrom())
+	if r.GetOwn() != nil {
+		s.Own = d.entry(r.GetOwn())
+	}
+	s.Seen = d.seen(r.GetSeen())
+	if r.GetStatus() < uint32(Initiated) || r.GetStatus() > uint32(Forgotten) {
+		d.fail(fmt.Errorf("status %d", r.GetStatus()))
+	}
+	if s.Status != Forgotten {
+		s.Ratchet = d.ratchet(r.GetRatchet())
+	}
+	return s, r.GetActive(), d.err
+}
+
+func (d *decoder) entry(r *record.BundleStamp) Entry {
+	e := Entry{Timestamp: r.GetTimestamp(), Version: r.GetVersion(), BySibling: r.GetBySibling()}
+	d.fixed(e.PreKey[:], r.GetSignedPreKey())
+	return e
+}
+
+func (d *decoder) ratchet(q *record.Ratchet) ratchet.State {
+	s := ratchet.State{
+		Suite:       ratchet.Suite(q.GetSuite()), //nolint:gosec // checked by State.Check
 		Root:        d.key(q.GetRoot()),
 		Send:        ratchet.Chain{Key: d.key(q.GetSendKey()), N: q.GetSendN()},
 		Recv:        ratchet.Chain{Key: d.key(q.GetRecvKey()), N: q.GetRecvN()},
@@ -172,18 +210,15 @@ func decodeSession(id ID, value []byte) (s Session, active bool, err error) {
 		KeysMade:    q.GetKeysMade(),
 	}
 	if h := q.GetRecvHead(); len(h) > 0 {
-		s.Ratchet.Recv.Primed, s.Ratchet.Recv.Head = true, d.key(h)
-	}
-	if r.GetStatus() < uint32(Initiated) || r.GetStatus() > uint32(Expired) {
-		d.fail(fmt.Errorf("status %d", r.GetStatus()))
+		s.Recv.Primed, s.Recv.Head = true, d.key(h)
 	}
 	if q.GetSuite() > math.MaxUint8 {
 		d.fail(fmt.Errorf("suite %d", q.GetSuite()))
 	}
 	if d.err == nil {
-		d.err = s.Ratchet.Check()
+		d.err = s.Check()
 	}
-	return s, r.GetActive(), d.err
+	return s
 }
 
 func decodeSkippedKey(value []byte) (ratchet.SkippedKey, error) {

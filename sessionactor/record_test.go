@@ -1,6 +1,7 @@
 package sessionactor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -36,7 +37,7 @@ func (s *shelf) apply(records []persistence.Record) {
 
 func (s *shelf) put(tb testing.TB, of *side, change Change) {
 	tb.Helper()
-	records, err := of.place().records(change, &of.sessions)
+	records, err := of.place().Records(change, &of.sessions)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -84,12 +85,12 @@ func TestSessionsComeBackFromTheirRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		records, err := s.place().records(change, &before)
+		records, err := s.place().Records(change, &before)
 		if err != nil {
 			t.Fatal(err)
 		}
 		stored[s].apply(records)
-		s.advance(next, change)
+		s.advance(t, next, change)
 		loaded := stored[s].load(t, s)
 		if got, want := fingerprint(loaded), fingerprint(s.sessions); got != want {
 			t.Fatalf("loaded\n%s\nwant\n%s", got, want)
@@ -101,7 +102,7 @@ func TestSessionsComeBackFromTheirRecords(t *testing.T) {
 	}
 	send := func(s *side, payload string) (p packet) {
 		check(s, func() (Sessions, Change, error) {
-			next, change, part, err := s.sessions.Encrypt(&s.key, s.ends, s.peer, []byte(payload), now, s.rand)
+			next, change, part, err := s.sessions.Send(&s.key, s.ends, s.outgoing(payload), now, s.rand)
 			p = packet{part, s.entry(), payload}
 			return next, change, err
 		})
@@ -181,12 +182,16 @@ func TestCorruptRecordIsReported(t *testing.T) {
 		{"suite 257", func(r *record.Session) { r.Ratchet.Suite = 257 }},
 		{"head of 3 bytes", func(r *record.Session) { r.Ratchet.RecvHead = []byte("abc") }},
 		{"status 0", func(r *record.Session) { r.Status = 0 }},
-		{"status 4", func(r *record.Session) { r.Status = 4 }},
+		{"status 5", func(r *record.Session) { r.Status = 5 }},
 		{"status 257", func(r *record.Session) { r.Status = 257 }},
 		{"no prekey", func(r *record.Session) { r.SignedPreKey = nil }},
 		{"long prekey", func(r *record.Session) { r.SignedPreKey = make([]byte, 34) }},
 		{"no ephemeral key", func(r *record.Session) { r.Ephemeral = nil }},
 		{"short order", func(r *record.Session) { r.Order = r.Order[:7] }},
+		{"own prekey of 5 bytes", func(r *record.Session) { r.Own = &record.BundleStamp{SignedPreKey: []byte("12345")} }},
+		{"seen messages of 15 bytes", func(r *record.Session) { r.Seen = make([]byte, 15) }},
+		{"seen message that is none", func(r *record.Session) { r.Seen = make([]byte, seenSize) }},
+		{"more seen messages than are kept", func(r *record.Session) { r.Seen = bytes.Repeat([]byte{1}, 9*seenSize) }},
 		{"no bundle entry", func(r *record.Session) { r.MadeFrom = nil }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

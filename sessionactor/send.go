@@ -15,37 +15,57 @@ import (
 type Change struct {
 	Put     []Session // new or changed, in their new form
 	Drop    []ID      // deleted with their skipped message keys
+	Forget  []ID      // in Put too; their skipped message keys are deleted
 	Active  ID
 	Session ID // the session that encrypted or decrypted
 	Skipped ratchet.Effects
-	Started bool // the session is new
-	Turned  bool // a DH ratchet step was made
+	// Crowded are skipped message keys of other sessions that make room.
+	Crowded     []Crowded
+	Transitions []Transition
+	Started     bool // the session is new
+	Turned      bool // a DH ratchet step was made
 }
 
-// Encrypt is the step of sending one payload: pick or make the session, then
-// encrypt. entry is the newest accepted entry of the peer's installation; now
-// is in ns. It returns the next Sessions and leaves s as it was.
-func (s Sessions) Encrypt(own *x3dh.IdentityKey, ends Ends, entry Entry, payload []byte, now int64, rand io.Reader) (Sessions, Change, wire.Part, error) {
+func (c *Change) tell(session ID, to Lifecycle, cause Cause) {
+	c.Transitions = append(c.Transitions, Transition{session, to, cause})
+}
+
+// Outgoing is a payload for the peer's installation.
+type Outgoing struct {
+	Payload []byte
+	// Entry is the newest accepted entry of the installation.
+	Entry Entry
+	// Own is our entry in the bundle that goes with the message.
+	Own Entry
+}
+
+// Send is the step of sending one payload: pick or make the session, then
+// encrypt. now is in ns. It returns the next Sessions and leaves s as it was.
+func (s Sessions) Send(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (Sessions, Change, wire.Part, error) {
 	next := s
 	next.List = slices.Clone(s.List)
 	var change Change
 	i := next.active()
-	if i < 0 || entry.replaces(next.List[i].MadeFrom) {
-		if entry.IsZero() {
+	if i < 0 || out.Entry.replaces(next.List[i].MadeFrom) {
+		if out.Entry.IsZero() {
 			return s, Change{}, wire.Part{}, ErrNoPreKey
 		}
-		session, err := initiate(own, ends, entry, now, rand)
+		if !out.Entry.Usable(now) {
+			return s, Change{}, wire.Part{}, ErrStalePreKey
+		}
+		session, err := initiate(own, ends, out, now, rand)
 		if err != nil {
 			return s, Change{}, wire.Part{}, err
 		}
 		if i >= 0 {
-			next.expire(i, now, &change)
+			next.expire(i, now, &change, NewerBundle)
+			change.tell(session.ID, Replaced, NewerBundle)
 		}
 		i = next.add(session, &change)
 		next.Active, change.Started = session.ID, true
 	}
 	session := &next.List[i]
-	state, m, err := session.Ratchet.Encrypt(payload, nil, ratchet.RandomIV, rand)
+	state, m, err := session.Ratchet.Encrypt(out.Payload, nil, ratchet.RandomIV, rand)
 	if err != nil {
 		return s, Change{}, wire.Part{}, err
 	}
@@ -53,16 +73,16 @@ func (s Sessions) Encrypt(own *x3dh.IdentityKey, ends Ends, entry Entry, payload
 	session.Ratchet = state
 	change.Put = append(change.Put, *session)
 	change.Active, change.Session = next.Active, session.ID
-	return next, change, session.part(m), nil
+	return next, change, session.part(m, out.Own), nil
 }
 
-func initiate(own *x3dh.IdentityKey, ends Ends, entry Entry, now int64, rand io.Reader) (Session, error) {
-	sk, ephemeral, err := x3dh.Initiate(own, ends.Peer, entry.PreKey, rand)
+func initiate(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (Session, error) {
+	sk, ephemeral, err := x3dh.Initiate(own, ends.Peer, out.Entry.PreKey, rand)
 	if err != nil {
 		return Session{}, err
 	}
 	defer sk.Wipe()
-	remote := ratchet.Secp256k1PublicKey(curve.PublicKey(entry.PreKey))
+	remote := ratchet.Secp256k1PublicKey(curve.PublicKey(out.Entry.PreKey))
 	state, err := ratchet.NewInitiator(ratchet.Secp256k1, sk, remote, rand)
 	if err != nil {
 		return Session{}, err
@@ -71,18 +91,20 @@ func initiate(own *x3dh.IdentityKey, ends Ends, entry Entry, now int64, rand io.
 		ID:        newID(ends, &sk),
 		Status:    Initiated,
 		Initiator: true,
-		PreKey:    entry.PreKey,
+		PreKey:    out.Entry.PreKey,
 		Ephemeral: ephemeral,
+		Own:       out.Own,
 		Order:     Order(sk.Bytes()[:orderSize]),
-		MadeFrom:  entry,
+		MadeFrom:  out.Entry,
 		Created:   now,
 		Ratchet:   state,
 	}, nil
 }
 
 // part puts a ratchet message into its wire form. Until the peer has answered
-// on this very session each message carries the X3DH header.
-func (s *Session) part(m ratchet.Message) wire.Part {
+// on this very session each message carries the X3DH header. own is our entry in
+// the bundle that goes with it.
+func (s *Session) part(m ratchet.Message, own Entry) wire.Part {
 	p := wire.Part{
 		DR: &wire.DRHeader{
 			RatchetKey:   m.Header.Key.Bytes(),
@@ -93,35 +115,18 @@ func (s *Session) part(m ratchet.Message) wire.Part {
 		Payload: m.Ciphertext,
 	}
 	if s.Initiator && s.Status == Initiated {
-		p.X3DH = &wire.X3DHHeader{Ephemeral: wire.PublicKey(s.Ephemeral), SignedPreKey: wire.PublicKey(s.PreKey)}
+		p.X3DH = &wire.X3DHHeader{
+			Ephemeral:    wire.PublicKey(s.Ephemeral),
+			SignedPreKey: wire.PublicKey(s.PreKey),
+			MadeWith:     s.stamp(own),
+		}
 	}
 	return p
 }
 
-// maxSessions bounds the sessions kept per installation of a peer; the oldest
-// expired ones go first (T43).
-const maxSessions = 40
-
-// add appends a session and makes room for it. The active one stays, also when
-// the new one is about to take its place: the peer may go on using it.
-func (s *Sessions) add(session Session, change *Change) int {
-	if len(s.List) >= maxSessions {
-		oldest := 0
-		for i := range s.List {
-			if s.List[i].ID != s.Active {
-				oldest = i
-				break
-			}
-		}
-		change.Drop = append(change.Drop, s.List[oldest].ID)
-		s.List = slices.Delete(s.List, oldest, oldest+1)
-	}
-	s.List = append(s.List, session)
-	return len(s.List) - 1
-}
-
 // expire makes a session one that only decrypts.
-func (s *Sessions) expire(i int, now int64, change *Change) {
+func (s *Sessions) expire(i int, now int64, change *Change, cause Cause) {
 	s.List[i].Status, s.List[i].ExpiredAt = Expired, now
 	change.Put = append(change.Put, s.List[i])
+	change.tell(s.List[i].ID, BecameExpired, cause)
 }

@@ -8,6 +8,22 @@ import (
 	"github.com/rookery-im/rookery/x3dh"
 )
 
+// Spec: 5.initialization.1
+func TestFirstMessageStartsASessionOnTheNewestPrekey(t *testing.T) {
+	alice, bob := newPair(t, t.Name())
+	bob.rotate(t, 5)
+	alice.peer = bob.entry()
+	p := alice.send(t, "x", 10)
+	s := alice.active(t)
+	if s.Status != Initiated || !s.Initiator || s.PreKey != alice.peer.PreKey || s.MadeFrom != alice.peer || s.Own != alice.entry() || s.Created != 10 {
+		t.Errorf("got %+v", s)
+	}
+	if p.part.X3DH == nil || x3dh.PreKeyPublic(p.part.X3DH.SignedPreKey) != alice.peer.PreKey {
+		t.Errorf("header %v", p.part.X3DH)
+	}
+}
+
+// Spec: 5.initialization.2 5.x3dh-header.1 5.x3dh-header.2
 func TestX3DHHeaderUntilThePeerAnswersOnThatSession(t *testing.T) {
 	alice, bob := newPair(t, t.Name())
 	first := alice.send(t, "1", 10)
@@ -50,6 +66,7 @@ func TestAnswerOnAnotherSessionKeepsTheX3DHHeader(t *testing.T) {
 	}
 }
 
+// Spec: 5.re-keying.1 5.re-keying.2 5.initialization.2
 func TestNewerBundleRekeysWithTheNextMessage(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -96,6 +113,7 @@ func TestNewerBundleRekeysWithTheNextMessage(t *testing.T) {
 
 // A re-key lasts: what the new session was made from is compared after a
 // restart too.
+// Spec: 5.initialization.2
 func TestRekeyHappensOnce(t *testing.T) {
 	alice, bob := newPair(t, t.Name())
 	converse(t, alice, bob, 10)
@@ -116,7 +134,7 @@ func TestRekeyHappensOnce(t *testing.T) {
 
 func TestNothingToStartWithIsRefused(t *testing.T) {
 	alice, _ := newPair(t, t.Name())
-	_, _, _, err := alice.sessions.Encrypt(&alice.key, alice.ends, Entry{}, []byte("x"), 1, alice.rand)
+	_, _, _, err := alice.sessions.Send(&alice.key, alice.ends, Outgoing{Payload: []byte("x")}, 1, alice.rand)
 	if !errors.Is(err, ErrNoPreKey) {
 		t.Fatalf("got %v", err)
 	}
@@ -133,7 +151,7 @@ func TestFailingRandomnessSendsAndChangesNothing(t *testing.T) {
 		before := fingerprint(alice.sessions)
 		for bytes := range 32 + 32 + 16 {
 			short := iotest.DataErrReader(&limited{seeded("short"), bytes})
-			next, change, part, err := alice.sessions.Encrypt(&alice.key, alice.ends, alice.peer, []byte("x"), 30, short)
+			next, change, part, err := alice.sessions.Send(&alice.key, alice.ends, alice.outgoing("x"), 30, short)
 			if err == nil {
 				t.Fatalf("sent with %d bytes of randomness", bytes)
 			}

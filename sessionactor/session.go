@@ -2,8 +2,11 @@ package sessionactor
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
+	"time"
 
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/x3dh"
@@ -62,6 +65,8 @@ const (
 	Established Status = 2
 	// Expired: only decrypts.
 	Expired Status = 3
+	// Forgotten: deleted; only its initial message is still recognised.
+	Forgotten Status = 4
 )
 
 // String names the status.
@@ -73,6 +78,8 @@ func (s Status) String() string {
 		return "established"
 	case Expired:
 		return "expired"
+	case Forgotten:
+		return "forgotten"
 	}
 	return "unknown"
 }
@@ -84,16 +91,55 @@ type Entry struct {
 	PreKey    x3dh.PreKeyPublic
 	Version   uint32
 	Timestamp int64
+	// BySibling is set if another installation of the peer has signed it: then
+	// Timestamp says when that one did, and the prekey may long be replaced.
+	BySibling bool
 }
 
 // IsZero tells whether there is no entry.
 func (e Entry) IsZero() bool { return e == Entry{} }
 
+// preKeyLife is how long after its bundle was signed a prekey can be taken for a
+// new session: it is replaced within 24 hours and kept for 14 days after (ns).
+const preKeyLife = int64(15 * 24 * time.Hour)
+
+// Usable tells whether the owner can still have the prekey at the time now.
+func (e Entry) Usable(now int64) bool { return !e.IsZero() && elapsed(e.Timestamp, now) < preKeyLife }
+
+// compare tells by its sign which of two entries of one installation has the
+// later prekey: the one signed later, and of those signed at the same time that
+// of the higher version. A bundle that is merely signed again is no later one. A
+// sibling only repeats what the installation has said before, so its word is
+// later than that of the installation itself only if the version is higher too.
+func (e Entry) compare(other Entry) int {
+	switch {
+	case e.PreKey == other.PreKey:
+		return 0
+	case e.BySibling && !other.BySibling:
+		return -other.compare(e)
+	case other.BySibling && !e.BySibling:
+		if other.Timestamp > e.Timestamp && other.Version > e.Version {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(e.Timestamp, other.Timestamp), cmp.Compare(e.Version, other.Version))
+}
+
 // replaces tells whether sessions made from the entry old have to be made anew
-// from e: another prekey of a higher version or signed later. A bundle that is
-// merely signed again changes nothing.
-func (e Entry) replaces(old Entry) bool {
-	return !e.IsZero() && e.PreKey != old.PreKey && (e.Version > old.Version || e.Timestamp > old.Timestamp)
+// from e.
+func (e Entry) replaces(old Entry) bool { return !e.IsZero() && e.compare(old) > 0 }
+
+// elapsed is the time from then to now (ns), 0 if the clock has gone back.
+func elapsed(then, now int64) int64 {
+	switch d := now - then; {
+	case now <= then:
+		return 0
+	case d < 0: // more than fits
+		return math.MaxInt64
+	default:
+		return d
+	}
 }
 
 // Session is one Double Ratchet session and what the session rules know of it.
@@ -104,15 +150,21 @@ type Session struct {
 	Initiator bool // we sent the X3DH header
 	// PreKey is the responder's signed prekey; it stands in every header.
 	PreKey x3dh.PreKeyPublic
-	// Ephemeral is the initiator's key of the X3DH header.
+	// Ephemeral is the initiator's key of the X3DH header. Its parity byte is no
+	// part of the session.
 	Ephemeral x3dh.EphemeralPublic
-	Order     Order
-	// MadeFrom is the peer's entry that was known when the session was made.
+	// Own is our own entry in our bundle when we made the session; zero if the
+	// peer did.
+	Own   Entry
+	Order Order
+	// MadeFrom is the peer's newest entry that was known when the session was
+	// made; a newer one makes us start over.
 	MadeFrom Entry
 	Created  int64 // ns
 	// ExpiredAt is when an expired session stopped being used, or last decrypted
 	// a message if that was later (ns).
 	ExpiredAt int64
+	Seen      Seen
 	Ratchet   ratchet.State
 }
 
@@ -131,6 +183,17 @@ type Sessions struct {
 	// Skipped holds the skipped message keys of each session. The sets are
 	// changed only by Apply.
 	Skipped map[ID]*ratchet.Skipped
+}
+
+// live counts the sessions that still decrypt.
+func (s *Sessions) live() int {
+	n := 0
+	for i := range s.List {
+		if s.List[i].Status != Forgotten {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *Sessions) find(id ID) int {

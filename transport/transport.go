@@ -23,6 +23,9 @@ func ContactCodeTopic(identity x3dh.IdentityPublicKey) Topic {
 	return Topic("contact-code/" + identity.String())
 }
 
+// PublicTopic is where the messages of a public chat are.
+func PublicTopic(chat string) Topic { return Topic("public/" + chat) }
+
 // Envelope is one message of the network.
 type Envelope struct {
 	Topic Topic

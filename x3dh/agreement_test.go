@@ -22,6 +22,7 @@ func invalidPoints() map[string]curve.PublicKey {
 	}
 }
 
+// Spec: 5.contact-request.2
 func TestBothSidesAgree(t *testing.T) {
 	source := seeded("agreements")
 	for i := range 20 {
@@ -44,6 +45,7 @@ func TestBothSidesAgree(t *testing.T) {
 
 // Every key takes part: with another one in its place the two sides differ. The
 // parity byte of a public key does not, as deployed.
+// Spec: 5.x3dh.1 5.security-considerations.3
 func TestEveryKeyOfAnAgreementCounts(t *testing.T) {
 	alice, bob, mallory := newIdentity(t, "alice"), newIdentity(t, "bob"), newIdentity(t, "mallory")
 	prekey, other := newPreKey(t, "prekey"), newPreKey(t, "other")

@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	// earliestTimestamp is 2018-01-01T00:00:00Z. With the upper bound below,
+	// EarliestTimestamp (ns) is 2018-01-01T00:00:00Z: no bundle is believed to
+	// be older, and a clock that shows less is wrong. With the upper bound below,
 	// every accepted timestamp has 19 decimal digits until the year 2286, so
 	// that it can be told from the version before it.
-	earliestTimestamp = 1_514_764_800_000_000_000
+	EarliestTimestamp int64 = 1_514_764_800_000_000_000
 	// maxAhead is how far ahead of our clock a bundle may be signed: one day,
 	// in nanoseconds.
 	maxAhead = 86_400_000_000_000
@@ -28,7 +29,7 @@ func CheckBundle(b *wire.Bundle, now int64) error {
 	if len(b.PreKeys) == 0 {
 		return ErrBundleEmpty
 	}
-	if b.Timestamp < earliestTimestamp || b.Timestamp > ahead(now) {
+	if b.Timestamp < EarliestTimestamp || b.Timestamp > ahead(now) {
 		return fmt.Errorf("%w: signed at %d ns", ErrBundleTimestamp, b.Timestamp)
 	}
 	for i := range b.PreKeys {

@@ -195,16 +195,16 @@ func TestTimestampWindow(t *testing.T) {
 		now, timestamp int64
 		ok             bool
 	}{
-		{earliestTimestamp, earliestTimestamp, true},
-		{earliestTimestamp, earliestTimestamp + day, true},
-		{earliestTimestamp, earliestTimestamp + day + 1, false},
-		{earliestTimestamp - day, earliestTimestamp, true},
-		{earliestTimestamp - day - 1, earliestTimestamp, false},
-		{0, earliestTimestamp, false},
-		{-1, earliestTimestamp, false},
-		{math.MinInt64, earliestTimestamp, false},
+		{EarliestTimestamp, EarliestTimestamp, true},
+		{EarliestTimestamp, EarliestTimestamp + day, true},
+		{EarliestTimestamp, EarliestTimestamp + day + 1, false},
+		{EarliestTimestamp - day, EarliestTimestamp, true},
+		{EarliestTimestamp - day - 1, EarliestTimestamp, false},
+		{0, EarliestTimestamp, false},
+		{-1, EarliestTimestamp, false},
+		{math.MinInt64, EarliestTimestamp, false},
 		{math.MaxInt64, math.MaxInt64, true},
-		{math.MaxInt64, earliestTimestamp, true},
+		{math.MaxInt64, EarliestTimestamp, true},
 		{math.MaxInt64 - day, math.MaxInt64, true},
 		{math.MaxInt64 - day - 1, math.MaxInt64, false},
 		{math.MaxInt64 - day - 1, math.MaxInt64 - 1, true},
@@ -216,12 +216,13 @@ func TestTimestampWindow(t *testing.T) {
 			t.Errorf("signed at %d, checked at %d: %v", c.timestamp, c.now, err)
 		}
 	}
-	if n := len(fmt.Sprint(int64(earliestTimestamp))); n != 19 || len(fmt.Sprint(int64(latestTimestamp))) != 19 {
+	if n := len(fmt.Sprint(EarliestTimestamp)); n != 19 || len(fmt.Sprint(int64(latestTimestamp))) != 19 {
 		t.Errorf("timestamps of %d digits", n)
 	}
 }
 
 // T29: what is not signed by the identity it names is refused.
+// Spec: 5.prekeys.3 5.bundle.3
 func TestForgedBundlesAreRefused(t *testing.T) {
 	good := signed(t, noon, entryOf(t, uuidA, 1), entryOf(t, uuidB, 2))
 	mallory := newIdentity(t, "mallory")
@@ -300,6 +301,7 @@ func TestMalleatedBundleSignaturesAreRefused(t *testing.T) {
 
 // The signed bytes do not depend on the order of the entries in memory, and
 // verifying does not reorder them.
+// Spec: 5.bundle-signature.1
 func TestSigningSortsAndVerifyingDoesNot(t *testing.T) {
 	entries := []wire.SignedPreKey{entryOf(t, uuidC, 3), entryOf(t, uuidA, 1), entryOf(t, uuidB, 2)}
 	b := signed(t, noon, entries...)

@@ -31,6 +31,7 @@ func TestDHOnlyMessagesArrive(t *testing.T) {
 
 // T21: every byte of payload and ephemeral key, and another recipient. The
 // parity of the ephemeral key makes no difference, as deployed.
+// Spec: 5.integrity.1 5.payload.2
 func TestEveryFlippedByteOfADHOnlyMessageIsRefused(t *testing.T) {
 	bob, carol := newIdentity(t, "bob"), newIdentity(t, "carol")
 	payload, ephemeral, err := SealDHOnly(bob.Public(), []byte("plaintext"), seeded("message"))

@@ -53,6 +53,7 @@ func TestIdentitiesAreReadInBothForms(t *testing.T) {
 	}
 }
 
+// Spec: 5.prekeys.1 5.prekeys.2
 func TestScalarsMakeTheSameKeysAgain(t *testing.T) {
 	identity, prekey := newIdentity(t, "alice"), newPreKey(t, "prekey")
 	i, err1 := NewIdentity(identity.Scalar())
@@ -91,6 +92,7 @@ func TestSharedSecretIsTheSameOnBothSides(t *testing.T) {
 	}
 }
 
+// Spec: 5.security-considerations.4
 func TestWipedKeysHoldNothing(t *testing.T) {
 	identity, prekey := newIdentity(t, "alice"), newPreKey(t, "prekey")
 	identity.Wipe()

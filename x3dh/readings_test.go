@@ -142,8 +142,8 @@ func drawBundle(rt *rapid.T, owner *IdentityKey) wire.Bundle {
 		ids = rapid.SliceOfNDistinct(rapid.Custom(drawUUID), 2, 3, rapid.ID).Draw(rt, "ids")
 	}
 	b := wire.Bundle{Timestamp: rapid.OneOf(
-		rapid.Int64Range(earliestTimestamp, noon+maxAhead),
-		rapid.SampledFrom([]int64{earliestTimestamp, noon, noon + maxAhead, 1_600_000_000_000_000_000}),
+		rapid.Int64Range(EarliestTimestamp, noon+maxAhead),
+		rapid.SampledFrom([]int64{EarliestTimestamp, noon, noon + maxAhead, 1_600_000_000_000_000_000}),
 	).Draw(rt, "timestamp")}
 	for _, id := range ids {
 		b.PreKeys = append(b.PreKeys, wire.SignedPreKey{InstallationID: id, Key: drawKey(rt), Version: drawVersion(rt)})

@@ -143,6 +143,7 @@ func recordedBundle(t testing.TB, b []byte) (bundle wire.Bundle, signed bool) {
 	return bundle, signed
 }
 
+// Spec: 5.primitives-x3dh.1 5.primitives-x3dh.2 5.primitives-x3dh.4 5.x3dh.1 5.x3dh.2
 func TestRecordedAgreementsOfTheInitiator(t *testing.T) {
 	forEachVector(t, "x3dh_active", 12, func(v *vector) {
 		own := v.identity(t, "identity_priv")
@@ -160,6 +161,7 @@ func TestRecordedAgreementsOfTheInitiator(t *testing.T) {
 	})
 }
 
+// Spec: 5.primitives-x3dh.1 5.primitives-x3dh.2 5.primitives-x3dh.4 5.x3dh.1 5.x3dh.2
 func TestRecordedAgreementsOfTheResponder(t *testing.T) {
 	forEachVector(t, "x3dh_passive", 12, func(v *vector) {
 		own := v.identity(t, "identity_priv")
@@ -186,6 +188,7 @@ func checkTerms(t *testing.T, v *vector, terms ...term) {
 	}
 }
 
+// Spec: 5.primitives-x3dh.2 5.bundle-signature.1 5.bundle-signature.2
 func TestRecordedSignatureMaterial(t *testing.T) {
 	forEachVector(t, "bundle_signature_material", 23, func(v *vector) {
 		b, _ := recordedBundle(t, v.arg(t, "bundle"))
@@ -197,6 +200,7 @@ func TestRecordedSignatureMaterial(t *testing.T) {
 	})
 }
 
+// Spec: 5.primitives-x3dh.3 5.prekeys.3 5.bundle-signature.2
 func TestRecordedBundleSignatures(t *testing.T) {
 	forEachVector(t, "sign_bundle", 38, func(v *vector) {
 		b, _ := recordedBundle(t, v.arg(t, "bundle"))
@@ -222,6 +226,7 @@ func TestRecordedBundleSignatures(t *testing.T) {
 // may be believed is our own policy: no recorded bundle that the reference
 // refuses is believed, and of those it accepts, the ones without a prekey, with
 // an impossible timestamp or with ids that leave their signed bytes open.
+// Spec: 5.primitives-x3dh.3
 func TestRecordedBundleVerifications(t *testing.T) {
 	believed, refused := 0, map[error]int{}
 	forEachVector(t, "verify_bundle", 54, func(v *vector) {
@@ -258,6 +263,7 @@ func TestRecordedBundleVerifications(t *testing.T) {
 	}
 }
 
+// Spec: 5.payload.2
 func TestRecordedSymmetricEncryptions(t *testing.T) {
 	forEachVector(t, "encrypt_symmetric", 8, func(v *vector) {
 		key, ok := symmetricKey(t, v)

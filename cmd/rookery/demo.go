@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/transport/memory"
 )
 
-// DemoCmd hosts many identities in this process and lets them talk.
+// DemoCmd plays a few scenes with two people, then hosts many identities in
+// this process and lets them talk.
 type DemoCmd struct {
 	Identities int           `default:"1000" help:"How many identities; they talk in pairs."`
 	Messages   int           `default:"20000" help:"How many messages in all; at least 20 for each pair."`
@@ -38,6 +41,9 @@ func (c *DemoCmd) Run(out *output) error {
 	defer cleanUp()
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
+	if err := showcase(ctx, out.stdout); err != nil {
+		return err
+	}
 
 	network := memory.New(c.Seed, demoFaults)
 	world := newDemoWorld(c, network, out.progress)
@@ -54,8 +60,8 @@ func (c *DemoCmd) Run(out *output) error {
 	}
 	result.disk = directorySize(dir)
 	result.print(out.stdout)
-	if result.lost > 0 {
-		return fmt.Errorf("%w: %d", errLost, result.lost)
+	if lost := result.lost(); lost > 0 {
+		return fmt.Errorf("%w: %d", errLost, lost)
 	}
 	return nil
 }
@@ -89,39 +95,51 @@ func (c *DemoCmd) directory() (dir string, cleanUp func(), err error) {
 
 // demoResult is what the summary says.
 type demoResult struct {
-	command              DemoCmd
-	setUp, talk          time.Duration
-	expected, lost       int
-	duplicates           uint64
-	counts               rookery.Counts
-	network              memory.Counts
-	refused              map[string]int
-	p50, p99             time.Duration
-	memory, disk         int64 // bytes
-	discovered, approved int
+	command       DemoCmd
+	setUp, talk   time.Duration
+	want, arrived tally
+	duplicates    uint64
+	counts        rookery.Counts
+	network       memory.Counts
+	refused       map[string]int
+	p50, p99      time.Duration
+	memory, disk  int64 // bytes
+}
+
+// tally is what happened at all installations together, or should have.
+type tally struct {
+	messages   int
+	copies     int // at the sender's other installations
+	discovered int // installations, by another one of the same identity
+	approved   int // of those
+}
+
+// lost is what did not arrive: messages and copies.
+func (r *demoResult) lost() int {
+	return r.want.messages - r.arrived.messages + r.want.copies - r.arrived.copies
 }
 
 func (r *demoResult) print(w io.Writer) {
-	line := func(name, format string, args ...any) {
-		_, _ = fmt.Fprintf(w, "  %-22s %s\n", name, fmt.Sprintf(format, args...))
-	}
-	perSecond := float64(r.expected-r.lost) / r.talk.Seconds()
+	line := func(name, format string, args ...any) { field(w, name, format, args...) }
 	_, _ = fmt.Fprintln(w, "demo:")
-	line("identities", "%d, each with %d installation(s); %d approved as second devices",
-		r.command.Identities, r.command.Devices, r.approved)
+	line("identities", "%d, each with %d installation(s)", r.command.Identities, r.command.Devices)
+	line("own devices", "%d discovered, %d approved, each by each other device of its identity",
+		r.arrived.discovered, r.arrived.approved)
 	line("messages sent", "%d (each encrypted for every installation of the recipient)", r.counts.Sent)
-	line("messages delivered", "%d of %d", r.expected-r.lost, r.expected)
-	line("messages lost", "%d", r.lost)
+	line("messages delivered", "%d of %d", r.arrived.messages, r.want.messages)
+	line("copies delivered", "%d of %d, to the sender's other devices", r.arrived.copies, r.want.copies)
+	line("messages lost", "%d", r.lost())
 	line("network", "%d envelopes: %d lost and made good later, %d overtaken, %d duplicated",
 		r.network.Published, r.network.Lost, r.network.Reordered, r.network.Duplicated)
 	line("duplicates refused", "%d", r.duplicates)
-	for cause, n := range r.refused {
-		line("refused", "%d: %s", n, cause)
+	for _, cause := range slices.Sorted(maps.Keys(r.refused)) {
+		line("refused", "%d: %s", r.refused[cause], cause)
 	}
 	line("sessions made", "%d", r.counts.SessionsStarted)
 	line("DH ratchet steps", "%d", r.counts.RatchetSteps)
 	line("set-up", "%v", r.setUp.Round(time.Millisecond))
-	line("throughput", "%.0f messages/s delivered (%v)", perSecond, r.talk.Round(time.Millisecond))
+	line("throughput", "%.0f messages/s delivered, beside their copies (%v)",
+		float64(r.arrived.messages)/r.talk.Seconds(), r.talk.Round(time.Millisecond))
 	line("latency", "p50 %v, p99 %v from send to handler (not counting what the network held back)",
 		r.p50.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond))
 	line("memory per identity", "%d KiB resident", r.memory/int64(r.command.Identities)/1024)

@@ -5,13 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,24 +20,23 @@ type demoWorld struct {
 	command  *DemoCmd
 	network  *memory.Network
 	progress *progress
+	patience time.Duration // for the next arrival, when all is sent
 
 	people [][]*rookery.Identity // by identity, then installation
 
 	mu         sync.Mutex
-	arrived    map[arrival]bool
+	got        map[arrival]bool
+	arrived    tally
 	latencies  []time.Duration
 	refused    map[string]int
 	wrong      error
-	discovered int
+	duplicates uint64
 
-	delivered  atomic.Int64
-	duplicates atomic.Uint64
-	sent       atomic.Int64
-	late       atomic.Bool // what arrives from now on was held back by the network
-	approved   int
+	sent atomic.Int64
+	late atomic.Bool // what arrives from now on was held back by the network
 }
 
-// arrival is one message at one installation.
+// arrival is one message, or the copy of one, at one installation.
 type arrival struct {
 	installation string
 	number       uint32
@@ -50,8 +44,8 @@ type arrival struct {
 
 func newDemoWorld(c *DemoCmd, network *memory.Network, p *progress) *demoWorld {
 	return &demoWorld{
-		command: c, network: network, progress: p,
-		arrived: make(map[arrival]bool), refused: make(map[string]int),
+		command: c, network: network, progress: p, patience: 10 * time.Second,
+		got: make(map[arrival]bool), refused: make(map[string]int),
 	}
 }
 
@@ -61,9 +55,9 @@ func parallel() int { return 32 * runtime.GOMAXPROCS(0) }
 func (w *demoWorld) run(ctx context.Context, engine *rookery.Engine) (*demoResult, error) {
 	start := time.Now()
 	stop := w.progress.every(200*time.Millisecond, func() string {
-		c := engine.Counts()
-		return fmt.Sprintf("%d identities  sent %d  delivered %d  sessions %d  DH steps %d",
-			len(engine.Identities())/w.command.Devices, c.Sent, w.delivered.Load(), c.SessionsStarted, c.RatchetSteps)
+		c, arrived := engine.Counts(), w.soFar()
+		return fmt.Sprintf("%d identities  sent %d  delivered %d  copies %d  sessions %d  DH steps %d",
+			len(engine.Identities())/w.command.Devices, c.Sent, arrived.messages, arrived.copies, c.SessionsStarted, c.RatchetSteps)
 	})
 	defer stop()
 	if err := w.setUp(ctx, engine); err != nil {
@@ -73,26 +67,41 @@ func (w *demoWorld) run(ctx context.Context, engine *rookery.Engine) (*demoResul
 	if err := w.talk(ctx); err != nil {
 		return nil, fmt.Errorf("talk: %w", err)
 	}
-	expected := int(w.sent.Load()) * w.command.Devices
-	if err := w.settle(ctx, expected); err != nil {
+	want := w.want()
+	if err := w.settle(ctx, want); err != nil {
 		return nil, err
 	}
 	r := &demoResult{
-		command:  *w.command,
-		setUp:    talking.Sub(start),
-		talk:     time.Since(talking),
-		expected: expected,
-		lost:     expected - int(w.delivered.Load()),
-		counts:   engine.Counts(),
-		network:  w.network.Counts(),
-		memory:   residentMemory(),
-		approved: w.approved,
+		command: *w.command,
+		setUp:   talking.Sub(start),
+		talk:    time.Since(talking),
+		want:    want,
+		counts:  engine.Counts(),
+		network: w.network.Counts(),
+		memory:  residentMemory(),
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r.duplicates, r.refused, r.discovered = w.duplicates.Load(), w.refused, w.discovered
+	r.arrived, r.duplicates, r.refused = w.arrived, w.duplicates, w.refused
 	r.p50, r.p99 = percentile(w.latencies, 50), percentile(w.latencies, 99)
+	if w.wrong == nil && (r.arrived.discovered != want.discovered || r.arrived.approved != want.approved) {
+		w.wrong = fmt.Errorf("%w: %d devices discovered and %d approved, want %d of each",
+			errBadResult, r.arrived.discovered, r.arrived.approved, want.approved)
+	}
 	return r, w.wrong
+}
+
+// want is what has to arrive of what was sent.
+func (w *demoWorld) want() tally {
+	sent, devices := int(w.sent.Load()), w.command.Devices
+	pairings := w.command.Identities * devices * (devices - 1)
+	return tally{messages: sent * devices, copies: sent * (devices - 1), discovered: pairings, approved: pairings}
+}
+
+func (w *demoWorld) soFar() tally {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.arrived
 }
 
 // setUp makes the identities, approves their second devices, and lets each
@@ -118,7 +127,6 @@ func (w *demoWorld) setUp(ctx context.Context, engine *rookery.Engine) error {
 	if err != nil {
 		return err
 	}
-	w.approved = w.command.Identities * (w.command.Devices - 1)
 	return each(w.command.Identities, func(n int) error {
 		peer := w.people[n^1][0]
 		bundle, err := peer.Bundle(ctx)
@@ -148,7 +156,7 @@ func pair(ctx context.Context, devices []*rookery.Identity) error {
 			if err := a.TakeBundle(ctx, a.PublicKey(), bundle); err != nil {
 				return err
 			}
-			if err := a.Approve(ctx, b.InstallationID()); err != nil {
+			if err := a.Approve(ctx, a.PublicKey(), b.InstallationID()); err != nil {
 				return err
 			}
 		}
@@ -194,47 +202,64 @@ func (w *demoWorld) send(ctx context.Context, from *rookery.Identity, to rookery
 	}
 }
 
-// handle checks every message that arrives: right sender, right content, once.
+// handle checks every message and every copy that arrives: right sender, right
+// content, once.
 func (w *demoWorld) handle(e rookery.Event) {
 	switch e := e.(type) {
 	case rookery.Message:
-		w.message(e)
+		w.take(e, e.Identity.PublicKey(), &w.arrived.messages)
+		e.Ack()
+	case rookery.SentElsewhere:
+		w.take(e.Message, e.Recipient, &w.arrived.copies)
 		e.Ack()
 	case rookery.InstallationDiscovered:
-		w.mu.Lock()
-		w.discovered++
-		w.mu.Unlock()
+		w.count(e.Contact == e.Identity.PublicKey() && !e.Enabled, &w.arrived.discovered)
+	case rookery.InstallationEnabled:
+		w.count(e.Contact == e.Identity.PublicKey() && e.Enabled, &w.arrived.approved)
 	case rookery.Refused:
-		if errors.Is(e.Err, rookery.ErrDuplicate) {
-			w.duplicates.Add(1)
-			return
-		}
-		w.mu.Lock()
-		w.refused[e.Err.Error()]++
-		w.mu.Unlock()
+		w.refuse(e.Err)
 	}
 }
 
-func (w *demoWorld) message(m rookery.Message) {
+func (w *demoWorld) count(is bool, in *int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if is {
+		*in++
+	}
+}
+
+func (w *demoWorld) refuse(cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if errors.Is(cause, rookery.ErrDuplicate) {
+		w.duplicates++
+	} else {
+		w.refused[cause.Error()]++
+	}
+}
+
+// take checks a message, or the copy of one that went to the recipient.
+func (w *demoWorld) take(m rookery.Message, recipient rookery.PublicKey, in *int) {
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(m.Payload) < 12 {
-		w.wrong = fmt.Errorf("a payload of %d bytes arrived that nobody sent", len(m.Payload))
+		w.wrong = fmt.Errorf("%w: a payload of %d bytes arrived that nobody sent", errBadResult, len(m.Payload))
 		return
 	}
 	number := binary.BigEndian.Uint32(m.Payload)
-	want := fmt.Sprintf("message %d from %v to %v", number, m.Sender, m.Identity.PublicKey())
+	want := fmt.Sprintf("message %d from %v to %v", number, m.Sender, recipient)
 	key := arrival{m.Identity.InstallationID(), number}
 	switch {
 	case string(m.Payload[12:]) != want:
-		w.wrong = fmt.Errorf("message %d arrived altered", number)
-	case w.arrived[key]:
-		w.wrong = fmt.Errorf("message %d arrived twice", number)
+		w.wrong = fmt.Errorf("%w: message %d arrived altered", errBadResult, number)
+	case w.got[key]:
+		w.wrong = fmt.Errorf("%w: message %d arrived twice", errBadResult, number)
 	default:
-		w.arrived[key] = true
-		w.delivered.Add(1)
-		if !w.late.Load() {
+		w.got[key] = true
+		*in++
+		if in == &w.arrived.messages && !w.late.Load() {
 			sent := time.Unix(0, int64(binary.BigEndian.Uint64(m.Payload[4:])))
 			w.latencies = append(w.latencies, now.Sub(sent))
 		}
@@ -243,14 +268,13 @@ func (w *demoWorld) message(m rookery.Message) {
 
 // settle makes good what the network lost until all has arrived, or nothing
 // more comes.
-func (w *demoWorld) settle(ctx context.Context, expected int) error {
+func (w *demoWorld) settle(ctx context.Context, want tally) error {
 	w.late.Store(true)
-	const patience = 10 * time.Second
-	last, since := int64(-1), time.Now()
-	for time.Since(since) < patience {
+	var last tally
+	for since := time.Now(); time.Since(since) < w.patience; {
 		w.network.Redeliver()
-		now := w.delivered.Load()
-		if now == int64(expected) {
+		now := w.soFar()
+		if now == want {
 			return nil
 		}
 		if now != last {
@@ -294,36 +318,4 @@ func percentile(values []time.Duration, p int) time.Duration {
 	}
 	slices.Sort(values)
 	return values[min(len(values)-1, len(values)*p/100)]
-}
-
-// residentMemory reads the resident set of this process, or the Go heap where
-// the system does not tell.
-func residentMemory() int64 {
-	runtime.GC()
-	if status, err := os.ReadFile("/proc/self/status"); err == nil {
-		for line := range strings.Lines(string(status)) {
-			if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-				kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-				if err == nil {
-					return kib * 1024
-				}
-			}
-		}
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.Sys)
-}
-
-func directorySize(dir string) (size int64) {
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		if info, err := entry.Info(); err == nil {
-			size += info.Size()
-		}
-		return nil
-	})
-	return size
 }

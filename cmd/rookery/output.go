@@ -13,6 +13,11 @@ type output struct {
 	progress *progress
 }
 
+// field writes one named line of a result.
+func field(w io.Writer, name, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, "  %-22s %s\n", name, fmt.Sprintf(format, args...))
+}
+
 // progress shows how a long command gets on: one line that is rewritten on a
 // terminal, a line now and then elsewhere.
 type progress struct {

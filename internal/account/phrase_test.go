@@ -10,6 +10,7 @@ import (
 
 // The keys were computed by an independent derivation (PBKDF2, BIP-32 and curve
 // arithmetic written out) from published BIP-39 test phrases.
+// Spec: draft.account-generation.1 5.x3dh.1
 func TestChatKeyIsAtTheStatusPath(t *testing.T) {
 	for _, c := range []struct{ phrase, key string }{
 		{strings.Repeat("abandon ", 11) + "about", "20e61d44eb73cb7d5ff4526bac8c0b96451d8e018b2d6c79022e7ce3b583a754"},
@@ -39,6 +40,7 @@ func TestBadPhraseIsRefusedWithoutRepeatingIt(t *testing.T) {
 	}
 }
 
+// Spec: draft.account-generation.1
 func TestNewPhraseGivesAKey(t *testing.T) {
 	first, err := NewPhrase(bytes.NewReader(bytes.Repeat([]byte{7}, phraseEntropy)))
 	if err != nil || len(strings.Fields(first)) != 12 {

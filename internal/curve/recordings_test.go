@@ -114,6 +114,7 @@ func TestRecordedDecompressions(t *testing.T) {
 	})
 }
 
+// Spec: 5.primitives-x3dh.2
 func TestRecordedKeccak256(t *testing.T) {
 	forEachVector(t, "keccak256", 10, func(t *testing.T, v *vector) {
 		data := v.arg(t, "data")
@@ -124,6 +125,7 @@ func TestRecordedKeccak256(t *testing.T) {
 	})
 }
 
+// Spec: 5.primitives-x3dh.3
 func TestRecordedSignatures(t *testing.T) {
 	forEachVector(t, "sign", 12, func(t *testing.T, v *vector) {
 		k, err := NewPrivateKey(v.arg(t, "priv"))
@@ -137,6 +139,7 @@ func TestRecordedSignatures(t *testing.T) {
 	})
 }
 
+// Spec: 5.primitives-x3dh.3
 func TestRecordedRecoveries(t *testing.T) {
 	forEachVector(t, "recover", 12, func(t *testing.T, v *vector) {
 		pub, err := Recover(Keccak256(v.arg(t, "data")), Signature(v.arg(t, "signature")))
@@ -151,6 +154,7 @@ func TestRecordedRecoveries(t *testing.T) {
 
 // Among the vectors are results with a leading zero byte, negated points and
 // malformed keys.
+// Spec: 5.primitives-x3dh.1 5.primitives-x3dh.4
 func TestRecordedAgreements(t *testing.T) {
 	for _, c := range []struct {
 		fn, out string

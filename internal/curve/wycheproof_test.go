@@ -73,6 +73,7 @@ func pointOf(spki []byte) (point []byte, ok bool) {
 }
 
 // T38: invalid curves, invalid points and edge cases of the Wycheproof project.
+// Spec: 5.primitives-x3dh.1 5.primitives-x3dh.4
 func TestWycheproofECDH(t *testing.T) {
 	accepted, refused, unread := 0, 0, 0
 	for _, c := range wycheproofCases(t, "ecdh_secp256k1_test.json") {

@@ -183,6 +183,7 @@ var rules = []rule{
 }
 
 // TestTreeKeepsTheRules applies every rule to this repository.
+// Spec: 5.transport.1
 func TestTreeKeepsTheRules(t *testing.T) {
 	root := filepath.Join("..", "..")
 	module, err := os.ReadFile(filepath.Join(root, "go.mod"))

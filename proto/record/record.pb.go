@@ -156,12 +156,21 @@ func (x *PreKey) GetExpired() int64 {
 	return 0
 }
 
-// Publication is what a hosted installation last published.
+// Publication is what a hosted installation last published. Its times are
+// readings of the clock, which the bundle's own timestamp need not follow.
 type Publication struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// bundle is the signed bundle as it went out.
-	Bundle        []byte `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
-	Timestamp     int64  `protobuf:"varint,2,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	Bundle []byte `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// signed is when it was signed.
+	Signed int64 `protobuf:"varint,2,opt,name=signed,proto3" json:"signed,omitempty"`
+	// doubted is since when the clock is not believed, 0 if it is.
+	Doubted int64 `protobuf:"varint,3,opt,name=doubted,proto3" json:"doubted,omitempty"`
+	// changed is since when the bundle has other prekeys than were announced, 0 if
+	// it has those.
+	Changed int64 `protobuf:"varint,4,opt,name=changed,proto3" json:"changed,omitempty"`
+	// announced is when it was last given to the contact-code topic, 0 if never.
+	Announced     int64 `protobuf:"varint,5,opt,name=announced,proto3" json:"announced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -203,9 +212,30 @@ func (x *Publication) GetBundle() []byte {
 	return nil
 }
 
-func (x *Publication) GetTimestamp() int64 {
+func (x *Publication) GetSigned() int64 {
 	if x != nil {
-		return x.Timestamp
+		return x.Signed
+	}
+	return 0
+}
+
+func (x *Publication) GetDoubted() int64 {
+	if x != nil {
+		return x.Doubted
+	}
+	return 0
+}
+
+func (x *Publication) GetChanged() int64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *Publication) GetAnnounced() int64 {
+	if x != nil {
+		return x.Announced
 	}
 	return 0
 }
@@ -221,7 +251,10 @@ type Contact struct {
 	ForwardSecrecy bool `protobuf:"varint,3,opt,name=forward_secrecy,json=forwardSecrecy,proto3" json:"forward_secrecy,omitempty"`
 	// dh_only_seen are hashes of the last DH-only messages accepted, oldest
 	// first: that layer has no replay protection of its own.
-	DhOnlySeen    [][]byte `protobuf:"bytes,4,rep,name=dh_only_seen,json=dhOnlySeen,proto3" json:"dh_only_seen,omitempty"`
+	DhOnlySeen [][]byte `protobuf:"bytes,4,rep,name=dh_only_seen,json=dhOnlySeen,proto3" json:"dh_only_seen,omitempty"`
+	// standing is how far the contact has got: 0 stranger, 1 requested,
+	// 2 accepted.
+	Standing      uint32 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -284,6 +317,13 @@ func (x *Contact) GetDhOnlySeen() [][]byte {
 	return nil
 }
 
+func (x *Contact) GetStanding() uint32 {
+	if x != nil {
+		return x.Standing
+	}
+	return 0
+}
+
 // Installation is one device of a contact.
 type Installation struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -294,9 +334,19 @@ type Installation struct {
 	// timestamp is when the bundle that carried the prekey was signed.
 	Timestamp int64 `protobuf:"varint,5,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
 	Enabled   bool  `protobuf:"varint,6,opt,name=enabled,proto3" json:"enabled,omitempty"`
-	// active is when the last authenticated message of the device arrived, or
-	// when it was first seen.
-	Active        int64 `protobuf:"varint,7,opt,name=active,proto3" json:"active,omitempty"`
+	// active is when the last authenticated message of the device arrived, 0 if
+	// none has.
+	Active    int64 `protobuf:"varint,7,opt,name=active,proto3" json:"active,omitempty"`
+	FirstSeen int64 `protobuf:"varint,8,opt,name=first_seen,json=firstSeen,proto3" json:"first_seen,omitempty"`
+	// omitted_since is when a newer bundle of the identity left the device out
+	// for the first time since the device itself was heard of.
+	OmittedSince int64 `protobuf:"varint,9,opt,name=omitted_since,json=omittedSince,proto3" json:"omitted_since,omitempty"`
+	// stale is set when that was reported.
+	Stale bool `protobuf:"varint,10,opt,name=stale,proto3" json:"stale,omitempty"`
+	// signed is when the newest bundle from the device itself was signed.
+	Signed int64 `protobuf:"varint,11,opt,name=signed,proto3" json:"signed,omitempty"`
+	// by_sibling is set if the bundle of timestamp was another installation's.
+	BySibling     bool `protobuf:"varint,12,opt,name=by_sibling,json=bySibling,proto3" json:"by_sibling,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +430,41 @@ func (x *Installation) GetActive() int64 {
 	return 0
 }
 
+func (x *Installation) GetFirstSeen() int64 {
+	if x != nil {
+		return x.FirstSeen
+	}
+	return 0
+}
+
+func (x *Installation) GetOmittedSince() int64 {
+	if x != nil {
+		return x.OmittedSince
+	}
+	return 0
+}
+
+func (x *Installation) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
+func (x *Installation) GetSigned() int64 {
+	if x != nil {
+		return x.Signed
+	}
+	return 0
+}
+
+func (x *Installation) GetBySibling() bool {
+	if x != nil {
+		return x.BySibling
+	}
+	return false
+}
+
 // Session is one Double Ratchet session with one installation of a contact.
 // Its skipped message keys are records of their own.
 type Session struct {
@@ -389,12 +474,17 @@ type Session struct {
 	SignedPreKey []byte                 `protobuf:"bytes,3,opt,name=signed_pre_key,json=signedPreKey,proto3" json:"signed_pre_key,omitempty"`
 	Ephemeral    []byte                 `protobuf:"bytes,4,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
 	// order is the first bytes of the agreed key, for the byte-order rule.
-	Order         []byte       `protobuf:"bytes,5,opt,name=order,proto3" json:"order,omitempty"`
-	MadeFrom      *BundleStamp `protobuf:"bytes,6,opt,name=made_from,json=madeFrom,proto3" json:"made_from,omitempty"`
-	Created       int64        `protobuf:"varint,7,opt,name=created,proto3" json:"created,omitempty"`
-	Expired       int64        `protobuf:"varint,8,opt,name=expired,proto3" json:"expired,omitempty"`
-	Ratchet       *Ratchet     `protobuf:"bytes,9,opt,name=ratchet,proto3" json:"ratchet,omitempty"`
-	Active        bool         `protobuf:"varint,10,opt,name=active,proto3" json:"active,omitempty"`
+	Order    []byte       `protobuf:"bytes,5,opt,name=order,proto3" json:"order,omitempty"`
+	MadeFrom *BundleStamp `protobuf:"bytes,6,opt,name=made_from,json=madeFrom,proto3" json:"made_from,omitempty"`
+	Created  int64        `protobuf:"varint,7,opt,name=created,proto3" json:"created,omitempty"`
+	Expired  int64        `protobuf:"varint,8,opt,name=expired,proto3" json:"expired,omitempty"`
+	Ratchet  *Ratchet     `protobuf:"bytes,9,opt,name=ratchet,proto3" json:"ratchet,omitempty"`
+	Active   bool         `protobuf:"varint,10,opt,name=active,proto3" json:"active,omitempty"`
+	// own is our own entry in our bundle when we made the session.
+	Own *BundleStamp `protobuf:"bytes,11,opt,name=own,proto3" json:"own,omitempty"`
+	// seen is, for each of the last messages decrypted, the start of its ratchet
+	// key, its number and a short hash of it; newest first, 16 bytes each.
+	Seen          []byte `protobuf:"bytes,12,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,12 +589,28 @@ func (x *Session) GetActive() bool {
 	return false
 }
 
-// BundleStamp is the peer's bundle entry that a session was made from.
+func (x *Session) GetOwn() *BundleStamp {
+	if x != nil {
+		return x.Own
+	}
+	return nil
+}
+
+func (x *Session) GetSeen() []byte {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
+// BundleStamp is a bundle's entry that a session was made with.
 type BundleStamp struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Timestamp     int64                  `protobuf:"varint,1,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
-	Version       uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	SignedPreKey  []byte                 `protobuf:"bytes,3,opt,name=signed_pre_key,json=signedPreKey,proto3" json:"signed_pre_key,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Timestamp    int64                  `protobuf:"varint,1,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	Version      uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	SignedPreKey []byte                 `protobuf:"bytes,3,opt,name=signed_pre_key,json=signedPreKey,proto3" json:"signed_pre_key,omitempty"`
+	// by_sibling is set if another installation than the one it is of signed it.
+	BySibling     bool `protobuf:"varint,4,opt,name=by_sibling,json=bySibling,proto3" json:"by_sibling,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -558,6 +664,13 @@ func (x *BundleStamp) GetSignedPreKey() []byte {
 		return x.SignedPreKey
 	}
 	return nil
+}
+
+func (x *BundleStamp) GetBySibling() bool {
+	if x != nil {
+		return x.BySibling
+	}
+	return false
 }
 
 // Ratchet is the Double Ratchet state.
@@ -854,8 +967,14 @@ type Inbox struct {
 	Payload        []byte                 `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`
 	Received       int64                  `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`
 	ForwardSecrecy bool                   `protobuf:"varint,6,opt,name=forward_secrecy,json=forwardSecrecy,proto3" json:"forward_secrecy,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// recipient is whom the message was sent to: the hosted identity, or the
+	// contact that another installation of it wrote to. Zeros in a public chat.
+	Recipient []byte `protobuf:"bytes,7,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	Request   bool   `protobuf:"varint,8,opt,name=request,proto3" json:"request,omitempty"`
+	// chat is the public chat the message was published in.
+	Chat          string `protobuf:"bytes,9,opt,name=chat,proto3" json:"chat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Inbox) Reset() {
@@ -930,6 +1049,91 @@ func (x *Inbox) GetForwardSecrecy() bool {
 	return false
 }
 
+func (x *Inbox) GetRecipient() []byte {
+	if x != nil {
+		return x.Recipient
+	}
+	return nil
+}
+
+func (x *Inbox) GetRequest() bool {
+	if x != nil {
+		return x.Request
+	}
+	return false
+}
+
+func (x *Inbox) GetChat() string {
+	if x != nil {
+		return x.Chat
+	}
+	return ""
+}
+
+// Copy is a sent message as our own other installations get it, after a mark:
+// stored until theirs is in the outbox, and the content of that.
+type Copy struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Recipient []byte                 `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// message_id is that of the message to the recipient; empty for a note that
+	// only our own installations get.
+	MessageId     []byte `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Payload       []byte `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Copy) Reset() {
+	*x = Copy{}
+	mi := &file_record_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Copy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Copy) ProtoMessage() {}
+
+func (x *Copy) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Copy.ProtoReflect.Descriptor instead.
+func (*Copy) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Copy) GetRecipient() []byte {
+	if x != nil {
+		return x.Recipient
+	}
+	return nil
+}
+
+func (x *Copy) GetMessageId() []byte {
+	if x != nil {
+		return x.MessageId
+	}
+	return nil
+}
+
+func (x *Copy) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
 var File_record_record_proto protoreflect.FileDescriptor
 
 const file_record_record_proto_rawDesc = "" +
@@ -944,17 +1148,21 @@ const file_record_record_proto_rawDesc = "" +
 	"privateKey\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x18\n" +
 	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x18\n" +
-	"\aexpired\x18\x04 \x01(\x03R\aexpired\"C\n" +
+	"\aexpired\x18\x04 \x01(\x03R\aexpired\"\x8f\x01\n" +
 	"\vPublication\x12\x16\n" +
-	"\x06bundle\x18\x01 \x01(\fR\x06bundle\x12\x1c\n" +
-	"\ttimestamp\x18\x02 \x01(\x03R\ttimestamp\"\x8f\x01\n" +
+	"\x06bundle\x18\x01 \x01(\fR\x06bundle\x12\x16\n" +
+	"\x06signed\x18\x02 \x01(\x03R\x06signed\x12\x18\n" +
+	"\adoubted\x18\x03 \x01(\x03R\adoubted\x12\x18\n" +
+	"\achanged\x18\x04 \x01(\x03R\achanged\x12\x1c\n" +
+	"\tannounced\x18\x05 \x01(\x03R\tannounced\"\xab\x01\n" +
 	"\aContact\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\fR\bidentity\x12\x1d\n" +
 	"\n" +
 	"first_seen\x18\x02 \x01(\x03R\tfirstSeen\x12'\n" +
 	"\x0fforward_secrecy\x18\x03 \x01(\bR\x0eforwardSecrecy\x12 \n" +
 	"\fdh_only_seen\x18\x04 \x03(\fR\n" +
-	"dhOnlySeen\"\xd9\x01\n" +
+	"dhOnlySeen\x12\x1a\n" +
+	"\bstanding\x18\x05 \x01(\rR\bstanding\"\xea\x02\n" +
 	"\fInstallation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x0esigned_pre_key\x18\x02 \x01(\fR\fsignedPreKey\x12\x18\n" +
@@ -962,7 +1170,15 @@ const file_record_record_proto_rawDesc = "" +
 	"\x10protocol_version\x18\x04 \x01(\rR\x0fprotocolVersion\x12\x1c\n" +
 	"\ttimestamp\x18\x05 \x01(\x03R\ttimestamp\x12\x18\n" +
 	"\aenabled\x18\x06 \x01(\bR\aenabled\x12\x16\n" +
-	"\x06active\x18\a \x01(\x03R\x06active\"\xd8\x02\n" +
+	"\x06active\x18\a \x01(\x03R\x06active\x12\x1d\n" +
+	"\n" +
+	"first_seen\x18\b \x01(\x03R\tfirstSeen\x12#\n" +
+	"\romitted_since\x18\t \x01(\x03R\fomittedSince\x12\x14\n" +
+	"\x05stale\x18\n" +
+	" \x01(\bR\x05stale\x12\x16\n" +
+	"\x06signed\x18\v \x01(\x03R\x06signed\x12\x1d\n" +
+	"\n" +
+	"by_sibling\x18\f \x01(\bR\tbySibling\"\x9e\x03\n" +
 	"\aSession\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x1c\n" +
 	"\tinitiator\x18\x02 \x01(\bR\tinitiator\x12$\n" +
@@ -974,11 +1190,15 @@ const file_record_record_proto_rawDesc = "" +
 	"\aexpired\x18\b \x01(\x03R\aexpired\x124\n" +
 	"\aratchet\x18\t \x01(\v2\x1a.rookery.record.v1.RatchetR\aratchet\x12\x16\n" +
 	"\x06active\x18\n" +
-	" \x01(\bR\x06active\"k\n" +
+	" \x01(\bR\x06active\x120\n" +
+	"\x03own\x18\v \x01(\v2\x1e.rookery.record.v1.BundleStampR\x03own\x12\x12\n" +
+	"\x04seen\x18\f \x01(\fR\x04seen\"\x8a\x01\n" +
 	"\vBundleStamp\x12\x1c\n" +
 	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12$\n" +
-	"\x0esigned_pre_key\x18\x03 \x01(\fR\fsignedPreKey\"\xe0\x02\n" +
+	"\x0esigned_pre_key\x18\x03 \x01(\fR\fsignedPreKey\x12\x1d\n" +
+	"\n" +
+	"by_sibling\x18\x04 \x01(\bR\tbySibling\"\xe0\x02\n" +
 	"\aRatchet\x12\x14\n" +
 	"\x05suite\x18\x01 \x01(\rR\x05suite\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\fR\x04root\x12\x19\n" +
@@ -1006,7 +1226,7 @@ const file_record_record_proto_rawDesc = "" +
 	"message_id\x18\x01 \x01(\fR\tmessageId\x12\x1c\n" +
 	"\trecipient\x18\x02 \x01(\fR\trecipient\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\fR\amessage\x12\x18\n" +
-	"\acreated\x18\x04 \x01(\x03R\acreated\"\xc6\x01\n" +
+	"\acreated\x18\x04 \x01(\x03R\acreated\"\x92\x02\n" +
 	"\x05Inbox\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\fR\tmessageId\x12\x16\n" +
@@ -1014,7 +1234,15 @@ const file_record_record_proto_rawDesc = "" +
 	"\x0finstallation_id\x18\x03 \x01(\tR\x0einstallationId\x12\x18\n" +
 	"\apayload\x18\x04 \x01(\fR\apayload\x12\x1a\n" +
 	"\breceived\x18\x05 \x01(\x03R\breceived\x12'\n" +
-	"\x0fforward_secrecy\x18\x06 \x01(\bR\x0eforwardSecrecyB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
+	"\x0fforward_secrecy\x18\x06 \x01(\bR\x0eforwardSecrecy\x12\x1c\n" +
+	"\trecipient\x18\a \x01(\fR\trecipient\x12\x18\n" +
+	"\arequest\x18\b \x01(\bR\arequest\x12\x12\n" +
+	"\x04chat\x18\t \x01(\tR\x04chat\"]\n" +
+	"\x04Copy\x12\x1c\n" +
+	"\trecipient\x18\x01 \x01(\fR\trecipient\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x02 \x01(\fR\tmessageId\x12\x18\n" +
+	"\apayload\x18\x03 \x01(\fR\apayloadB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
 
 var (
 	file_record_record_proto_rawDescOnce sync.Once
@@ -1028,7 +1256,7 @@ func file_record_record_proto_rawDescGZIP() []byte {
 	return file_record_record_proto_rawDescData
 }
 
-var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_record_record_proto_goTypes = []any{
 	(*Identity)(nil),     // 0: rookery.record.v1.Identity
 	(*PreKey)(nil),       // 1: rookery.record.v1.PreKey
@@ -1041,15 +1269,17 @@ var file_record_record_proto_goTypes = []any{
 	(*SkippedKey)(nil),   // 8: rookery.record.v1.SkippedKey
 	(*Outbox)(nil),       // 9: rookery.record.v1.Outbox
 	(*Inbox)(nil),        // 10: rookery.record.v1.Inbox
+	(*Copy)(nil),         // 11: rookery.record.v1.Copy
 }
 var file_record_record_proto_depIdxs = []int32{
 	6, // 0: rookery.record.v1.Session.made_from:type_name -> rookery.record.v1.BundleStamp
 	7, // 1: rookery.record.v1.Session.ratchet:type_name -> rookery.record.v1.Ratchet
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	6, // 2: rookery.record.v1.Session.own:type_name -> rookery.record.v1.BundleStamp
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_record_record_proto_init() }
@@ -1063,7 +1293,7 @@ func file_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_record_proto_rawDesc), len(file_record_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

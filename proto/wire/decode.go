@@ -131,12 +131,30 @@ func readX3DHHeader(outer *scanner, s scanner) *X3DHHeader {
 			h.Ephemeral = s.publicKey("ephemeral")
 		case 4:
 			h.SignedPreKey = s.publicKey("signed_pre_key")
+		case 1001:
+			h.MadeWith = readPreKeyStamp(&s, s.single("made_with", "PreKeyStamp"))
 		}
 	}
 	s.require(1, "ephemeral", ErrKeyLength)
 	s.require(4, "signed_pre_key", ErrKeyLength)
 	outer.err = s.err
 	return h
+}
+
+func readPreKeyStamp(outer *scanner, s scanner) (k PreKeyStamp) {
+	for s.next() {
+		switch s.num {
+		case 1:
+			k.Key = s.publicKey("signed_pre_key")
+		case 2:
+			k.Version = s.uint32("version")
+		case 3:
+			k.Timestamp = int64(s.uint64("timestamp")) //nolint:gosec // two's complement, as protobuf has it
+		}
+	}
+	s.require(1, "signed_pre_key", ErrKeyLength)
+	outer.err = s.err
+	return k
 }
 
 func readDRHeader(outer *scanner, s scanner) *DRHeader {

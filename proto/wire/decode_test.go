@@ -23,12 +23,17 @@ func TestEmptyMessageDecodesToEmptyMessage(t *testing.T) {
 	}
 }
 
+// Spec: 5.conventions.1 5.bundle.1 5.bundle.2 5.bundle.3 5.bundle.4 5.bundle.5 5.protocol-message.2
+// Spec: 5.protocol-message.3 5.protocol-message.4 5.protocol-message.5 5.direct-message.1
+// Spec: 5.x3dh-header.1 5.x3dh-header.2 5.dr-header.2 5.dr-header.3 5.dr-header.4 5.dr-header.5
+// Spec: 5.dh-header.2 5.messaging.2
 func TestDecodeReadsEveryField(t *testing.T) {
 	curve25519 := bytes.Repeat([]byte{0xee}, 32)
+	stamp := join(bytesField(1, point(7)), varintField(2, 2), varintField(3, 1<<64-5))
 	input := join(
 		textField(2, "sender"),
 		bytesField(3, bundle(mapEntry(2, "b", signedPreKey()), mapEntry(2, "a", bytesField(1, point(5))))),
-		entry("one", x3dhHeader(),
+		entry("one", bytesField(1, join(bytesField(1, point(4)), bytesField(4, point(3)), bytesField(1001, stamp))),
 			drHeader(bytesField(1, point(6)), varintField(2, 1<<32-1), varintField(3, 8), bytesField(4, point(3))),
 			textField(3, "sealed")),
 		entry(NoInstallation, bytesField(101, bytesField(1, point(7))), textField(3, "once")),
@@ -52,7 +57,7 @@ func TestDecodeReadsEveryField(t *testing.T) {
 			{"group", Part{HashRatchet: true, Payload: []byte("hash")}},
 			{"none", Part{DH: &DHHeader{publicKey(7)}, Payload: []byte("once")}},
 			{"one", Part{
-				X3DH:    &X3DHHeader{publicKey(4), publicKey(3)},
+				X3DH:    &X3DHHeader{publicKey(4), publicKey(3), PreKeyStamp{publicKey(7), 2, -5}},
 				DR:      &DRHeader{point(6), 1<<32 - 1, 8, publicKey(3)},
 				Payload: []byte("sealed"),
 			}},
@@ -66,6 +71,8 @@ func TestDecodeReadsEveryField(t *testing.T) {
 	checkMessage(t, input)
 }
 
+// Spec: 5.conventions.1 5.protocol-message.1 5.protocol-message.2 5.protocol-message.3
+// Spec: 5.protocol-message.4 5.protocol-message.5 5.direct-message.1
 func TestRecordedMessagesReencodeToTheSameBytes(t *testing.T) {
 	messages := loadRecordings(t).messages
 	if len(messages) < 2000 {
@@ -108,6 +115,7 @@ func withoutHashRatchetContent(t *testing.T, b []byte) []byte {
 	return emptied
 }
 
+// Spec: 5.conventions.1 5.bundle.1 5.bundle.2 5.bundle.3 5.bundle.4 5.bundle.5
 func TestRecordedBundlesReencodeToTheSameBytes(t *testing.T) {
 	bundles := loadRecordings(t).bundles
 	if len(bundles) < 400 {
@@ -185,6 +193,7 @@ func shuffle(t *testing.T, rng *rand.Rand, b []byte) []byte {
 	return join(fields...)
 }
 
+// Spec: draft.protocol-message.1
 func TestDeprecatedBundleIsReadWhenThereIsNoOther(t *testing.T) {
 	old := bytesField(1, bundle(mapEntry(2, "old", signedPreKey())))
 	current := bytesField(3, bundle(mapEntry(2, "new", signedPreKey())))

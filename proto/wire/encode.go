@@ -74,6 +74,9 @@ func (p *Part) generated() *wirepb.EncryptedMessageProtocol {
 			Ephemeral:    p.X3DH.Ephemeral[:],
 			SignedPreKey: p.X3DH.SignedPreKey[:],
 		}
+		if own := &p.X3DH.MadeWith; *own != (PreKeyStamp{}) {
+			g.X3DhHeader.MadeWith = &wirepb.PreKeyStamp{SignedPreKey: own.Key[:], Version: own.Version, Timestamp: own.Timestamp}
+		}
 	}
 	if p.DR != nil {
 		g.DrHeader = &wirepb.DRHeader{

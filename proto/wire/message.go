@@ -53,6 +53,17 @@ type X3DHHeader struct {
 	Ephemeral PublicKey
 	// SignedPreKey is the responder's prekey that the agreement used.
 	SignedPreKey PublicKey
+	// MadeWith is the initiator's own prekey when it made the session; zero if
+	// it is the one in the bundle beside it. Deployed clients ignore it and never
+	// write it.
+	MadeWith PreKeyStamp
+}
+
+// PreKeyStamp names a signed prekey as a bundle had it.
+type PreKeyStamp struct {
+	Key       PublicKey
+	Version   uint32
+	Timestamp int64 // when the bundle was signed (ns)
 }
 
 // DRHeader belongs to a message of a Double Ratchet session.

@@ -30,7 +30,10 @@ func fromGenerated(p *wirepb.ProtocolMessage) *Message {
 			part.Payload = g.GetPayload()
 		}
 		if h := g.GetX3DhHeader(); h != nil {
-			part.X3DH = &X3DHHeader{PublicKey(h.GetEphemeral()), PublicKey(h.GetSignedPreKey())}
+			part.X3DH = &X3DHHeader{Ephemeral: PublicKey(h.GetEphemeral()), SignedPreKey: PublicKey(h.GetSignedPreKey())}
+			if own := h.GetMadeWith(); own != nil {
+				part.X3DH.MadeWith = PreKeyStamp{PublicKey(own.GetSignedPreKey()), own.GetVersion(), own.GetTimestamp()}
+			}
 		}
 		if h := g.GetDrHeader(); h != nil {
 			part.DR = &DRHeader{h.GetRatchetKey(), h.GetN(), h.GetPn(), PublicKey(h.GetSignedPreKey())}

@@ -85,6 +85,9 @@ func refusals() []refusal {
 		{"X3DH ephemeral key with prefix 4", x3dh(bytesField(1, badPrefix), prekey), "X3DHHeader.ephemeral", ErrKeyPrefix},
 		{"X3DH prekey missing", x3dh(bytesField(1, point(4))), "X3DHHeader.signed_pre_key", ErrKeyLength},
 		{"X3DH prekey long", x3dh(bytesField(1, point(4)), bytesField(4, append(point(3), 0))), "X3DHHeader.signed_pre_key", ErrKeyLength},
+		{"X3DH own prekey empty", x3dh(bytesField(1, point(4)), prekey, bytesField(1001, nil)), "PreKeyStamp.signed_pre_key", ErrKeyLength},
+		{"X3DH own prekey short", x3dh(bytesField(1, point(4)), prekey, bytesField(1001, bytesField(1, point(7)[:32]))), "PreKeyStamp.signed_pre_key", ErrKeyLength},
+		{"X3DH own prekey is a number", x3dh(bytesField(1, point(4)), prekey, varintField(1001, 1)), "X3DHHeader.made_with", ErrWireType},
 		{"X3DH prekey is a number", x3dh(varintField(4, 1)), "X3DHHeader.signed_pre_key", ErrWireType},
 
 		{"ratchet header is a number", entry("a", varintField(2, 1)), "EncryptedMessageProtocol.dr_header", ErrWireType},

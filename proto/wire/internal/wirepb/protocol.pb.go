@@ -334,7 +334,11 @@ type X3DHHeader struct {
 	// The initiator's ephemeral key, compressed secp256k1, 33 bytes.
 	Ephemeral []byte `protobuf:"bytes,1,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
 	// The responder's signed prekey, 33 bytes.
-	SignedPreKey  []byte `protobuf:"bytes,4,opt,name=signed_pre_key,json=signedPreKey,proto3" json:"signed_pre_key,omitempty"`
+	SignedPreKey []byte `protobuf:"bytes,4,opt,name=signed_pre_key,json=signedPreKey,proto3" json:"signed_pre_key,omitempty"`
+	// Ours, which deployed clients ignore: the initiator's own signed prekey when
+	// it made the session, if the bundle beside it has another one by now
+	// (docs/adr/0009).
+	MadeWith      *PreKeyStamp `protobuf:"bytes,1001,opt,name=made_with,json=madeWith,proto3" json:"made_with,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -383,6 +387,76 @@ func (x *X3DHHeader) GetSignedPreKey() []byte {
 	return nil
 }
 
+func (x *X3DHHeader) GetMadeWith() *PreKeyStamp {
+	if x != nil {
+		return x.MadeWith
+	}
+	return nil
+}
+
+// PreKeyStamp names a signed prekey as a bundle had it.
+type PreKeyStamp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Compressed secp256k1, 33 bytes.
+	SignedPreKey []byte `protobuf:"bytes,1,opt,name=signed_pre_key,json=signedPreKey,proto3" json:"signed_pre_key,omitempty"`
+	Version      uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// When the bundle was signed, nanoseconds since the epoch.
+	Timestamp     int64 `protobuf:"varint,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreKeyStamp) Reset() {
+	*x = PreKeyStamp{}
+	mi := &file_wire_protocol_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreKeyStamp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreKeyStamp) ProtoMessage() {}
+
+func (x *PreKeyStamp) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_protocol_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreKeyStamp.ProtoReflect.Descriptor instead.
+func (*PreKeyStamp) Descriptor() ([]byte, []int) {
+	return file_wire_protocol_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PreKeyStamp) GetSignedPreKey() []byte {
+	if x != nil {
+		return x.SignedPreKey
+	}
+	return nil
+}
+
+func (x *PreKeyStamp) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PreKeyStamp) GetTimestamp() int64 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
 type DRHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The sender's ratchet key, 33 bytes (secp256k1) or 32 bytes (Curve25519).
@@ -399,7 +473,7 @@ type DRHeader struct {
 
 func (x *DRHeader) Reset() {
 	*x = DRHeader{}
-	mi := &file_wire_protocol_proto_msgTypes[5]
+	mi := &file_wire_protocol_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -411,7 +485,7 @@ func (x *DRHeader) String() string {
 func (*DRHeader) ProtoMessage() {}
 
 func (x *DRHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_protocol_proto_msgTypes[5]
+	mi := &file_wire_protocol_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -424,7 +498,7 @@ func (x *DRHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DRHeader.ProtoReflect.Descriptor instead.
 func (*DRHeader) Descriptor() ([]byte, []int) {
-	return file_wire_protocol_proto_rawDescGZIP(), []int{5}
+	return file_wire_protocol_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DRHeader) GetRatchetKey() []byte {
@@ -465,7 +539,7 @@ type DHHeader struct {
 
 func (x *DHHeader) Reset() {
 	*x = DHHeader{}
-	mi := &file_wire_protocol_proto_msgTypes[6]
+	mi := &file_wire_protocol_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +551,7 @@ func (x *DHHeader) String() string {
 func (*DHHeader) ProtoMessage() {}
 
 func (x *DHHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_protocol_proto_msgTypes[6]
+	mi := &file_wire_protocol_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +564,7 @@ func (x *DHHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DHHeader.ProtoReflect.Descriptor instead.
 func (*DHHeader) Descriptor() ([]byte, []int) {
-	return file_wire_protocol_proto_rawDescGZIP(), []int{6}
+	return file_wire_protocol_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DHHeader) GetEphemeral() []byte {
@@ -533,11 +607,16 @@ const file_wire_protocol_proto_rawDesc = "" +
 	"\apayload\x18\x03 \x01(\fR\apayload\x126\n" +
 	"\tdh_header\x18e \x01(\v2\x19.rookery.wire.v1.DHHeaderR\bdhHeader\x123\n" +
 	"\x13hash_ratchet_header\x18f \x01(\fH\x00R\x11hashRatchetHeader\x88\x01\x01B\x16\n" +
-	"\x14_hash_ratchet_header\"P\n" +
+	"\x14_hash_ratchet_header\"\x8c\x01\n" +
 	"\n" +
 	"X3DHHeader\x12\x1c\n" +
 	"\tephemeral\x18\x01 \x01(\fR\tephemeral\x12$\n" +
-	"\x0esigned_pre_key\x18\x04 \x01(\fR\fsignedPreKey\"o\n" +
+	"\x0esigned_pre_key\x18\x04 \x01(\fR\fsignedPreKey\x12:\n" +
+	"\tmade_with\x18\xe9\a \x01(\v2\x1c.rookery.wire.v1.PreKeyStampR\bmadeWith\"k\n" +
+	"\vPreKeyStamp\x12$\n" +
+	"\x0esigned_pre_key\x18\x01 \x01(\fR\fsignedPreKey\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12\x1c\n" +
+	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\"o\n" +
 	"\bDRHeader\x12\x1f\n" +
 	"\vratchet_key\x18\x01 \x01(\fR\n" +
 	"ratchetKey\x12\f\n" +
@@ -559,33 +638,35 @@ func file_wire_protocol_proto_rawDescGZIP() []byte {
 	return file_wire_protocol_proto_rawDescData
 }
 
-var file_wire_protocol_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_wire_protocol_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_wire_protocol_proto_goTypes = []any{
 	(*ProtocolMessage)(nil),          // 0: rookery.wire.v1.ProtocolMessage
 	(*Bundle)(nil),                   // 1: rookery.wire.v1.Bundle
 	(*SignedPreKey)(nil),             // 2: rookery.wire.v1.SignedPreKey
 	(*EncryptedMessageProtocol)(nil), // 3: rookery.wire.v1.EncryptedMessageProtocol
 	(*X3DHHeader)(nil),               // 4: rookery.wire.v1.X3DHHeader
-	(*DRHeader)(nil),                 // 5: rookery.wire.v1.DRHeader
-	(*DHHeader)(nil),                 // 6: rookery.wire.v1.DHHeader
-	nil,                              // 7: rookery.wire.v1.ProtocolMessage.EncryptedMessageEntry
-	nil,                              // 8: rookery.wire.v1.Bundle.SignedPreKeysEntry
+	(*PreKeyStamp)(nil),              // 5: rookery.wire.v1.PreKeyStamp
+	(*DRHeader)(nil),                 // 6: rookery.wire.v1.DRHeader
+	(*DHHeader)(nil),                 // 7: rookery.wire.v1.DHHeader
+	nil,                              // 8: rookery.wire.v1.ProtocolMessage.EncryptedMessageEntry
+	nil,                              // 9: rookery.wire.v1.Bundle.SignedPreKeysEntry
 }
 var file_wire_protocol_proto_depIdxs = []int32{
-	1, // 0: rookery.wire.v1.ProtocolMessage.bundle:type_name -> rookery.wire.v1.Bundle
-	1, // 1: rookery.wire.v1.ProtocolMessage.bundles:type_name -> rookery.wire.v1.Bundle
-	7, // 2: rookery.wire.v1.ProtocolMessage.encrypted_message:type_name -> rookery.wire.v1.ProtocolMessage.EncryptedMessageEntry
-	8, // 3: rookery.wire.v1.Bundle.signed_pre_keys:type_name -> rookery.wire.v1.Bundle.SignedPreKeysEntry
-	4, // 4: rookery.wire.v1.EncryptedMessageProtocol.x3dh_header:type_name -> rookery.wire.v1.X3DHHeader
-	5, // 5: rookery.wire.v1.EncryptedMessageProtocol.dr_header:type_name -> rookery.wire.v1.DRHeader
-	6, // 6: rookery.wire.v1.EncryptedMessageProtocol.dh_header:type_name -> rookery.wire.v1.DHHeader
-	3, // 7: rookery.wire.v1.ProtocolMessage.EncryptedMessageEntry.value:type_name -> rookery.wire.v1.EncryptedMessageProtocol
-	2, // 8: rookery.wire.v1.Bundle.SignedPreKeysEntry.value:type_name -> rookery.wire.v1.SignedPreKey
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	1,  // 0: rookery.wire.v1.ProtocolMessage.bundle:type_name -> rookery.wire.v1.Bundle
+	1,  // 1: rookery.wire.v1.ProtocolMessage.bundles:type_name -> rookery.wire.v1.Bundle
+	8,  // 2: rookery.wire.v1.ProtocolMessage.encrypted_message:type_name -> rookery.wire.v1.ProtocolMessage.EncryptedMessageEntry
+	9,  // 3: rookery.wire.v1.Bundle.signed_pre_keys:type_name -> rookery.wire.v1.Bundle.SignedPreKeysEntry
+	4,  // 4: rookery.wire.v1.EncryptedMessageProtocol.x3dh_header:type_name -> rookery.wire.v1.X3DHHeader
+	6,  // 5: rookery.wire.v1.EncryptedMessageProtocol.dr_header:type_name -> rookery.wire.v1.DRHeader
+	7,  // 6: rookery.wire.v1.EncryptedMessageProtocol.dh_header:type_name -> rookery.wire.v1.DHHeader
+	5,  // 7: rookery.wire.v1.X3DHHeader.made_with:type_name -> rookery.wire.v1.PreKeyStamp
+	3,  // 8: rookery.wire.v1.ProtocolMessage.EncryptedMessageEntry.value:type_name -> rookery.wire.v1.EncryptedMessageProtocol
+	2,  // 9: rookery.wire.v1.Bundle.SignedPreKeysEntry.value:type_name -> rookery.wire.v1.SignedPreKey
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_wire_protocol_proto_init() }
@@ -600,7 +681,7 @@ func file_wire_protocol_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_protocol_proto_rawDesc), len(file_wire_protocol_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,201 @@
+package bundleactor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/memory"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of these tests; reaching it is a failure.
+const patience = 20 * time.Second
+
+// disk is a store that can be stopped and broken.
+type disk struct {
+	persistence.Store
+	gate    sync.RWMutex // held for writing: nothing becomes durable
+	failing atomic.Bool
+	applied atomic.Int64
+	before  func() error // called before a batch, if set
+}
+
+var errDisk = errors.New("disk on fire")
+
+func (d *disk) Apply(ctx context.Context, batch persistence.Batch) error {
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	if d.failing.Load() {
+		return errDisk
+	}
+	if d.before != nil {
+		if err := d.before(); err != nil {
+			return err
+		}
+	}
+	d.applied.Add(1)
+	return d.Store.Apply(ctx, batch)
+}
+
+// unsteady is a randomness that panics when it is told to.
+type unsteady struct {
+	mu     sync.Mutex
+	from   io.Reader
+	panics atomic.Bool
+}
+
+func (u *unsteady) Read(p []byte) (int, error) {
+	if u.panics.CompareAndSwap(true, false) {
+		panic("no randomness")
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.from.Read(p)
+}
+
+// hosted is one installation's bundle actor on a store of its own.
+type hosted struct {
+	t       *testing.T
+	disk    *disk
+	random  *unsteady
+	now     atomic.Int64
+	system  *actors.System
+	ref     actors.Ref
+	restart func()
+	// settled waits until every commit made before is settled.
+	settled func()
+	// published are what Publish was called with.
+	published chan Published
+}
+
+// host hosts an installation that publishes nothing.
+func host(t *testing.T) *hosted {
+	t.Helper()
+	return hostWith(t, nil)
+}
+
+// hostPublishing hosts one whose publications can be seen.
+func hostPublishing(t *testing.T) *hosted {
+	t.Helper()
+	published := make(chan Published, 16)
+	h := hostWith(t, func(p Published) { published <- p })
+	h.published = published
+	return h
+}
+
+func hostWith(t *testing.T, publish func(Published)) *hosted {
+	t.Helper()
+	h := &hosted{t: t, disk: &disk{Store: memory.New()}, random: &unsteady{from: seeded(t.Name())}}
+	h.now.Store(noon)
+	committer := persistence.NewCommitter(h.disk, persistence.CommitterOptions{})
+	stream := committer.NewStream(persistence.Fence{Owner: owner})
+	own := newIdentity(t, t.Name())
+	h.system = actors.NewSystem(actors.Options{})
+	spawn := func() {
+		ref, err := h.system.Spawn("bundle", func() actors.Actor {
+			return New(Config{
+				Identity: own, Installation: "device", Owner: owner, Reader: committer, Stream: stream,
+				Random: h.random, Now: h.now.Load, Schedule: DefaultSchedule(), Publish: publish,
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.ref = ref
+	}
+	h.restart = func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := h.system.Stop(ctx, h.ref); err != nil {
+			t.Fatal(err)
+		}
+		spawn()
+	}
+	h.settled = committer.NewStream(persistence.Fence{Owner: owner}).Restart
+	spawn()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := h.system.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := committer.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func ask[T any](h *hosted, build func(actors.Reply[T]) any) (T, error) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	return actors.Ask(ctx, h.ref, build)
+}
+
+// wait takes one answer, in time.
+func wait[T any](t *testing.T, answers <-chan T) T {
+	t.Helper()
+	select {
+	case answer := <-answers:
+		return answer
+	case <-time.After(patience):
+		t.Fatal("somebody is not answered")
+		panic("not reached")
+	}
+}
+
+func (h *hosted) tryGet() (Published, error) {
+	h.t.Helper()
+	return ask(h, func(r actors.Reply[Published]) any { return GetBundle{r} })
+}
+
+func (h *hosted) get() Published {
+	h.t.Helper()
+	p, err := h.tryGet()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
+}
+
+func (h *hosted) find(public x3dh.PreKeyPublic) *Found {
+	h.t.Helper()
+	found, err := ask(h, func(r actors.Reply[*Found]) any { return FindPreKey{r, public} })
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return found
+}
+
+func (p Published) prekey() x3dh.PreKeyPublic { return x3dh.PreKeyPublic(p.Bundle.PreKeys[0].Key) }
+
+// tick makes a sweep at a time, and waits until what it started has ended.
+func (h *hosted) tick(at int64) {
+	h.t.Helper()
+	h.now.Store(at)
+	h.system.Sweep(time.Unix(0, at))
+	h.find(x3dh.PreKeyPublic{2}) // what it commits is handed over
+	h.settled()
+	h.find(x3dh.PreKeyPublic{2}) // its continuation was handled
+}
+
+// none fails if something was published.
+func (h *hosted) none(why string) {
+	h.t.Helper()
+	if n := len(h.published); n != 0 {
+		h.t.Errorf("%s: %d publications", why, n)
+	}
+}

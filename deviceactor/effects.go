@@ -1,0 +1,69 @@
+package deviceactor
+
+import (
+	"fmt"
+
+	"github.com/rookery-im/rookery/persistence"
+)
+
+// Effects are what a step of a Contact did beside its next state: what has to
+// be committed, and the events to report once that is durable.
+type Effects struct {
+	Contact       bool           // the contact's own record is new or changed
+	Installations []Installation // new or changed ones, in their new form
+	Events        []Event
+}
+
+// add puts the effects of a later step behind those of an earlier one.
+func (e *Effects) add(later Effects) {
+	e.Contact = e.Contact || later.Contact
+	for _, in := range later.Installations {
+		e.put(in)
+	}
+	e.Events = append(e.Events, later.Events...)
+}
+
+func (e *Effects) put(in Installation) {
+	for i := range e.Installations {
+		if e.Installations[i].ID == in.ID {
+			e.Installations[i] = in
+			return
+		}
+	}
+	e.Installations = append(e.Installations, in)
+}
+
+func (e *Effects) report(events ...Event) { e.Events = append(e.Events, events...) }
+
+// Records are what has to be committed before an event of the step is
+// reported. c is the contact as the step has left it.
+func (e *Effects) Records(owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
+	var out []persistence.Record
+	if e.Contact {
+		value, err := c.record()
+		if err != nil {
+			return nil, fmt.Errorf("deviceactor: encode contact: %w", err)
+		}
+		out = append(out, persistence.Record{Name: contactName(owner, c.Identity), Value: value})
+	}
+	for i := range e.Installations {
+		in := &e.Installations[i]
+		value, err := in.record()
+		if err != nil {
+			return nil, fmt.Errorf("deviceactor: encode installation: %w", err)
+		}
+		out = append(out, persistence.Record{Name: installationName(owner, c.Identity, in.ID), Value: value})
+	}
+	for _, event := range e.Events {
+		received, ok := event.(MessageReceived)
+		if !ok {
+			continue
+		}
+		value, err := received.record()
+		if err != nil {
+			return nil, fmt.Errorf("deviceactor: encode inbox: %w", err)
+		}
+		out = append(out, persistence.Record{Name: InboxName(owner, c.Identity, received.ID), Value: value})
+	}
+	return out, nil
+}
