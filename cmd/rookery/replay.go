@@ -7,9 +7,12 @@ import (
 	"io"
 
 	"github.com/rookery-im/rookery/internal/replay"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/memory"
 )
 
-// ReplayCmd runs recordings of the deployed reference through our core.
+// ReplayCmd runs recordings of the deployed reference through our core, and
+// their transcripts through the full rules as well.
 type ReplayCmd struct {
 	Paths []string `arg:"" name:"path" type:"path" help:"Recordings, or directories with recordings (*.json)."`
 	JSON  bool     `name:"json" help:"Write one JSON document instead of text, with every check of every step."`
@@ -23,12 +26,15 @@ type replayResult struct {
 	Skipped []fileProblem `json:"skipped"`
 	Failed  []fileProblem `json:"failed"`
 	Total   replay.Counts `json:"total"`
-	OK      bool          `json:"ok"`
+	// Rules are the steps of the transcripts under the full rules.
+	Rules replay.RuleCounts `json:"rules"`
+	OK    bool              `json:"ok"`
 }
 
 type fileResult struct {
 	*replay.FileReport
-	Counts replay.Counts `json:"counts"`
+	Counts     replay.Counts     `json:"counts"`
+	RuleCounts replay.RuleCounts `json:"rule_counts"`
 }
 
 type fileProblem struct {
@@ -46,10 +52,11 @@ func (c *ReplayCmd) Run(out *output) error {
 	result := replayResult{
 		Files: []fileResult{}, Skipped: []fileProblem{}, Failed: []fileProblem{},
 		Total: replay.Counts{Equal: map[string]int{}, Explained: map[string]int{}},
+		Rules: replay.RuleCounts{Otherwise: map[string]int{}},
 	}
 	var failures error
 	for _, path := range paths {
-		report, err := replay.File(path)
+		report, err := replay.File(path, func() persistence.Store { return memory.New() })
 		switch {
 		case errors.Is(err, replay.ErrNotRecording):
 			result.Skipped = append(result.Skipped, fileProblem{path, err.Error()})
@@ -59,16 +66,18 @@ func (c *ReplayCmd) Run(out *output) error {
 			result.Failed = append(result.Failed, fileProblem{path, err.Error()})
 			continue
 		}
-		counts := report.Counts()
+		counts, ruled := report.Counts(), report.RuleCounts()
 		result.Total.Add(counts)
-		result.Files = append(result.Files, fileResult{report, counts})
+		result.Rules.Add(ruled)
+		result.Files = append(result.Files, fileResult{report, counts, ruled})
 		if !c.JSON {
 			if err := report.WriteText(out.stdout); err != nil {
 				return err
 			}
 		}
 	}
-	result.OK = failures == nil && result.Total.Differs == 0 && len(result.Files) > 0
+	differ := result.Total.Differs + result.Rules.Differs
+	result.OK = failures == nil && differ == 0 && len(result.Files) > 0
 	if err := c.summary(out.stdout, &result); err != nil {
 		return err
 	}
@@ -77,8 +86,8 @@ func (c *ReplayCmd) Run(out *output) error {
 		return failures
 	case len(result.Files) == 0:
 		return fmt.Errorf("%w: none among %d files", replay.ErrNotRecording, len(paths))
-	case result.Total.Differs > 0:
-		return fmt.Errorf("%w: %d", errDiffers, result.Total.Differs)
+	case differ > 0:
+		return fmt.Errorf("%w: %d", errDiffers, differ)
 	}
 	return nil
 }
@@ -92,6 +101,14 @@ func (c *ReplayCmd) summary(w io.Writer, result *replayResult) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "total of %d files: %s\n", len(result.Files), result.Total)
+	if _, err := fmt.Fprintf(w, "total of %d files: %s\n\nThe same steps under the full rules of sessions, devices and bundles:\n", len(result.Files), result.Total); err != nil {
+		return err
+	}
+	for _, f := range result.Files {
+		if err := f.WriteRules(w); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "total: %s\n", result.Rules)
 	return err
 }

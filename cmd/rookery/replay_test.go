@@ -60,7 +60,7 @@ func TestReplayExitStatus(t *testing.T) {
 
 func TestReplayText(t *testing.T) {
 	_, out := replayed(t, filepath.Join(recordings, "INDEX.json"), filepath.Join(recordings, "sessions", "duplicates.json"))
-	for _, want := range []string{"INDEX.json: skipped", "step 15 decrypt B1: D-replay", "total of 1 files", "; 0 differ"} {
+	for _, want := range []string{"INDEX.json: skipped", "step 15 decrypt B1: D-replay", "total of 1 files", "; 0 differ", "full rules", "40 steps agreed, 0 not applicable, 0 differ; otherwise: D-replay 4"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -75,10 +75,15 @@ func TestReplayJSON(t *testing.T) {
 			Steps []struct {
 				Checks []struct{ What, Status, Deviation string }
 			}
+			Rules []struct{ Status string }
 		}
 		Total struct {
 			Differs   int
 			Explained map[string]int
+		}
+		Rules struct {
+			Differs   int
+			Otherwise map[string]int
 		}
 		OK bool
 	}
@@ -87,6 +92,9 @@ func TestReplayJSON(t *testing.T) {
 	}
 	if status != 0 || !result.OK || len(result.Files) < 63 || result.Total.Differs != 0 || result.Total.Explained["D-replay"] == 0 {
 		t.Errorf("status %d, ok %t, %d files, %+v", status, result.OK, len(result.Files), result.Total)
+	}
+	if rules := result.Rules; rules.Differs != 0 || rules.Otherwise["R-smaller-key"] == 0 || len(result.Files[0].Rules) == 0 {
+		t.Errorf("rules: %+v", rules)
 	}
 	if steps := result.Files[0].Steps; len(steps) == 0 || len(steps[0].Checks) == 0 || steps[0].Checks[0].Status != "equal" {
 		t.Errorf("steps are missing: %+v", steps)

@@ -160,7 +160,7 @@ func lastIdentity(m *wire.Message, from x3dh.IdentityPublicKey) x3dh.IdentityPub
 // the model's.
 func (s *Step) compareNew(e *expect, identity x3dh.IdentityPublicKey, ours, foretold []device, why *cause) {
 	recorded := slices.Clone(e.NewInstallations)
-	slices.SortFunc(recorded, func(a, b installation) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(recorded, func(a, b listed) int { return strings.Compare(a.ID, b.ID) })
 	switch {
 	case sameNew(recorded, identity, ours):
 		s.equal(KindValue, "new_installations")
@@ -171,13 +171,13 @@ func (s *Step) compareNew(e *expect, identity x3dh.IdentityPublicKey, ours, fore
 	}
 }
 
-func sameNew(recorded []installation, identity x3dh.IdentityPublicKey, added []device) bool {
+func sameNew(recorded []listed, identity x3dh.IdentityPublicKey, added []device) bool {
 	full, err := identity.Uncompressed()
 	if err != nil {
 		return false
 	}
 	name := "0x" + hexString(full[:])
-	return slices.EqualFunc(recorded, added, func(a installation, b device) bool {
+	return slices.EqualFunc(recorded, added, func(a listed, b device) bool {
 		return a.Identity == name && a.ID == b.id && a.Version == b.version
 	})
 }

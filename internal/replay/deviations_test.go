@@ -121,7 +121,7 @@ func TestForgedAnswersAreNotExplained(t *testing.T) {
 			for _, lie := range lies {
 				s["expect"] = lie
 				forged++
-				if r := replayed(t, v); r == nil || r.Steps[i].Status != Differs {
+				if r := replayed(t, v); r == nil || r.Steps[i].Status != Differs || r.Rules[i].Status != Differs {
 					t.Errorf("%s step %d: %v instead of %v is taken", name, i, lie, recorded)
 				}
 			}

@@ -10,9 +10,17 @@
 // (type reference), and a recorded value that is not ours has to be the one the
 // model foretells. Everything else is a difference.
 //
-// It does not know the engine: no actors, no storage, no transport. Which
-// installations are addressed and which session is used come from the
-// recording; see docs/conformance.md for what is checked and what is not.
+// Transcripts are run twice. The first pass drives x3dh and ratchet directly:
+// which installations are addressed and which session is used come from the
+// recording, and every recorded value is compared. The second (type hosted)
+// gives the same steps to internal/installation, with the recorded keys as its
+// randomness: there our session, device and bundle rules choose, and where they
+// choose otherwise than the reference did a Rule or a Deviation is named, again
+// only when its cause was seen. See docs/conformance.md for what is checked and
+// what is not.
 //
-// Nothing here is safe for concurrent use except File and the deviations.
+// It does not know actors, stores or transports.
+//
+// Nothing here is safe for concurrent use except File, Data and the lists of
+// deviations and rules.
 package replay

@@ -19,13 +19,14 @@ type installed struct {
 	ref *reference
 }
 
-func replayTranscript(data []byte) (*FileReport, error) {
+func replayTranscript(data []byte, stores Stores) (*FileReport, error) {
 	t, err := parseTranscript(data)
 	if err != nil {
 		return nil, err
 	}
 	report := &FileReport{Schema: schemaTranscript, Name: t.Name}
 	d := &driver{transcript: t, nodes: map[string]*installed{}}
+	full := &hosts{stores: stores, nodes: map[string]*hosted{}}
 	groups := t.usesGroups()
 	for i := range t.Steps {
 		s := &t.Steps[i]
@@ -38,7 +39,12 @@ func replayTranscript(data []byte) (*FileReport, error) {
 				return nil, err
 			}
 		}
+		ruled, err := full.step(d.nodes[s.Node], s, &rep)
+		if err != nil {
+			return nil, err
+		}
 		report.Steps = append(report.Steps, rep)
+		report.Rules = append(report.Rules, ruled)
 	}
 	if !groups {
 		if err := d.finalState(report); err != nil {

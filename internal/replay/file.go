@@ -22,7 +22,7 @@ var ErrNotRecording = errors.New("replay: not a recording")
 // File replays the recording at path. What it holds is told by its content,
 // never by its name. Errors match ErrMalformed, ErrNotRecording or come from
 // reading the file; differences are not errors but part of the report.
-func File(path string) (*FileReport, error) {
+func File(path string, stores Stores) (*FileReport, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
@@ -35,7 +35,7 @@ func File(path string) (*FileReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := Data(data)
+	report, err := Data(data, stores)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -62,7 +62,7 @@ func read(path string, limit int64) ([]byte, error) {
 }
 
 // Data replays a recording that has been read already.
-func Data(data []byte) (*FileReport, error) {
+func Data(data []byte, stores Stores) (*FileReport, error) {
 	var head struct {
 		Schema string          `json:"schema"`
 		Files  json.RawMessage `json:"files"`
@@ -76,7 +76,7 @@ func Data(data []byte) (*FileReport, error) {
 	}
 	switch {
 	case head.Schema == schemaTranscript:
-		return replayTranscript(data)
+		return replayTranscript(data, stores)
 	case head.Schema == schemaPrimitives:
 		return replayPrimitives(data)
 	case head.Schema == schemaDoubleRatchet:

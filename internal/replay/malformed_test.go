@@ -66,7 +66,7 @@ func TestMalformedRecordingsAreRefused(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.data), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			report, err := File(path)
+			report, err := File(path, inMemory)
 			if !errors.Is(err, ErrMalformed) || report != nil {
 				t.Errorf("%v", err)
 			}
@@ -97,7 +97,7 @@ func TestUsedUpKeyIsAnError(t *testing.T) {
 // JSON that is no object is named so.
 func TestOnlyAnObjectIsARecording(t *testing.T) {
 	for _, data := range []string{"", " \n", "[]", "null", "1", `"x"`, "true", "x"} {
-		_, err := Data([]byte(data))
+		_, err := Data([]byte(data), inMemory)
 		if !errors.Is(err, ErrMalformed) || !strings.HasSuffix(err.Error(), ": not a JSON object") {
 			t.Errorf("%q: %v", data, err)
 		}
@@ -108,7 +108,7 @@ func TestOnlyAnObjectIsARecording(t *testing.T) {
 func TestOnlyRegularFilesAreRead(t *testing.T) {
 	directory := t.TempDir()
 	for _, path := range []string{directory, os.DevNull} {
-		if _, err := File(path); !errors.Is(err, ErrMalformed) {
+		if _, err := File(path, inMemory); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 
 // An index beside recordings is recognised by its content.
 func TestIndexIsNotARecording(t *testing.T) {
-	if _, err := File(recordings + "/INDEX.json"); !errors.Is(err, ErrNotRecording) {
+	if _, err := File(recordings+"/INDEX.json", inMemory); !errors.Is(err, ErrNotRecording) {
 		t.Error(err)
 	}
 }
@@ -144,7 +144,7 @@ func TestContentDecidesNotTheName(t *testing.T) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		report, err := File(path)
+		report, err := File(path, inMemory)
 		if err != nil || report.Schema != schema || len(report.Steps) < 10 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -193,7 +193,7 @@ func FuzzData(f *testing.F) {
 	f.Add([]byte(`{"schema":"` + schemaPrimitives + `","vectors":[{"i":0,"fn":"keccak256","args":{"data":""},"out":{"hash":""}}]}`))
 	f.Add([]byte(`{"schema":"` + schemaDoubleRatchet + `","scripts":[{"name":"x"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := Data(data)
+		_, err := Data(data, inMemory)
 		if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrNotRecording) {
 			t.Errorf("not a typed error: %v", err)
 		}

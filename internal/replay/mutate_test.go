@@ -151,7 +151,7 @@ func replayed(t testing.TB, v any) *FileReport {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Data(data)
+	report, err := Data(data, inMemory)
 	if err != nil && !errors.Is(err, ErrMalformed) {
 		t.Fatalf("not a typed error: %v", err)
 	}

@@ -28,24 +28,24 @@ func (d *driver) installations(n *installed, s *step, rep *Step) error {
 			return err
 		}
 	}
-	list := func(known devices) []installation {
-		var list []installation
+	list := func(known devices) []listed {
+		var list []listed
 		switch s.Cmd {
 		case "our_installations":
 			for _, x := range known.all(identity) {
-				list = append(list, installation{ID: x.id, Version: x.version, Enabled: x.enabled, Timestamp: x.timestamp})
+				list = append(list, listed{ID: x.id, Version: x.version, Enabled: x.enabled, Timestamp: x.timestamp})
 			}
-			list = append(list, installation{ID: n.installation, Version: protocolVersion, Enabled: true})
-			slices.SortFunc(list, func(a, b installation) int { return strings.Compare(a.ID, b.ID) })
+			list = append(list, listed{ID: n.installation, Version: protocolVersion, Enabled: true})
+			slices.SortFunc(list, func(a, b listed) int { return strings.Compare(a.ID, b.ID) })
 		case "our_active_installations":
 			for _, x := range known.active(identity, maxInstallations-1) {
-				list = append(list, installation{ID: x.id, Version: x.version, Enabled: true})
+				list = append(list, listed{ID: x.id, Version: x.version, Enabled: true})
 			}
 			// Our own comes last, without its flag.
-			list = append(list, installation{ID: n.installation, Version: protocolVersion})
+			list = append(list, listed{ID: n.installation, Version: protocolVersion})
 		default:
 			for _, x := range known.active(identity, maxInstallations) {
-				list = append(list, installation{ID: x.id, Version: x.version, Enabled: true})
+				list = append(list, listed{ID: x.id, Version: x.version, Enabled: true})
 			}
 		}
 		return list

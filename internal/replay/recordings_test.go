@@ -19,7 +19,7 @@ var allReports = sync.OnceValues(func() ([]*FileReport, error) {
 	}
 	var reports []*FileReport
 	for _, path := range paths {
-		report, err := File(path)
+		report, err := File(path, inMemory)
 		if errors.Is(err, ErrNotRecording) {
 			continue
 		}
@@ -78,6 +78,8 @@ func TestNoRecordingDiffers(t *testing.T) {
 
 // Each recorded message that we can make has exactly the recorded bytes, also
 // where the reference made it for a reason we would not have.
+// Spec: 5.encryption.1 5.double-ratchet.1 5.protocol-message.1 5.x3dh-header.1 5.x3dh-header.2
+// Spec: 5.dr-header.2 5.dr-header.3 5.dr-header.4 5.dr-header.5 5.dh-header.2 5.payload.2
 func TestEveryMessageHasTheRecordedBytes(t *testing.T) {
 	for _, r := range replayAll(t) {
 		if r.Schema != schemaTranscript || r.Steps[0].Status == NotSupported {

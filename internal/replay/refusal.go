@@ -6,9 +6,11 @@ import (
 	"math/big"
 	"slices"
 
+	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
+	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -91,7 +93,8 @@ var equivalents = []struct {
 	kinds []string
 }{
 	{ratchet.ErrMAC, []string{kindInvalidMAC, kindInvalidMACSkipped}},
-	{ratchet.ErrMessageKeyGone, []string{kindKeyDeleted, kindInvalidMACSkipped}},
+	// A session also remembers messages of chains that the reference has forgotten.
+	{ratchet.ErrMessageKeyGone, []string{kindKeyDeleted, kindInvalidMACSkipped, kindInvalidMAC}},
 	{ratchet.ErrTooManySkipped, []string{kindTooManySkipped}},
 	// The reference has its next ratchet pair ready and so goes on to the MAC.
 	{ratchet.ErrUnknownRatchetKey, []string{kindInvalidMAC, kindKeyDeleted, kindTooManySkipped, kindInvalidPublicKey, kindOther}},
@@ -106,6 +109,10 @@ var equivalents = []struct {
 	{x3dh.ErrKey, []string{kindInvalidPublicKey}},
 	{x3dh.ErrBundleSignature, []string{kindSignatureMalformed, kindSignatureMismatch}},
 	{x3dh.ErrBundleKey, []string{kindInvalidPublicKey}},
+	{deviceactor.ErrNotTargeted, []string{kindDeviceNotFound, kindNotPaired}},
+	{sessionactor.ErrNoSession, []string{kindSessionNotFound}},
+	{sessionactor.ErrUnknownPreKey, []string{kindSessionNotFound}},
+	{sessionactor.ErrHeader, []string{kindNoKey, kindSessionNotFound}},
 }
 
 // equivalent tells whether the reference's kind says what our error says.

@@ -98,6 +98,8 @@ type FileReport struct {
 	Schema string `json:"schema"`
 	Name   string `json:"name,omitempty"`
 	Steps  []Step `json:"steps"`
+	// Rules is what became of the steps of a transcript under the full rules.
+	Rules []Step `json:"rules,omitempty"`
 }
 
 // Counts summarises checks by status, and equal ones by kind.

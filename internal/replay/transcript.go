@@ -124,8 +124,8 @@ type expect struct {
 	Agreed           *bool            `json:"agreed"`
 	MinVersion       *uint32          `json:"min_version"`
 	PartitionedTopic *bool            `json:"partitioned_topic"`
-	NewInstallations []installation   `json:"new_installations"`
-	Installations    []installation   `json:"installations"`
+	NewInstallations []listed         `json:"new_installations"`
+	Installations    []listed         `json:"installations"`
 	SharedSecrets    []identitySecret `json:"shared_secrets"`
 	GeneratedKeys    []generatedKey   `json:"generated_keys"`
 	Nonces           []hexBytes       `json:"nonces"`
@@ -140,7 +140,7 @@ type generatedKey struct {
 	Pub     hexBytes `json:"pub"`
 }
 
-type installation struct {
+type listed struct {
 	// Identity is "0x" and the uncompressed key, where several identities can be
 	// meant.
 	Identity  string `json:"identity"`

@@ -63,6 +63,7 @@ func (a arrival) try(t *testing.T, raw []byte) ([]byte, error) {
 
 // What the wire of the deployed clients does not authenticate, and so nobody
 // can: each of these changed messages is accepted.
+// Spec: 5.messaging.2
 func TestWhatTheWireDoesNotAuthenticate(t *testing.T) {
 	a := beforeFirst(t, "restart", true)
 	plaintext := a.step.Expect.Plaintext
@@ -93,6 +94,7 @@ func TestWhatTheWireDoesNotAuthenticate(t *testing.T) {
 // T21: a message with any one byte changed is refused or gives the plaintext
 // all the same, since only what is not authenticated was hit; either way the
 // state is as before. How many bytes can be changed unnoticed is pinned.
+// Spec: 5.integrity.1
 func TestEveryFlippedByteIsRefusedOrHarmless(t *testing.T) {
 	for _, c := range []struct {
 		name    string
