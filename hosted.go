@@ -98,9 +98,9 @@ func (h *hosted) Start(ctx *actors.Context) error {
 	if err != nil {
 		return err
 	}
-	approved := siblings(own)
+	approved := own.Siblings()
 	h.approved.Store(&approved)
-	h.copied.Store(anyEnabled(own))
+	h.copied.Store(own.AnyEnabled())
 	h.unsent = make(map[string]bool)
 	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, New: h.newBundle(fence)})
 	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{
@@ -187,8 +187,8 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			Now:       i.now,
 			Deliver:   func(e deviceactor.Event) { i.handle(i.event(e)) },
 			OwnDevices: func(own deviceactor.Contact) {
-				h.copied.Store(anyEnabled(own))
-				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: siblings(own)}})
+				h.copied.Store(own.AnyEnabled())
+				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: own.Siblings()}})
 			},
 			LeftOver:  func() { self.Tell(unsent{name}) },
 			Siblings:  h.copied.Load,
@@ -207,26 +207,6 @@ type bundleOf struct{ hosted actors.Ref }
 
 // Tell implements deviceactor.Teller.
 func (b bundleOf) Tell(message any) { b.hosted.Tell(toBundle{message}) }
-
-// siblings are our other installations that the user has approved.
-func siblings(own deviceactor.Contact) []bundleactor.Sibling {
-	var out []bundleactor.Sibling
-	for _, in := range own.Installations {
-		if in.Enabled && !in.Entry.IsZero() {
-			out = append(out, bundleactor.Sibling{
-				InstallationID:  in.ID,
-				Key:             in.Entry.PreKey,
-				Version:         in.Entry.Version,
-				ProtocolVersion: in.ProtocolVersion,
-			})
-		}
-	}
-	return out
-}
-
-func anyEnabled(c deviceactor.Contact) bool {
-	return slices.ContainsFunc(c.Installations, func(in deviceactor.Installation) bool { return in.Enabled })
-}
 
 // announce publishes our contact code when the bundle actor wants it.
 func (i *Identity) announce(p bundleactor.Published) {

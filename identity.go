@@ -234,7 +234,7 @@ func (i *Identity) enable(ctx context.Context, contact PublicKey, installation s
 		return err
 	}
 	_, err = actors.Ask(ctx, i.awake(), func(reply actors.Reply[bundleactor.Published]) any {
-		return setSiblings{bundleactor.SetSiblings{Reply: reply, Siblings: siblings(own)}}
+		return setSiblings{bundleactor.SetSiblings{Reply: reply, Siblings: own.Siblings()}}
 	})
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -49,6 +50,29 @@ func (c Contact) put(in Installation) Contact {
 	}
 	c.Installations = list
 	return c
+}
+
+// AnyEnabled tells whether any installation is enabled: of our own identity,
+// whether there is somebody to get copies.
+func (c *Contact) AnyEnabled() bool {
+	return slices.ContainsFunc(c.Installations, func(in Installation) bool { return in.Enabled })
+}
+
+// Siblings are, of our own identity, the installations that the user has
+// approved, as they stand in our bundle.
+func (c *Contact) Siblings() []bundleactor.Sibling {
+	var out []bundleactor.Sibling
+	for _, in := range c.Installations {
+		if in.Enabled && !in.Entry.IsZero() {
+			out = append(out, bundleactor.Sibling{
+				InstallationID:  in.ID,
+				Key:             in.Entry.PreKey,
+				Version:         in.Entry.Version,
+				ProtocolVersion: in.ProtocolVersion,
+			})
+		}
+	}
+	return out
 }
 
 // Targets are the installations a message goes to: of the enabled ones that are

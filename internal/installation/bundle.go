@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/rookery-im/rookery/bundleactor"
-	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -26,7 +25,7 @@ func (i *Installation) renew(ctx context.Context, why bundleactor.Reason, now in
 		return wire.Bundle{}, err
 	}
 	by := bundleactor.Installation{Identity: i.config.Key, ID: i.config.View.Installation, Schedule: i.config.Schedule}
-	next, change, err := state.Renew(by, siblings(own.Contact), why, now, i.config.Random)
+	next, change, err := state.Renew(by, own.Siblings(), why, now, i.config.Random)
 	if err != nil {
 		return wire.Bundle{}, err
 	}
@@ -68,20 +67,4 @@ func (i *Installation) announce(ctx context.Context, now int64) error {
 	message := wire.Message{InstallationID: i.config.View.Installation, Bundles: []wire.Bundle{bundle}}
 	i.publish(transport.ContactCodeTopic(i.config.View.Own), message.Encode())
 	return nil
-}
-
-// siblings are our other installations that the user has approved.
-func siblings(own deviceactor.Contact) []bundleactor.Sibling {
-	var out []bundleactor.Sibling
-	for _, in := range own.Installations {
-		if in.Enabled && !in.Entry.IsZero() {
-			out = append(out, bundleactor.Sibling{
-				InstallationID:  in.ID,
-				Key:             in.Entry.PreKey,
-				Version:         in.Entry.Version,
-				ProtocolVersion: in.ProtocolVersion,
-			})
-		}
-	}
-	return out
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
@@ -109,7 +108,7 @@ func (i *Installation) encrypt(ctx context.Context, s *step, c *contact, draft *
 // are any.
 func (i *Installation) noteCopy(ctx context.Context, s *step, to x3dh.IdentityPublicKey, id deviceactor.MessageID, payload []byte) (bool, error) {
 	own, err := i.contact(ctx, i.config.View.Own)
-	if err != nil || !slices.ContainsFunc(own.Installations, func(in deviceactor.Installation) bool { return in.Enabled }) {
+	if err != nil || !own.AnyEnabled() {
 		return false, err
 	}
 	c := deviceactor.Copy{Recipient: to, ID: id, Payload: payload}
