@@ -239,6 +239,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	if err := e.system.Shutdown(ctx); err != nil {
 		return err // actors are still at work with keys and store
 	}
+	if err := lookedUp(ctx, identities); err != nil {
+		return err
+	}
 	if err := e.committer.Close(ctx); err != nil {
 		return err
 	}
@@ -247,6 +250,23 @@ func (e *Engine) Close(ctx context.Context) error {
 		e.released = e.store.Close()
 	})
 	return e.released
+}
+
+// lookedUp waits for the look-ups that are still under way.
+func lookedUp(ctx context.Context, identities []*Identity) error {
+	done := make(chan struct{})
+	go func() {
+		for _, i := range identities {
+			i.lookUps.Wait()
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // accepting tells with ErrClosed that nothing new is taken any more: what is

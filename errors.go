@@ -86,6 +86,9 @@ var (
 	ErrNotTargeted = deviceactor.ErrNotTargeted
 	// ErrDenied: it is the first of an unknown identity, and those are denied.
 	ErrDenied = deviceactor.ErrDenied
+	// ErrNotApproved: it is a copy from an installation of our own identity that
+	// was not approved; the installation is known by it now, its payload is dropped.
+	ErrNotApproved = deviceactor.ErrNotApproved
 	// ErrUnsupported: it is a kind of message that this layer does not have.
 	ErrUnsupported = deviceactor.ErrUnsupported
 	// ErrTooManySessions: its installation has started more sessions than are

@@ -30,6 +30,8 @@ type hosted struct {
 	copied atomic.Bool
 	// unsent are contacts that left memory with messages in the outbox.
 	unsent map[string]bool
+	// coolDowns are the contacts', which come and go.
+	coolDowns deviceactor.CoolDowns
 	// due are contacts to be woken for upkeep.
 	due []string
 }
@@ -195,6 +197,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			CopyOut:   func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
 			LookUp:    func() { i.lookUp(PublicKey(raw)) },
 			Counters:  &i.engine.counters,
+			CoolDowns: &h.coolDowns,
 			Limits:    i.engine.options.limits,
 			IdleAfter: i.engine.options.IdleAfter,
 		})
@@ -227,11 +230,24 @@ func (i *Identity) view() deviceactor.View {
 	}
 }
 
-// lookUp follows the contact code of a contact that no message can go to.
+// maxListening bounds the topics that an identity listens to by itself.
+const maxListening = 1024
+
+// lookUp follows the contact code of a contact that no message can go to. The
+// transport may take its time, and may hand out what it has at once: so not on
+// the goroutine of the contact.
 func (i *Identity) lookUp(contact PublicKey) {
-	if err := i.Follow(contact); err != nil {
-		i.engine.options.Logger.Warn("contact code cannot be followed", "contact", contact, "error", err)
+	i.mu.Lock()
+	full := len(i.listening) >= maxListening
+	i.mu.Unlock()
+	if full {
+		return
 	}
+	i.lookUps.Go(func() {
+		if err := i.Follow(contact); err != nil && !errors.Is(err, ErrClosed) {
+			i.engine.options.Logger.Warn("contact code cannot be followed", "contact", contact, "error", err)
+		}
+	})
 }
 
 func (i *Identity) now() int64 { return i.engine.options.Now().UnixNano() }

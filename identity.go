@@ -42,8 +42,9 @@ type Identity struct {
 	unhandled atomic.Int64 // events waiting for the handler
 
 	mu        sync.Mutex
-	listening map[transport.Topic]func() // to end it
+	listening map[transport.Topic]func() // to end it; nil while it begins
 	closed    bool                       // nothing may be listened to any more
+	lookUps   sync.WaitGroup
 }
 
 func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identity {
@@ -182,7 +183,7 @@ func (i *Identity) TakeBundle(ctx context.Context, contact PublicKey, bundle []b
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {
-		return deviceactor.TakeBundle{Reply: reply, Bundle: b}
+		return deviceactor.TakeBundle{Reply: reply, Bundle: b, ByHand: true}
 	})
 }
 
@@ -229,13 +230,8 @@ func (i *Identity) enable(ctx context.Context, contact PublicKey, installation s
 	if err != nil || contact != i.public {
 		return err
 	}
-	own, err := i.Contact(ctx, i.public)
-	if err != nil {
-		return err
-	}
-	_, err = actors.Ask(ctx, i.awake(), func(reply actors.Reply[bundleactor.Published]) any {
-		return setSiblings{bundleactor.SetSiblings{Reply: reply, Siblings: own.Siblings()}}
-	})
+	// The bundle has been told by the contact, before it answered us.
+	_, err = i.published(ctx)
 	return err
 }
 
@@ -252,6 +248,9 @@ func (i *Identity) Accept(ctx context.Context, contact PublicKey) error {
 // Nothing is sent, and nothing of the contact is kept: if it writes again, that
 // is a new request. ErrNoRequest if nothing is known of it.
 func (i *Identity) Deny(ctx context.Context, contact PublicKey) error {
+	if contact != i.public {
+		i.unlisten(transport.ContactCodeTopic(contact))
+	}
 	return i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {
 		return deviceactor.Deny{Reply: reply}
 	})
@@ -335,40 +334,58 @@ func (i *Identity) subscribe() error {
 	return i.Follow(i.public)
 }
 
-// listen subscribes to a topic unless that was done.
+// listen subscribes to a topic unless that was done. The lock is not held while
+// the transport does: it may deliver at once.
 func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) error {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	if i.closed {
+		i.mu.Unlock()
 		return ErrClosed
 	}
-	if i.listening[topic] != nil {
+	if _, ok := i.listening[topic]; ok {
+		i.mu.Unlock()
 		return nil
 	}
+	i.listening[topic] = nil
+	i.mu.Unlock()
+
 	cancel, err := i.engine.options.Transport.Subscribe(topic, deliver)
-	if err != nil {
-		return err
+
+	i.mu.Lock()
+	_, wanted := i.listening[topic]
+	if err == nil && wanted && !i.closed {
+		i.listening[topic] = cancel
+		i.mu.Unlock()
+		return nil
 	}
-	i.listening[topic] = cancel
-	return nil
+	delete(i.listening, topic)
+	i.mu.Unlock()
+	if err == nil {
+		cancel() // nobody listens any more
+	}
+	return err
 }
 
 func (i *Identity) unlisten(topic transport.Topic) {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	if cancel := i.listening[topic]; cancel != nil {
+	cancel := i.listening[topic]
+	delete(i.listening, topic)
+	i.mu.Unlock()
+	if cancel != nil {
 		cancel()
-		delete(i.listening, topic)
 	}
 }
 
 func (i *Identity) unsubscribe() {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.closed = true
-	for topic, cancel := range i.listening {
-		cancel()
-		delete(i.listening, topic)
+	listening := i.listening
+	i.listening = make(map[transport.Topic]func())
+	i.mu.Unlock()
+	for _, cancel := range listening {
+		if cancel != nil {
+			cancel()
+		}
 	}
 }
 

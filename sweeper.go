@@ -29,6 +29,7 @@ const (
 type sweeper struct {
 	engine *Engine
 	left   []*Identity // of this round
+	each   int         // how many at a time
 	begun  time.Time
 }
 
@@ -49,8 +50,9 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 			return nil
 		}
 		s.left, s.begun = s.engine.Identities(), tick.Now
+		s.each = 1 + len(s.left)/int(upkeepEvery/sweepEvery)
 	}
-	n := min(len(s.left), 1+len(s.left)/int(upkeepEvery/sweepEvery))
+	n := min(len(s.left), s.each)
 	for _, i := range s.left[:n] {
 		i.awake().Tell(upkeep{}) // dropped if the engine is closing
 	}
@@ -62,7 +64,9 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 func (h *hosted) upkeep() error {
 	h.bundle.Tell(bundleName, bundleactor.GetUsable{})
 	i := h.identity
-	h.due = nil
+	if len(h.due) > 0 {
+		return nil // those of last time come first
+	}
 	contacts := persistence.NewName(persistence.KindContact, i.owner[:])
 	return i.engine.committer.Scan(context.Background(), contacts, func(name persistence.Name, _ []byte) error {
 		parts, err := name.Parts()

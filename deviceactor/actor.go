@@ -49,7 +49,9 @@ type Config struct {
 	// of its installations.
 	LookUp   func()
 	Counters *Counters
-	Limits   ratchet.Limits
+	// CoolDowns outlive the contact's stay in memory.
+	CoolDowns *CoolDowns
+	Limits    ratchet.Limits
 	// IdleAfter is how long a session may go unused before it leaves memory.
 	IdleAfter time.Duration
 }
@@ -65,7 +67,6 @@ type Actor struct {
 	sessions  *actors.Children
 	handovers handovers
 	verified  verifiedBundles
-	coolDowns CoolDowns
 
 	bundle   bundleactor.Published // ours, good until bundle.Until
 	asking   bool                  // for our bundle
@@ -81,6 +82,10 @@ type Actor struct {
 	// contact is our own identity; true while one is being made.
 	copies  map[MessageID]bool
 	expired int64 // ns, when expired sessions were looked for last
+	// denying is set while everything of the contact is being deleted; what
+	// arrives meanwhile waits, and finds a stranger.
+	denying  bool
+	deferred []any
 }
 
 var (
@@ -115,6 +120,9 @@ func (a *Actor) Start(ctx *actors.Context) error {
 		return err
 	}
 	a.contact = contact
+	if a.own() {
+		a.config.OwnDevices(contact) // what was told before may not have become durable
+	}
 	if err := a.loadCopies(); err != nil {
 		return err
 	}
@@ -123,13 +131,13 @@ func (a *Actor) Start(ctx *actors.Context) error {
 
 // Drained implements actors.Drainer.
 func (a *Actor) Drained() bool {
-	return len(a.queue) == 0 && a.inFlight == 0 && len(a.held) == 0 && a.prekeys == 0
+	return len(a.queue) == 0 && a.inFlight == 0 && len(a.held) == 0 && a.prekeys == 0 && len(a.deferred) == 0
 }
 
 // Close implements actors.Closer: what was not handed to the committer has not
 // happened, and is answered so.
 func (a *Actor) Close() {
-	if len(a.unaccepted) > 0 {
+	if len(a.unaccepted)+len(a.copies) > 0 {
 		a.config.LeftOver()
 	}
 	for _, s := range a.held {
@@ -138,11 +146,34 @@ func (a *Actor) Close() {
 	for _, w := range a.queue {
 		w.finish(a, actors.ErrStopped)
 	}
-	a.held, a.queue = nil, nil
+	for _, m := range a.deferred {
+		if f, ok := m.(interface{ Fail(err error) }); ok {
+			f.Fail(actors.ErrStopped)
+		}
+	}
+	a.held, a.queue, a.deferred = nil, nil, nil
 }
 
 // Receive implements actors.Actor.
 func (a *Actor) Receive(_ *actors.Context, message any) error {
+	if a.denying && waitsForDenial(message) {
+		a.deferred = append(a.deferred, message)
+		return nil
+	}
+	if err := a.handle(message); err != nil {
+		return err
+	}
+	for !a.denying && len(a.deferred) > 0 {
+		next := a.deferred[0]
+		a.deferred = a.deferred[1:]
+		if err := a.handle(next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Actor) handle(message any) error {
 	switch m := message.(type) {
 	case Send:
 		a.send(m)
@@ -258,8 +289,8 @@ func (a *Actor) takeBundle(m TakeBundle) {
 	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
 		now := a.config.Now()
 		next, e := c.TakeBundle(a.config.View, &m.Bundle, m.Sender, now)
-		next, accepted := next.Accept(now)
-		e.add(accepted)
+		next, noted := next.noted(m.ByHand, now)
+		e.add(noted)
 		return next, e, nil
 	})
 }

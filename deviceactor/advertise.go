@@ -3,6 +3,8 @@ package deviceactor
 import (
 	"errors"
 	"io"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/rookery-im/rookery/actors"
@@ -57,35 +59,72 @@ func RemedyFor(cause error) Remedy {
 	return NoRemedy
 }
 
-// CoolDowns remember when what was last done about whom. They live as long as
-// the contact is in memory; a refused message writes nothing.
+// CoolDowns remember what was last done about whom; a refused message writes
+// nothing to disk. Safe for concurrent use; the zero value is ready.
 type CoolDowns struct {
-	included  int64            // ns
-	restarted map[string]int64 // by installation
+	mu sync.Mutex
+	by map[x3dh.IdentityPublicKey]*coolDown
 }
 
-// Allow tells whether a remedy is due, and notes that it is done.
-func (c *CoolDowns) Allow(r Remedy, installation string, now int64) bool {
-	switch r {
-	case IncludeUs:
-		if c.included != 0 && within(c.included, now, partitionCoolDown) {
-			return false
-		}
-		c.included = now
-		return true
-	case StartOver:
-		last, ok := c.restarted[installation]
-		if ok && within(last, now, recoveryCoolDown) || !ok && len(c.restarted) >= maxInstallations {
-			return false
-		}
-		if c.restarted == nil {
-			c.restarted = make(map[string]int64)
-		}
-		c.restarted[installation] = now
-		return true
-	case NoRemedy:
+type coolDown struct {
+	included  int64            // ns, 0: never
+	restarted map[string]int64 // ns, by installation
+}
+
+// maxCoolDowns bounds the identities that are remembered. Above it nobody new is
+// answered until a cool-down of somebody has run out.
+const maxCoolDowns = 1024
+
+// Allow tells whether a remedy is due for an installation of a peer, and notes
+// that it is done.
+func (c *CoolDowns) Allow(r Remedy, peer x3dh.IdentityPublicKey, installation string, now int64) bool {
+	if r == NoRemedy {
+		return false
 	}
-	return false
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one := c.of(peer, now)
+	if one == nil {
+		return false
+	}
+	if r == IncludeUs {
+		due := one.included == 0 || !within(one.included, now, partitionCoolDown)
+		if due {
+			one.included = now
+		}
+		return due
+	}
+	if _, ok := one.restarted[installation]; ok || len(one.restarted) >= maxInstallations {
+		return false
+	}
+	one.restarted[installation] = now
+	return true
+}
+
+// of gives the peer's, without what has run out; nil if there is no room.
+func (c *CoolDowns) of(peer x3dh.IdentityPublicKey, now int64) *coolDown {
+	if one := c.by[peer]; one != nil {
+		one.over(now)
+		return one
+	}
+	if len(c.by) >= maxCoolDowns {
+		maps.DeleteFunc(c.by, func(_ x3dh.IdentityPublicKey, one *coolDown) bool { return one.over(now) })
+	}
+	if len(c.by) >= maxCoolDowns {
+		return nil
+	}
+	if c.by == nil {
+		c.by = make(map[x3dh.IdentityPublicKey]*coolDown)
+	}
+	one := &coolDown{restarted: make(map[string]int64)}
+	c.by[peer] = one
+	return one
+}
+
+// over drops what has run out and tells whether nothing is left.
+func (c *coolDown) over(now int64) bool {
+	maps.DeleteFunc(c.restarted, func(_ string, at int64) bool { return !within(at, now, recoveryCoolDown) })
+	return len(c.restarted) == 0 && (c.included == 0 || !within(c.included, now, partitionCoolDown))
 }
 
 // Advertisement is the encoded message that tells a peer of this installation.
@@ -109,7 +148,7 @@ func Advertisement(v View, peer x3dh.IdentityPublicKey, bundle wire.Bundle, rand
 // for our own other installations too: that is how they learn of this one.
 func (a *Actor) remedy(cause error, installation string) {
 	r := RemedyFor(cause)
-	if !a.coolDowns.Allow(r, installation, a.config.Now()) {
+	if !a.config.CoolDowns.Allow(r, a.config.Peer, installation, a.config.Now()) {
 		return
 	}
 	self := a.self
@@ -127,7 +166,6 @@ func (a *Actor) gotAdvertisement(m gotAdvertisement) error {
 	if m.err != nil {
 		return nil //nolint:nilerr // nobody waits for it
 	}
-	a.bundle = m.published
 	message, err := Advertisement(a.config.View, a.config.Peer, m.published.Bundle, a.config.Random)
 	if err != nil {
 		return err

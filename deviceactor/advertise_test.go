@@ -100,7 +100,7 @@ func TestRemediesAreRare(t *testing.T) {
 	} {
 		var c CoolDowns
 		for i, try := range tries {
-			if got := c.Allow(try.r, try.installation, try.now); got != try.want {
+			if got := c.Allow(try.r, x3dh.IdentityPublicKey{2}, try.installation, try.now); got != try.want {
 				t.Errorf("%s, try %d: %v", name, i, got)
 			}
 		}
@@ -112,15 +112,28 @@ func TestCoolDownsAreBounded(t *testing.T) {
 	var c CoolDowns
 	allowed := 0
 	for i := range 1000 {
-		if c.Allow(StartOver, fmt.Sprint(i), noon) {
+		if c.Allow(StartOver, x3dh.IdentityPublicKey{2}, fmt.Sprint(i), noon) {
 			allowed++
 		}
 	}
-	if allowed != maxInstallations || len(c.restarted) != maxInstallations {
-		t.Errorf("%d allowed, %d remembered", allowed, len(c.restarted))
+	if one := c.by[x3dh.IdentityPublicKey{2}]; allowed != maxInstallations || len(one.restarted) != maxInstallations {
+		t.Errorf("%d allowed, %d remembered", allowed, len(one.restarted))
 	}
-	if !c.Allow(StartOver, "0", noon+recoveryCoolDown) {
-		t.Error("one that is remembered gets none an hour later")
+	if !c.Allow(StartOver, x3dh.IdentityPublicKey{2}, "another", noon+recoveryCoolDown) {
+		t.Error("what has run out is still in the way an hour later")
+	}
+	// Identities cost more to invent, and are bounded all the same.
+	allowed = 0
+	for i := range 2 * maxCoolDowns {
+		if c.Allow(IncludeUs, x3dh.IdentityPublicKey{3, byte(i), byte(i >> 8)}, "a", noon) {
+			allowed++
+		}
+	}
+	if allowed > maxCoolDowns || len(c.by) != maxCoolDowns {
+		t.Errorf("%d identities allowed, %d remembered", allowed, len(c.by))
+	}
+	if !c.Allow(IncludeUs, x3dh.IdentityPublicKey{4}, "a", noon+partitionCoolDown) {
+		t.Error("identities that have run out are still in the way two hours later")
 	}
 }
 
@@ -315,5 +328,26 @@ func TestRemedyThatFailsIsForgotten(t *testing.T) {
 	}(), sessionactor.ErrNoSession)
 	if _, ok := asked.next(t).(bundleactor.Rotate); !ok {
 		t.Error("no new prekey asked for")
+	}
+}
+
+// A cool-down goes on while the contact is out of memory.
+func TestCoolDownOutlivesTheContact(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	bob.meets(alice)
+	m := bob.send(alice, "hi")
+	for i := range m.Entries {
+		m.Entries[i].Recipient = "somebody-else"
+	}
+	answers := 0
+	for range 3 {
+		_ = alice.tryReceive(bob, m)
+		alice.settle(bob)
+		answers += len(alice.unasked(bob))
+		alice.restart(bob.key.Public())
+	}
+	if answers > 1 {
+		t.Errorf("%d answers at once", answers)
 	}
 }

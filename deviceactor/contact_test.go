@@ -108,7 +108,6 @@ func TestAnnouncedDevicesComeLast(t *testing.T) {
 
 // Of our own identity one installation less is written to: this one has the
 // message.
-// Spec: 5.pairing.6 54.recommendations.2
 func TestOwnInstallationsIncludeThisOne(t *testing.T) {
 	for n, want := range []string{"[]", "[]", "[a]", "[a b]", "[a b c]"} {
 		c := ours

@@ -29,9 +29,14 @@ func (a *Actor) loadCopies() error {
 }
 
 func (a *Actor) remakeCopies() {
+	n := 0
 	for id, making := range a.copies {
+		if n == republished || len(a.unaccepted) >= maxUnaccepted {
+			return
+		}
 		if !making {
 			a.makeCopy(id)
+			n++
 		}
 	}
 }

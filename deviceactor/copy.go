@@ -3,6 +3,7 @@ package deviceactor
 import (
 	"bytes"
 	"errors"
+	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
@@ -23,6 +24,18 @@ type Copy struct {
 	// the message that carries it is the original.
 	ID      MessageID
 	Payload []byte
+}
+
+// CopyLost are the alarms of a copy that some of our installations cannot be
+// given; an error if that may be another time. peer is our own identity.
+func (r *Receipt) CopyLost(peer x3dh.IdentityPublicKey) (lost []Event, err error) {
+	for _, failed := range r.Failed {
+		if Unhandled(failed.Err) {
+			return nil, failed.Err
+		}
+		lost = append(lost, Alarm{peer, failed.Installation, fmt.Errorf("%w: %w", ErrCopyLost, failed.Err)})
+	}
+	return lost, nil
 }
 
 // copyMark starts the payload of a copy, so that what other implementations send

@@ -83,6 +83,7 @@ func (a *Actor) deny(m Deny) {
 		m.Fail(ErrNoRequest)
 		return
 	}
+	a.denying = true
 	w := &work{finish: func(_ *Actor, err error) { answer(m.Reply, err) }}
 	a.eachSession(w, func(installation string, to func(swept)) any {
 		return sessionactor.Delete{
@@ -92,6 +93,7 @@ func (a *Actor) deny(m Deny) {
 		}
 	})
 	a.enqueue(w, func(w *work) error {
+		a.denying = false
 		if w.err != nil {
 			return w.err
 		}
@@ -104,6 +106,15 @@ func (a *Actor) deny(m Deny) {
 		clear(a.unaccepted)
 		return nil
 	})
+}
+
+// waitsForDenial tells whether a message acts on what is known of the contact.
+func waitsForDenial(message any) bool {
+	switch message.(type) {
+	case Send, Receive, TakeBundle, SetEnabled, Accept, Deny, gotBundle, gotPreKey:
+		return true
+	}
+	return false
 }
 
 // Forget gives the records that delete everything of a contact but the sessions.

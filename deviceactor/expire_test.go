@@ -36,7 +36,7 @@ func (n *node) changes(of *node) string {
 
 // A re-keyed session decrypts for 14 days more, and is then deleted with its
 // skipped message keys; each step is told once, after it is durable.
-// Spec: draft.expired-session.1 draft.expired-session.2 draft.expired-session.3 5.re-keying.2
+// Spec: draft.expired-session.1 draft.expired-session.3 5.re-keying.2
 func TestExpiredSessionIsDeletedAfterItsTime(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")

@@ -76,6 +76,10 @@ func (a *Actor) gotPreKey(m gotPreKey) {
 		m.receive.Fail(fmt.Errorf("%w: signed prekey: %w", sessionactor.ErrUnavailable, m.err))
 		return
 	}
+	if !a.contact.admits(a.config.View) {
+		a.refuse(m.receive, ErrDenied) // it was denied meanwhile
+		return
+	}
 	a.decrypt(m.receive, m.reading, OwnPreKey(m.prekey))
 }
 

@@ -125,8 +125,11 @@ func (c Contact) TakeBundle(v View, b *wire.Bundle, sender string, now int64) (C
 	if ignored > 0 {
 		e.report(Alarm{c.Identity, sender, ErrIgnored})
 	}
-	c, omitted := c.omit(b, now)
-	e.add(omitted)
+	if by, ok := before.Find(sender); !ok || b.Timestamp > by.Signed {
+		next, omitted := c.omit(b, now) // an old bundle that comes again omits nobody
+		c = next
+		e.add(omitted)
+	}
 	c, aged := c.Age(now)
 	e.add(aged)
 	e.add(c.evicted(&before, v, now))

@@ -57,12 +57,12 @@ type Receive struct {
 func (m Receive) QuarantineID() [32]byte { return m.Hash }
 
 // TakeBundle hands in a bundle of the contact that came by another way than a
-// message (a contact code, a QR code). It is verified here, and accepts the
-// contact.
+// message (a contact code, a QR code). It is verified here.
 type TakeBundle struct {
 	actors.Reply[struct{}]
 	Bundle wire.Bundle
 	Sender string // the installation that published it, "" if that is not known
+	ByHand bool   // by the user, who so accepts the contact
 }
 
 // SetEnabled approves an installation of ours, or stops sending to one.

@@ -142,6 +142,10 @@ func (a *Actor) assemble(out *outgoing) error {
 	if err != nil {
 		return err
 	}
+	lost, err := receipt.CopyLost(a.config.Peer)
+	if out.send.copyOf != nil && err != nil {
+		return err // once more, later, for all
+	}
 	record, err := message.Record(a.config.Owner, now)
 	if err != nil {
 		return err
@@ -152,6 +156,7 @@ func (a *Actor) assemble(out *outgoing) error {
 	case out.send.copyOf != nil:
 		name := CopyName(a.config.Owner, *out.send.copyOf)
 		out.records = append(out.records, persistence.Record{Name: name, Delete: true})
+		out.events = append(out.events, lost...)
 	case !a.own() && a.config.Siblings():
 		c := Copy{Recipient: a.config.Peer, ID: receipt.ID, Payload: out.send.Payload}
 		record, err := c.Record(a.config.Owner)

@@ -18,6 +18,10 @@ var (
 	// ErrUnsupported: a group message of the hash ratchet, an unencrypted one
 	// outside of a public chat, or an encrypted one in it.
 	ErrUnsupported = errors.New("deviceactor: kind of message is not supported")
+	// ErrNotApproved: an installation of our own identity that the user has not
+	// approved says what we have written. The message was read, since that is how
+	// the installation becomes known, and its payload dropped.
+	ErrNotApproved = errors.New("deviceactor: own installation is not approved")
 	// ErrOwnEcho: a message of this very installation came back.
 	ErrOwnEcho = errors.New("deviceactor: own message")
 )
@@ -223,6 +227,13 @@ func (c Contact) Receive(v View, r Reading, payload []byte, now int64) (Contact,
 	}
 	if r.kind == dhOnly && c.ForwardSecrecy {
 		e.report(Alarm{c.Identity, sender, ErrDowngrade})
+	}
+	// A copy says what we have written to whom: only to be believed of a device
+	// that the user has approved.
+	in, _ := c.Find(sender)
+	if _, copied := decodeCopy(payload); copied && c.own(v) && !(in.Enabled && r.InSession()) {
+		e.report(MessageRefused{Sender: c.Identity, Installation: sender, Err: ErrNotApproved})
+		return c, e, nil
 	}
 	e.report(c.received(v, r, payload, now))
 	return c, e, nil

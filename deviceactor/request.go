@@ -45,7 +45,7 @@ func (c *Contact) admits(v View) bool {
 
 // introduce is what the first readable message of a contact does.
 func (c Contact) introduce(v View) Contact {
-	if c.Standing != Stranger {
+	if c.Standing != Stranger || v.Requests == DenyAll && !c.own(v) {
 		return c
 	}
 	c.Standing = Accepted
@@ -53,6 +53,18 @@ func (c Contact) introduce(v View) Contact {
 		c.Standing = Requested
 	}
 	return c
+}
+
+// noted is a contact that a bundle has come of, by hand or not.
+func (c Contact) noted(byHand bool, now int64) (Contact, Effects) {
+	if byHand {
+		return c.Accept(now)
+	}
+	if c.FirstSeen != 0 {
+		return c, Effects{}
+	}
+	c.FirstSeen = now
+	return c, Effects{Contact: true}
 }
 
 // Accept answers the contact's request. It is also what writing to a contact

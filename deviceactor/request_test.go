@@ -23,7 +23,7 @@ func TestStandingFollowsPolicyAndAnswers(t *testing.T) {
 	}{
 		{"a stranger, all accepted", someone, Stranger, AcceptAll, true, Accepted},
 		{"a stranger, to be asked", someone, Stranger, Ask, true, Requested},
-		{"a stranger, all denied", someone, Stranger, DenyAll, false, Accepted},
+		{"a stranger, all denied", someone, Stranger, DenyAll, false, Stranger},
 		{"a request, all accepted", someone, Requested, AcceptAll, true, Requested},
 		{"a request, to be asked", someone, Requested, Ask, true, Requested},
 		{"a request, all denied", someone, Requested, DenyAll, false, Requested},
@@ -234,7 +234,7 @@ func TestDenyingAllCostsNothing(t *testing.T) {
 		t.Error("work was done for a stranger")
 	}
 	// An actor that was never started has neither sessions nor a disk.
-	bare := New(Config{View: bob.view(), Peer: alice.key.Public(), Bundle: asked, Now: w.now.Load, Counters: &bob.counters, Deliver: bob.deliver})
+	bare := New(Config{View: bob.view(), Peer: alice.key.Public(), Bundle: asked, Now: w.now.Load, Counters: &bob.counters, CoolDowns: &bob.coolDowns, Deliver: bob.deliver})
 	bare.contact.Identity = alice.key.Public()
 	var got error
 	if err := bare.Receive(nil, Receive{Message: initial, Reply: actors.ReplyFunc(func(_ struct{}, err error) { got = err })}); err != nil || !errors.Is(got, ErrDenied) {
@@ -254,7 +254,8 @@ func TestDenyingAllIsAboutStrangers(t *testing.T) {
 	carol.meets(phone)
 	phone.receive(carol, carol.send(phone, "so am I"))
 	laptop.meets(phone)
-	if err := laptop.enable(phone, "phone", true); err != nil {
+	phone.meets(laptop)
+	if err := errors.Join(laptop.enable(phone, "phone", true), phone.enable(laptop, "laptop", true)); err != nil {
 		t.Fatal(err)
 	}
 	phone.receive(laptop, laptop.send(phone, "a note"))

@@ -209,3 +209,19 @@ func TestActivityOfTheFutureBecomesNow(t *testing.T) {
 		t.Errorf("targets %s", got)
 	}
 }
+
+// T32: the sender's bundle from before it knew a device, coming again, starts no
+// timer: what it has signed since names the device.
+func TestBundleThatComesAgainOmitsNobody(t *testing.T) {
+	c, _ := Contact{}.TakeBundle(here, bundleOf(noon, signed("tablet", 1, 1)), "tablet", noon)
+	before := bundleOf(noon+day, signed("phone", 1, 2))
+	c, _ = c.TakeBundle(here, bundleOf(noon+2*day, signed("phone", 2, 3), signed("tablet", 1, 1)), "phone", noon+2*day)
+	c, _ = c.TakeBundle(here, before, "phone", noon+3*day)
+	if tablet, _ := c.Find("tablet"); tablet.OmittedSince != 0 {
+		t.Error("an old bundle has started the timer")
+	}
+	c, _ = c.TakeBundle(here, bundleOf(noon+4*day, signed("phone", 2, 3)), "phone", noon+4*day)
+	if tablet, _ := c.Find("tablet"); tablet.OmittedSince == 0 {
+		t.Error("a new bundle has not")
+	}
+}

@@ -76,8 +76,12 @@ func TestOwnOtherDeviceIsSentToOnceApproved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(phone.devices) == 0 || phone.devices[0].Installations[0].ID != "laptop" {
+	if told := phone.devices[len(phone.devices)-1]; len(told.Installations) != 1 || !told.Installations[0].Enabled {
 		t.Errorf("told of %+v", phone.devices)
+	}
+	laptop.meets(phone)
+	if err := laptop.enable(phone, "phone", true); err != nil {
+		t.Fatal(err)
 	}
 	m := phone.send(laptop, "to myself")
 	laptop.receive(phone, m)

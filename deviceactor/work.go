@@ -41,7 +41,7 @@ type work struct {
 	records   []persistence.Record
 	handovers []*sessionactor.Handover // to settle when the records are handed on
 	events    []Event
-	devices   bool // it changes the contact's installations
+	contact   *Contact // as the work leaves it, if it changes the installations
 	err       error
 	finish    func(a *Actor, err error)
 }
@@ -113,8 +113,8 @@ func (a *Actor) committed(m committed) error {
 
 // conclude reports and answers work of which nothing can be lost any more.
 func (w *work) conclude(a *Actor) {
-	if w.devices && a.own() {
-		a.config.OwnDevices(a.contact)
+	if w.contact != nil && a.own() {
+		a.config.OwnDevices(*w.contact)
 	}
 	for _, e := range w.events {
 		a.config.Deliver(e)
@@ -132,7 +132,9 @@ func (w *work) take(a *Actor, contact Contact, e Effects) error {
 	a.contact = contact
 	w.records = append(w.records, records...)
 	w.events = append(w.events, e.Events...)
-	w.devices = w.devices || len(e.Installations) > 0
+	if len(e.Installations) > 0 {
+		w.contact = &contact
+	}
 	return nil
 }
 

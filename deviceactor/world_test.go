@@ -67,6 +67,7 @@ type node struct {
 	random    *moody
 	line      *line
 	counters  Counters
+	coolDowns CoolDowns
 	bundle    Teller
 	bundles   actors.Ref
 
@@ -221,7 +222,7 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 		return New(Config{
 			Identity: n.key, View: view, Owner: n.owner, Peer: peer,
 			Reader: n.reader, Stream: stream, Bundle: n.bundle, Transport: n.line,
-			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters,
+			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns,
 			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
 			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) },
 			Limits: ratchet.DeployedLimits(),
@@ -328,7 +329,7 @@ func (n *node) findPreKey(public x3dh.PreKeyPublic) *bundleactor.Found {
 
 func (n *node) tryTake(from *node, b wire.Bundle) error {
 	n.t.Helper()
-	_, err := ask(n.t, n.contact(from.key.Public()), func(r actors.Reply[struct{}]) any { return TakeBundle{Reply: r, Bundle: b} })
+	_, err := ask(n.t, n.contact(from.key.Public()), func(r actors.Reply[struct{}]) any { return TakeBundle{Reply: r, Bundle: b, ByHand: true} })
 	return err
 }
 

@@ -29,14 +29,17 @@ func (s *Session) forget() {
 // key. usable are our signed prekeys that still exist.
 //
 // Times later than now become now: else what a wrong clock has stamped would
-// never be deleted.
+// never be deleted. A clock that shows a time before there were bundles is the
+// wrong one itself.
 func (s Sessions) Sweep(usable []x3dh.PreKeyPublic, now int64) (Sessions, Change) {
 	next := s
 	next.List = nil
 	change := Change{Active: s.Active}
 	for _, session := range s.List {
 		future := session.Created > now || session.ExpiredAt > now
-		session.Created, session.ExpiredAt = min(session.Created, now), min(session.ExpiredAt, now)
+		if future = future && now >= x3dh.EarliestTimestamp; future {
+			session.Created, session.ExpiredAt = min(session.Created, now), min(session.ExpiredAt, now)
+		}
 		due, forgotten := session.due(now), session.Status == Forgotten
 		replayable := !session.Initiator && slices.Contains(usable, session.PreKey)
 		if due {

@@ -40,8 +40,7 @@ func (s *Session) yields(peers *Session, ends Ends, in *Incoming) (bool, Cause) 
 }
 
 // compareOwn tells by its sign whether the prekey of ours that the peer took is
-// younger than the one that s was made with. Two sessions of the peer are told
-// apart by this alone: it makes one on each prekey.
+// younger than the one that s was made with.
 func (s *Session) compareOwn(taken *OwnPreKey) int {
 	own := s.Own.PreKey
 	if !s.Initiator {
@@ -57,12 +56,16 @@ func (s *Session) compareOwn(taken *OwnPreKey) int {
 }
 
 // comparePeer tells by its sign whether the prekey of the peer that it made its
-// session with is younger than the one that s was made with.
+// session with is younger than the one that s was made with. Of a session of the
+// peer's only the newest entry known then was noted, which may be younger than
+// its own: so it tells of a later one, as of a peer that has lost its state, and
+// not of an earlier one.
 func (s *Session) comparePeer(made Entry) int {
-	if !s.Initiator || made.IsZero() {
+	later := made.compare(s.MadeFrom)
+	if made.IsZero() || !s.Initiator && later < 0 {
 		return 0
 	}
-	return made.compare(s.MadeFrom)
+	return later
 }
 
 // ownFirst tells whose prekeys come first in the order of sessions.

@@ -165,7 +165,7 @@ func TestX3DHHeaderBeforeALaterMessageChangesNothing(t *testing.T) {
 	bob.receive(t, p, 14)
 }
 
-// Spec: draft.expired-session.1 draft.expired-session.3
+// Spec: draft.expired-session.1 draft.expired-session.2 draft.expired-session.3
 func TestExpiredSessionDecryptsAndIsNotUsedAgain(t *testing.T) {
 	alice, bob := newPair(t, t.Name())
 	converse(t, alice, bob, 10)

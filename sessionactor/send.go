@@ -65,6 +65,9 @@ func (s Sessions) Send(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64
 		next.Active, change.Started = session.ID, true
 	}
 	session := &next.List[i]
+	if session.Status == Initiated && !out.Entry.Usable(now) && !session.MadeFrom.Usable(now) {
+		return s, Change{}, wire.Part{}, ErrStalePreKey // nobody has answered, and nobody can any more
+	}
 	state, m, err := session.Ratchet.Encrypt(out.Payload, nil, ratchet.RandomIV, rand)
 	if err != nil {
 		return s, Change{}, wire.Part{}, err

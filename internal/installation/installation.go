@@ -34,19 +34,19 @@ type Config struct {
 // Installation is a hosted installation of an identity. It is for one goroutine
 // at a time.
 type Installation struct {
-	config   Config
-	owner    persistence.OwnerID
-	fence    persistence.Fence
-	started  int64              // ns
-	bundle   *bundleactor.State // nil: not read yet
-	contacts map[x3dh.IdentityPublicKey]*contact
+	config    Config
+	owner     persistence.OwnerID
+	fence     persistence.Fence
+	started   int64              // ns
+	bundle    *bundleactor.State // nil: not read yet
+	contacts  map[x3dh.IdentityPublicKey]*contact
+	coolDowns deviceactor.CoolDowns
 }
 
 // contact is what is in memory of one contact.
 type contact struct {
 	deviceactor.Contact
-	sessions  map[string]*sessionactor.Sessions // by installation
-	coolDowns deviceactor.CoolDowns
+	sessions map[string]*sessionactor.Sessions // by installation
 }
 
 // Open takes an installation over from whoever ran it before, and does what was

@@ -216,6 +216,10 @@ func TestCopyIsMadeAfterAFailure(t *testing.T) {
 	if err := first.Enable(context.Background(), own, second.config.View.Installation, true, now); err != nil {
 		t.Fatal(err)
 	}
+	second.meet(first)
+	if err := second.Enable(context.Background(), own, first.config.View.Installation, true, now); err != nil {
+		t.Fatal(err)
+	}
 	first.meet(bob)
 	if _, err := first.Bundle(context.Background(), now); err != nil {
 		t.Fatal(err)

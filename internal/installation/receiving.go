@@ -102,7 +102,7 @@ func (i *Installation) decrypt(ctx context.Context, s *step, c *contact, r devic
 // cannot be made, the next such message calls for another.
 func (i *Installation) remedy(ctx context.Context, c *contact, cause error, installation string, now int64) {
 	r := deviceactor.RemedyFor(cause)
-	if c.Identity == i.config.View.Own || !c.coolDowns.Allow(r, installation, now) {
+	if !i.coolDowns.Allow(r, c.Identity, installation, now) {
 		return
 	}
 	why := bundleactor.Asked

@@ -62,6 +62,10 @@ func (i *Installation) send(ctx context.Context, to x3dh.IdentityPublicKey, payl
 	if err != nil {
 		return receipt, false, err
 	}
+	lost, err := receipt.CopyLost(to)
+	if copyOf != nil && err != nil {
+		return receipt, false, err
+	}
 	outbox, err := message.Record(i.owner, now)
 	if err != nil {
 		return receipt, false, err
@@ -69,6 +73,7 @@ func (i *Installation) send(ctx context.Context, to x3dh.IdentityPublicKey, payl
 	s.records = append(s.records, outbox)
 	switch {
 	case copyOf != nil:
+		s.events = append(s.events, lost...)
 		s.records = append(s.records, persistence.Record{Name: deviceactor.CopyName(i.owner, *copyOf), Delete: true})
 	case to != i.config.View.Own:
 		if copied, err = i.noteCopy(ctx, &s, to, receipt.ID, payload); err != nil {
@@ -129,7 +134,7 @@ func (i *Installation) makeCopy(ctx context.Context, id deviceactor.MessageID, n
 		return unavailable(err)
 	}
 	_, _, err = i.send(ctx, i.config.View.Own, value, &id, now)
-	if !errors.Is(err, deviceactor.ErrNoTarget) {
+	if !errors.Is(err, deviceactor.ErrNoTarget) || deviceactor.Unhandled(err) {
 		return err
 	}
 	return i.commit(ctx, &step{

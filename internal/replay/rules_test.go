@@ -17,7 +17,7 @@ import (
 func inMemory() persistence.Store { return memory.New() }
 
 // Every recorded step runs through the full rules as recorded, or has a name.
-// Recorded cases of T26, T28 to T30, T32 to T35 and T40 are among the names.
+// Whether a name is granted rightly is shown by the tests below.
 func TestEveryStepAgreesWithTheRulesOrIsNamed(t *testing.T) {
 	total := RuleCounts{Otherwise: map[string]int{}}
 	for _, r := range replayAll(t) {

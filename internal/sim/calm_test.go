@@ -289,6 +289,7 @@ func (w *world) checkFate(p *publication, d *device) {
 	case f.made != f.dropped+f.refused+f.accepted:
 		w.violation("of %d envelopes of %v to %v, %d were lost, %d refused and %d accepted", f.made, p, d, f.dropped, f.refused, f.accepted)
 	case d.seen[p.of] != nil || !p.goesTo(d) || d.retired || d.tainted || d.denied[p.of.from.person]:
+	case f.unread > 0:
 	case f.accepted > 0:
 		w.violation("%v was accepted by %v and never reported", p, d)
 	case f.refused == 0:

@@ -65,7 +65,7 @@
 //
 // A device that is restored from a copy and notices goes on as a new
 // installation: of the rolled-back one nothing is promised but that nobody is
-// deceived (T06). One that does not notice, or that exists twice, uses message
+// deceived. One that does not notice, or that exists twice, uses message
 // keys again; its peers refuse what they cannot read, tell that there are two, and
 // stay right towards everybody else (T42). Before the end it becomes a new
 // installation as well.

@@ -96,7 +96,7 @@ func (w *world) excuse(f *flight, err error) string {
 		return w.excuseKeys(f, err)
 	case errors.Is(err, deviceactor.ErrNotTargeted):
 		return unless(p.goesTo(d), "for others")
-	case d.seen[p.of] != nil:
+	case d.seen[p.of] != nil || p.fate(d).unread > 0:
 		return unless(!isAny(err, ratchet.ErrMessageKeyGone, ratchet.ErrUnknownRatchetKey, ratchet.ErrMAC,
 			ratchet.ErrTooManySkipped, sessionactor.ErrNoSession, sessionactor.ErrUnknownPreKey, deviceactor.ErrReplayed), "duplicate")
 	case d.waiting(p.of):

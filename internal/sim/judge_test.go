@@ -81,7 +81,9 @@ func (p *publication) String() string {
 
 // fate is what became of a publication's envelopes to one device. Each one that
 // was made was dropped, refused, accepted, or is under way.
-type fate struct{ made, dropped, refused, accepted int }
+//
+// Of those that came some are unread: of an own device that was not approved.
+type fate struct{ made, dropped, refused, accepted, unread int }
 
 func (p *publication) fate(d *device) *fate {
 	if p.fates[d] == nil {

@@ -81,7 +81,7 @@ func (w *world) backUp(d *device) {
 }
 
 // restore puts a backup back under a device that notices: a rolled-back store is
-// that of a new installation (T06).
+// that of a new installation.
 func (w *world) restore(d *device) {
 	w.logf("%v is restored and notices", d)
 	w.recover(d)

@@ -65,6 +65,8 @@ func (w *world) received(d *device, e deviceactor.MessageReceived, f *flight) {
 		w.violation("%v to %s is reported to %v as one to %s", m, m.to.name, d, w.personOf(e.Recipient).name)
 	case e.ForwardSecrecy && e.Installation != m.from.id:
 		w.violation("%v of %v is reported as one of %s", m, m.from, w.nameOf(e.Installation))
+	case f != nil && !w.approves(d, m.from):
+		w.violation("%v of %v is reported by %v, which has not approved it", m, m.from, d)
 	case m.forbidden[d.id]:
 		w.violation("%v was sent after its sender had disabled %v", m, d)
 	case m.durable && e.ID != m.id && f != nil && !f.altered:
@@ -116,6 +118,9 @@ func (w *world) deliver(f *flight) {
 	w.net.take(f)
 	d := f.to
 	before := d.disk.mark(w.random.IntN(16) == 0)
+	if p := f.publication; p != nil && !w.approves(d, f.from) {
+		p.fate(d).unread++
+	}
 	err := d.running.Receive(ctx, f.envelope, d.clock())
 	w.logf("%v reaches %v%s", f, d, because(err))
 	w.look(d, f)
@@ -146,9 +151,24 @@ func (w *world) accepted(f *flight) {
 	switch {
 	case !p.goesTo(d):
 		w.violation("%v has accepted %v, which is not for it", d, f)
-	case d.seen[p.of] == nil && !d.disk.off:
+	case d.seen[p.of] == nil && !d.disk.off && p.fate(d).unread == 0:
 		w.violation("%v has accepted %v without reporting it", d, f)
 	}
+}
+
+// approves tells whether the user of a device takes another one for his own, if
+// both are the same person's. What a device writes that was not approved shows
+// that it is there, and is dropped.
+func (w *world) approves(d, other *device) bool {
+	if d.person != other.person {
+		return true
+	}
+	own, err := d.running.Contact(ctx, d.person.public)
+	if err != nil {
+		return true
+	}
+	in, _ := own.Find(other.id)
+	return in.Enabled
 }
 
 // refused holds that what is refused is so for a reason that the world knows.

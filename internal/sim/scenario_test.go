@@ -14,7 +14,7 @@ var rewrite = flag.Bool("rewrite", false, "record the output of the scenarios an
 const recorded = "-- output --\n"
 
 // TestScenarios proves that the scenarios of testdata go as recorded there. Each
-// one says what it shows, and which threats it answers (T06, T27, T32, T34, T40,
+// one says what it shows, and which threats it answers (T27, T34, T40,
 // T41, T42, T44).
 //
 // Spec: 5.concurrent-sessions.2 5.re-keying.1 5.re-keying.2 5.pairing.3 5.pairing.5 5.pairing.7 5.pairing.8 5.partitioned-devices.1 5.partitioned-devices.2
