@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -41,12 +40,27 @@ type Committer struct {
 	queued  int // records in overlay's commits: waiting or being synced
 	closing bool
 	ended   bool
+	counts  CommitterCounts
+
+	// The committer's goroutine's own.
+	gathered uint64 // counts the batches taken
+	merges   uint64 // counts the batches made of them
+	fences   map[Fence]struct{}
+}
+
+// CommitterCounts are what a Committer has done so far.
+type CommitterCounts struct {
+	Batches uint64 // applied to the store, each with one sync
+	Commits uint64 // in them
+	Records uint64 // in them, of several writes of one record the last
 }
 
 // commit is one call of Stream.Commit.
 type commit struct {
 	stream  *Stream
 	records []Record
+	writes  []write  // of the records, while they are in flight
+	few     [3]write // room for them, if there are no more
 	done    func(error)
 	err     error // set before the commit reaches the disk when it must not get there
 }
@@ -63,6 +77,7 @@ func NewCommitter(store Store, opts CommitterOptions) *Committer {
 		wake:     make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 		overlay:  make(overlay),
+		fences:   make(map[Fence]struct{}),
 	}
 	go c.run()
 	return c
@@ -138,6 +153,13 @@ func (c *Committer) Queued() int {
 	return c.queued
 }
 
+// Counts gives what has become durable so far.
+func (c *Committer) Counts() CommitterCounts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
+}
+
 // Close makes durable what was committed before, runs its continuations, and
 // stops. When ctx ends first its error is returned and the rest goes on in the
 // background; closing again waits again. The store stays open. Close must not
@@ -193,17 +215,21 @@ func (c *Committer) take() ([]*commit, bool) {
 		<-c.wake
 	}
 	defer c.mu.Unlock()
-	names := make(map[Name]struct{})
-	size, n := 0, 0
+	c.gathered++
+	names, size, n := 0, 0, 0
 	for ; n < len(c.queue); n++ {
-		if c.queue[n].err != nil {
+		one := c.queue[n]
+		if one.err != nil {
 			continue
 		}
-		for _, record := range c.queue[n].records {
-			names[record.Name] = struct{}{}
-			size += len(record.Value)
+		for i := range one.writes {
+			if f := one.writes[i].flight; f.counted != c.gathered {
+				f.counted = c.gathered
+				names++
+			}
+			size += len(one.records[i].Value)
 		}
-		if n > 0 && (len(names) > c.maxBatch || size > maxBatchBytes) {
+		if n > 0 && (names > c.maxBatch || size > maxBatchBytes) {
 			break
 		}
 	}
@@ -218,13 +244,14 @@ func (c *Committer) write(batch []*commit) map[*Stream]error {
 	live := slices.DeleteFunc(slices.Clone(batch), func(one *commit) bool { return one.err != nil })
 	failed := make(map[*Stream]error)
 	for len(live) > 0 {
-		merged := merge(live)
-		if len(merged.Records) == 0 {
-			break
+		merged := c.merge(live)
+		if len(merged.Fences) == 0 {
+			break // no commit has records; where all have ended the fences still count
 		}
 		// No deadline: a sync that has begun cannot be called off.
 		err := c.store.Apply(context.Background(), merged)
 		if err == nil {
+			c.count(len(live), len(merged.Records))
 			break
 		}
 		// A fenced owner loses its own commits and nobody else's.
@@ -250,26 +277,52 @@ func (c *Committer) write(batch []*commit) map[*Stream]error {
 	return failed
 }
 
-// merge makes one batch of the commits: of several writes of a record the last.
-func merge(commits []*commit) Batch {
-	var batch Batch
-	at := make(map[Name]int)
-	fenced := make(map[Fence]struct{})
+func (c *Committer) count(commits, records int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts.Batches++
+	c.counts.Commits += uint64(commits)
+	c.counts.Records += uint64(records)
+}
+
+// merge makes one batch of the commits: of several writes of a record the last,
+// and nothing of a record that begins and ends within the batch.
+func (c *Committer) merge(commits []*commit) Batch {
+	c.merges++
+	clear(c.fences)
+	writes := 0
 	for _, one := range commits {
-		if _, known := fenced[one.stream.fence]; !known && len(one.records) > 0 {
-			fenced[one.stream.fence] = struct{}{}
-			batch.Fences = append(batch.Fences, one.stream.fence)
+		writes += len(one.writes)
+	}
+	batch := Batch{Records: make([]Record, 0, writes)}
+	for _, one := range commits {
+		if len(one.records) > 0 {
+			c.fence(&batch, one.stream.fence)
 		}
-		for _, record := range one.records {
-			if i, known := at[record.Name]; known {
-				batch.Records[i] = record
+		for i := range one.writes {
+			w := &one.writes[i]
+			f := w.flight
+			if f.merged != c.merges {
+				f.merged, f.at = c.merges, len(batch.Records)
+				batch.Records = append(batch.Records, *w.record)
 				continue
 			}
-			at[record.Name] = len(batch.Records)
-			batch.Records = append(batch.Records, record)
+			earlier := &batch.Records[f.at]
+			isNew := earlier.New // the first write tells what the store has
+			*earlier = *w.record
+			earlier.New = isNew
 		}
 	}
+	batch.Records = slices.DeleteFunc(batch.Records, func(r Record) bool { return r.New && r.Delete })
 	return batch
+}
+
+// fence adds a fence to the batch unless it is there.
+func (c *Committer) fence(batch *Batch, f Fence) {
+	if _, known := c.fences[f]; !known {
+		c.fences[f] = struct{}{}
+		batch.Fences = append(batch.Fences, f)
+	}
 }
 
 // settle takes the batch's records out of flight. The streams that failed fail
@@ -300,66 +353,4 @@ func (c *Committer) settle(batch []*commit, failed map[*Stream]error) {
 // land takes one commit's records out of flight, once.
 func (c *Committer) land(one *commit) {
 	c.queued -= c.overlay.remove(one)
-}
-
-// overlay holds the records in flight: for each name its writes in the order of
-// their commits. The last is what readers see; the others are there in case the
-// last fails.
-type overlay map[Name][]flight
-
-// flight is one write and the commit that it belongs to.
-type flight struct {
-	record Record
-	commit *commit
-}
-
-func (o overlay) newest(name Name) (Record, bool) {
-	flights := o[name]
-	if len(flights) == 0 {
-		return Record{}, false
-	}
-	return flights[len(flights)-1].record, true
-}
-
-// below lists the newest writes under a prefix in ascending order of names.
-func (o overlay) below(prefix Name) []Record {
-	var records []Record
-	for name, flights := range o {
-		if strings.HasPrefix(string(name), string(prefix)) {
-			records = append(records, flights[len(flights)-1].record)
-		}
-	}
-	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	return records
-}
-
-func (o overlay) add(one *commit) int {
-	for _, record := range one.records {
-		o[record.Name] = append(o[record.Name], flight{record, one})
-	}
-	return len(one.records)
-}
-
-// remove drops a commit's writes and returns how many there were. Commits land
-// in order, so its write of a name is nearly always the first.
-func (o overlay) remove(one *commit) int {
-	removed := 0
-	for _, record := range one.records {
-		flights := o[record.Name]
-		at := slices.IndexFunc(flights, func(f flight) bool { return f.commit == one })
-		if at < 0 {
-			continue
-		}
-		removed++
-		switch {
-		case len(flights) == 1:
-			delete(o, record.Name)
-		case at == 0:
-			flights[0] = flight{}
-			o[record.Name] = flights[1:]
-		default:
-			o[record.Name] = slices.Delete(flights, at, at+1)
-		}
-	}
-	return removed
 }

@@ -27,11 +27,24 @@ var (
 	// ErrFailed: the disk has failed under the store. After a failed write nothing
 	// works until the store is opened again.
 	ErrFailed = errors.New("store has failed")
+	// ErrFull: the disk has no space left for the store, or its user has used up
+	// his quota. What is durable can be read, and as soon as there is space the
+	// store writes again by itself.
+	ErrFull = errors.New("disk is full")
+	// ErrReadOnly: the disk may only be read, which is as with ErrFull, or the
+	// store was opened for that.
+	ErrReadOnly = errors.New("may only be read")
 	// ErrStreamFailed: an earlier commit of the same stream failed, see Stream.
 	ErrStreamFailed = errors.New("an earlier commit of this stream failed")
 	// ErrBadName: a name that NewName does not build, or one reserved to the store.
 	ErrBadName = errors.New("bad record name")
 )
+
+// Lasting tells whether trying again is of no use before the store was opened
+// again: its records are wrong, or it has failed or was closed.
+func Lasting(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrFailed) || errors.Is(err, ErrClosed)
+}
 
 // NameError tells what is wrong with a name. It is ErrBadName.
 type NameError struct {

@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -32,6 +31,7 @@ const (
 	KindSeen         Kind = 10 // the id of a message that was handled
 	KindPublication  Kind = 11 // the bundle that an installation published last
 	KindCopy         Kind = 12 // a sent message that our own other installations have no copy of yet
+	KindHead         Kind = 13 // what a sealed store knows of itself; written by the store alone
 )
 
 // String gives the kind's name, or its number for a byte that is no kind.
@@ -61,12 +61,14 @@ func (k Kind) String() string {
 		return "publication"
 	case KindCopy:
 		return "copy"
+	case KindHead:
+		return "head"
 	}
 	return fmt.Sprintf("kind-%d", byte(k))
 }
 
 func (k Kind) valid() bool {
-	return k >= KindIdentity && k <= KindCopy
+	return k >= KindIdentity && k <= KindHead
 }
 
 // partPrefix is the size of a part's length in bytes.
@@ -80,16 +82,18 @@ func NewName(kind Kind, parts ...[]byte) Name {
 	for _, part := range parts {
 		size += partPrefix + len(part)
 	}
-	name := make([]byte, 1, size)
-	name[0] = byte(kind)
+	var name strings.Builder // one allocation for the bytes and the string
+	name.Grow(size)
+	name.WriteByte(byte(kind))
 	for i, part := range parts {
 		if len(part) > math.MaxUint16 {
 			panic(fmt.Sprintf("persistence: part %d of a %s name has %d bytes, more than %d", i, kind, len(part), math.MaxUint16))
 		}
-		name = binary.BigEndian.AppendUint16(name, uint16(len(part))) //nolint:gosec // checked above
-		name = append(name, part...)
+		name.WriteByte(byte(len(part) >> 8))
+		name.WriteByte(byte(len(part)))
+		name.Write(part)
 	}
-	return Name(name)
+	return Name(name.String())
 }
 
 // Kind is the name's first byte, or 0 for the empty name.

@@ -13,6 +13,10 @@ type Record struct {
 	Name   Name
 	Value  []byte
 	Delete bool
+	// New promises that the store has no record of that name. A Committer then
+	// writes nothing at all for it when it has ended before it reached the disk;
+	// a Store takes no notice.
+	New bool
 }
 
 // OwnerID names a hosted installation in fences.
@@ -44,18 +48,23 @@ type Fence struct {
 type Batch struct {
 	Fences  []Fence
 	Records []Record
+	// Head says that one of the records may be the store's head. It is set by the
+	// layer of a store that keeps the head (package sealing) for the store below
+	// it, and by nobody else.
+	Head bool
 }
 
-// Check refuses a batch with a malformed name, or with one of KindFence: epochs
-// are the store's own, and moved by Own alone. Every Store calls it in Apply.
-// The error is a *NameError.
+// Check refuses a batch with a malformed name, or with one that is the store's
+// own: fences, which Own alone moves, and the head unless Head is set. Every
+// Store calls it in Apply. The error is a *NameError.
 func (b Batch) Check() error {
 	for _, record := range b.Records {
 		if err := record.Name.walk(func(string) {}); err != nil {
 			return err
 		}
-		if record.Name.Kind() == KindFence {
-			return &NameError{Name: record.Name, Reason: "fences are written by the store"}
+		switch kind := record.Name.Kind(); {
+		case kind == KindFence, kind == KindHead && !b.Head:
+			return &NameError{Name: record.Name, Reason: "written by the store alone"}
 		}
 	}
 	return nil
@@ -78,6 +87,11 @@ type Store interface {
 	// began. The value is valid during the call only. An error of fn ends the
 	// scan and is returned as it is. fn may call the store, but not Close.
 	Scan(ctx context.Context, prefix Name, fn func(name Name, value []byte) error) error
+
+	// ScanAfter calls fn, as Scan does, for the first limit records whose names
+	// are above after, of whatever kind. A walk over all records in pieces, which
+	// need not be of one moment, goes on with the last name that it was shown.
+	ScanAfter(ctx context.Context, after Name, limit int, fn func(name Name, value []byte) error) error
 
 	// Apply writes the batch: all of it, durably, when it returns nil. It is
 	// refused with a *FencedError when a fence does not carry the epoch that the

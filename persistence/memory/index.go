@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"iter"
 	"slices"
 	"sort"
 	"strings"
@@ -60,19 +61,44 @@ func (x *index) remove(name persistence.Name) {
 	}
 }
 
-// from returns the names that start with prefix, in order.
-func (x *index) from(prefix persistence.Name) []persistence.Name {
-	var names []persistence.Name
-	if len(x.chunks) == 0 {
-		return nil
-	}
-	for c := x.chunkOf(prefix); c < len(x.chunks); c++ {
-		at, _ := slices.BinarySearch(x.chunks[c], prefix)
-		for _, name := range x.chunks[c][at:] {
-			if !strings.HasPrefix(string(name), string(prefix)) {
-				return names
+// from gives the names that are not below first, in order.
+func (x *index) from(first persistence.Name) iter.Seq[persistence.Name] {
+	return func(yield func(persistence.Name) bool) {
+		if len(x.chunks) == 0 {
+			return
+		}
+		for c := x.chunkOf(first); c < len(x.chunks); c++ {
+			at, _ := slices.BinarySearch(x.chunks[c], first)
+			for _, name := range x.chunks[c][at:] {
+				if !yield(name) {
+					return
+				}
 			}
-			names = append(names, name)
+		}
+	}
+}
+
+// below lists the names that start with prefix.
+func (x *index) below(prefix persistence.Name) []persistence.Name {
+	var names []persistence.Name
+	for name := range x.from(prefix) {
+		if !strings.HasPrefix(string(name), string(prefix)) {
+			break
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// after lists the first names above one, no more than limit.
+func (x *index) after(name persistence.Name, limit int) []persistence.Name {
+	var names []persistence.Name
+	for next := range x.from(name) {
+		if len(names) >= limit {
+			break
+		}
+		if next != name {
+			names = append(names, next)
 		}
 	}
 	return names

@@ -45,20 +45,30 @@ func (s *Store) Get(ctx context.Context, name persistence.Name) ([]byte, error) 
 
 // Scan implements persistence.Store.
 func (s *Store) Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error {
+	return s.show(ctx, prefix, func() []persistence.Name { return s.names.below(prefix) }, fn)
+}
+
+// ScanAfter implements persistence.Store.
+func (s *Store) ScanAfter(ctx context.Context, after persistence.Name, limit int, fn func(persistence.Name, []byte) error) error {
+	return s.show(ctx, after, func() []persistence.Name { return s.names.after(after, limit) }, fn)
+}
+
+// show calls fn for the names that list gives, with the values of that moment.
+func (s *Store) show(ctx context.Context, from persistence.Name, list func() []persistence.Name, fn func(persistence.Name, []byte) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	// fn runs without the lock, so that it may use the store.
 	s.mu.RLock()
 	closed := s.closed
-	names := s.names.from(prefix)
+	names := list()
 	values := make([][]byte, len(names))
 	for i, name := range names {
 		values[i] = s.values[name]
 	}
 	s.mu.RUnlock()
 	if closed {
-		return &persistence.RecordError{Op: "scan", Name: prefix, Err: persistence.ErrClosed}
+		return &persistence.RecordError{Op: "scan", Name: from, Err: persistence.ErrClosed}
 	}
 	var buffer []byte
 	for i, name := range names {

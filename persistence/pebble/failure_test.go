@@ -14,9 +14,9 @@ import (
 	"github.com/rookery-im/rookery/persistence/pebble"
 )
 
-// TestDiskFailureIsACrashOfTheStoreAlone is T03 and T04 for the store: every
-// write operation in turn fails with a full disk, from then on or once. The
-// process goes on, no acknowledged batch is lost, and a failed store says so.
+// TestDiskFailureIsACrashOfTheStoreAlone is T03 for the store: every write
+// operation in turn fails, from then on or once. The process goes on, no
+// acknowledged batch is lost, and a failed store says so.
 func TestDiskFailureIsACrashOfTheStoreAlone(t *testing.T) {
 	for _, lasting := range []bool{true, false} {
 		t.Run(fmt.Sprintf("lasting=%t", lasting), func(t *testing.T) {
@@ -45,17 +45,17 @@ func failAt(t *testing.T, index int64, lasting bool) (reached, failed bool) {
 	const batches = 40
 	disk := vfs.NewMem()
 	var writes atomic.Int64
-	full := faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	broken := faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 			return nil
 		}
 		n := writes.Add(1) - 1
 		if n == index || lasting && n > index {
-			return &syscallError{op: fmt.Sprint(op.Kind)}
+			return &diskError{op: fmt.Sprint(op.Kind), errno: syscall.EIO}
 		}
 		return nil
 	}))
-	options := small(full)
+	options := small(broken)
 	options.MemTableBytes = 8 << 10 // several logs and tables within the run
 	acknowledged, attempted := 0, 0
 	store, err := pebble.Open("store", options)
@@ -78,8 +78,8 @@ func failAt(t *testing.T, index int64, lasting bool) (reached, failed bool) {
 		_ = store.Close() // it may be the failing write itself
 	}
 	if err != nil {
-		if !errors.Is(err, persistence.ErrFailed) || !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("write %d: %v, want ErrFailed for a full disk", index, err)
+		if !errors.Is(err, persistence.ErrFailed) || !errors.Is(err, syscall.EIO) {
+			t.Errorf("write %d: %v, want ErrFailed for an I/O error", index, err)
 		}
 	}
 	again, reopenErr := pebble.Open("store", small(disk))
@@ -93,8 +93,11 @@ func failAt(t *testing.T, index int64, lasting bool) (reached, failed bool) {
 	return writes.Load() > index, err != nil
 }
 
-// syscallError is a full disk as the operating system tells it.
-type syscallError struct{ op string }
+// diskError is a failing disk as the operating system tells it.
+type diskError struct {
+	op    string
+	errno syscall.Errno
+}
 
-func (e *syscallError) Error() string { return e.op + ": " + syscall.ENOSPC.Error() }
-func (e *syscallError) Unwrap() error { return syscall.ENOSPC }
+func (e *diskError) Error() string { return e.op + ": " + e.errno.Error() }
+func (e *diskError) Unwrap() error { return e.errno }

@@ -11,18 +11,42 @@ import (
 type file struct {
 	vfs.File
 	files *files
+	log   bool
 }
 
 // Write implements vfs.File.
 func (f *file) Write(p []byte) (int, error) {
 	size := len(p)
-	return size, f.files.write(func() error { _, err := f.File.Write(p); return err })
+	return size, f.write(func() error { _, err := f.File.Write(p); return err })
 }
 
 // WriteAt implements vfs.File.
 func (f *file) WriteAt(p []byte, offset int64) (int, error) {
 	size := len(p)
-	return size, f.files.write(func() error { _, err := f.File.WriteAt(p, offset); return err })
+	return size, f.write(func() error { _, err := f.File.WriteAt(p, offset); return err })
+}
+
+func (f *file) write(change func() error) error {
+	made, err := f.files.try(change, false)
+	f.mark(made)
+	return err
+}
+
+// sync is a change after which what was written is on disk. A log that was
+// written up to the moment at which the store was frozen is synced all the same:
+// else a batch would be refused, for a table that could not be written, and be
+// there.
+func (f *file) sync(change func() error) error {
+	made, err := f.files.try(change, f.log && !f.files.logLost.Load())
+	f.mark(made)
+	return err
+}
+
+// mark notes that a log lacks something.
+func (f *file) mark(made bool) {
+	if f.log && !made {
+		f.files.logLost.Store(true)
+	}
 }
 
 // Preallocate implements vfs.File. It is an offer that some file systems do not
@@ -32,14 +56,14 @@ func (f *file) Preallocate(offset, length int64) error {
 }
 
 // Sync implements vfs.File.
-func (f *file) Sync() error { return f.files.write(f.File.Sync) }
+func (f *file) Sync() error { return f.sync(f.File.Sync) }
 
 // SyncData implements vfs.File.
-func (f *file) SyncData() error { return f.files.write(f.File.SyncData) }
+func (f *file) SyncData() error { return f.sync(f.File.SyncData) }
 
 // SyncTo implements vfs.File.
 func (f *file) SyncTo(length int64) (full bool, err error) {
-	err = f.files.write(func() (err error) { full, err = f.File.SyncTo(length); return err })
+	err = f.write(func() (err error) { full, err = f.File.SyncTo(length); return err })
 	return full, err
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -20,7 +22,7 @@ const (
 	fileMode fs.FileMode = 0o600
 )
 
-// files is the file system as Pebble sees it. It does two things to the one
+// files is the file system as Pebble sees it. It does three things to the one
 // below it.
 //
 // It makes everything private, whatever the umask.
@@ -31,10 +33,16 @@ const (
 // commits wait. What is on disk afterwards is what a crash at that moment would
 // have left, which the next Open can read; the Store asks the monitor before it
 // reports success.
+//
+// It notes the sums of manifests, see manifest.
 type files struct {
 	vfs.FS
 	monitor *monitor
 	modes   bool // the files have permission bits
+	changes sync.RWMutex
+	// logLost says that a change of a log was not made: of what is applied from
+	// then on nothing is on disk.
+	logLost atomic.Bool
 }
 
 func newFiles(below vfs.FS, watch *monitor) *files {
@@ -107,15 +115,30 @@ func (f *files) private(name string) error {
 // freezes it when the change fails. That a name is missing or taken is an answer
 // and no failure.
 func (f *files) write(change func() error) error {
-	if f.monitor.failed() {
-		return nil
+	_, err := f.try(change, false)
+	return err
+}
+
+// try is write for those who have to know whether the change was made, and for
+// changes that a frozen store may still see.
+func (f *files) try(change func() error, frozenToo bool) (made bool, err error) {
+	f.changes.RLock()
+	defer f.changes.RUnlock()
+	if f.monitor.failed() && !frozenToo {
+		return false, nil
 	}
-	err := change()
+	err = change()
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
-		return err
+		return true, err
 	}
 	f.monitor.fail(err)
-	return nil
+	return false, nil
+}
+
+// settle returns when the last change of a frozen store has reached the disk.
+func (f *files) settle() {
+	f.changes.Lock()
+	defer f.changes.Unlock()
 }
 
 // writable opens a file for writing.
@@ -131,10 +154,13 @@ func (f *files) writable(name string, open func() (vfs.File, error)) (vfs.File, 
 	case err != nil:
 		return nil, err
 	case opened == nil:
+		f.logLost.Store(f.logLost.Load() || isLog(name))
 		return lostFile{}, nil
 	}
-	return &file{File: opened, files: f}, nil
+	return &file{File: opened, files: f, log: isLog(name)}, nil
 }
+
+func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
 // settleMarker makes the names of all other files durable before a marker, whose
 // name points at one of them, comes or goes. Pebble syncs the directory after
@@ -151,6 +177,9 @@ func (f *files) settleMarker(name string) error {
 func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := f.settleMarker(name); err != nil {
 		return nil, err
+	}
+	if strings.HasPrefix(f.PathBase(name), manifestPrefix) {
+		return f.createManifest(name, category)
 	}
 	return f.writable(name, func() (vfs.File, error) { return f.FS.Create(name, category) })
 }
@@ -174,9 +203,15 @@ func (f *files) OpenDir(name string) (vfs.File, error) {
 	return &file{File: opened, files: f}, nil
 }
 
-// Lock implements vfs.FS. A lock that is taken has no error of its own: the
-// operating system says EAGAIN, this process that it holds the lock itself.
-func (f *files) Lock(name string) (io.Closer, error) {
+// Lock implements vfs.FS for Pebble. The directory is locked by the Store, from
+// the first time that it is opened to the last that it is closed.
+func (f *files) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// lock locks a directory against other processes and other stores of this one.
+// A lock that is taken has no error of its own: the operating system says
+// EAGAIN, this process that it holds the lock itself.
+func (f *files) lock(dir string) (io.Closer, error) {
+	name := f.PathJoin(dir, "LOCK")
 	lock, err := f.FS.Lock(name)
 	if err != nil {
 		var number syscall.Errno
@@ -206,7 +241,11 @@ func (f *files) Remove(name string) error {
 	if err := f.settleMarker(name); err != nil {
 		return err
 	}
-	return f.write(func() error { return f.FS.Remove(name) })
+	err := f.write(func() error { return f.FS.Remove(name) })
+	if base := f.PathBase(name); err == nil && strings.HasPrefix(base, manifestPrefix) {
+		err = f.dropSum(name)
+	}
+	return err
 }
 
 // RemoveAll implements vfs.FS.

@@ -14,9 +14,14 @@ type monitor struct {
 	dir    string
 	logger *slog.Logger
 	cause  atomic.Pointer[error]
+	broken chan struct{} // closed once there is a cause
 }
 
 var _ pebble.Logger = (*monitor)(nil)
+
+func newMonitor(dir string, logger *slog.Logger) *monitor {
+	return &monitor{dir: dir, logger: logger, broken: make(chan struct{})}
+}
 
 // Infof logs what Pebble tells of its files.
 func (m *monitor) Infof(format string, args ...any) {
@@ -47,8 +52,14 @@ func (m *monitor) Fatalf(format string, args ...any) {
 
 // fail ends the store's life with its first cause.
 func (m *monitor) fail(cause error) {
-	if m.cause.CompareAndSwap(nil, &cause) {
+	if !m.cause.CompareAndSwap(nil, &cause) {
+		return
+	}
+	close(m.broken)
+	if refusal(cause) == nil {
 		m.logger.Error("store has failed", "dir", m.dir, "error", cause)
+	} else {
+		m.logger.Warn("the disk takes no writes", "dir", m.dir, "error", cause)
 	}
 }
 

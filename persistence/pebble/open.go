@@ -1,8 +1,6 @@
 package pebble
 
 import (
-	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,9 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/rookery-im/rookery/persistence"
@@ -20,10 +19,9 @@ import (
 
 const (
 	defaultCacheBytes    = 64 << 20
-	defaultMemTableBytes = 16 << 20
-	// bloomBits per name keep one in a hundred look-ups of an absent record
-	// from being answered in memory.
-	bloomBits = 10
+	defaultMemTableBytes = 32 << 20
+	defaultHeadroom      = 16 << 20
+	defaultProbeEvery    = 10 * time.Second
 )
 
 // Options of a store; the zero value is good.
@@ -36,9 +34,20 @@ type Options struct {
 	// CacheBytes bounds the block cache; default 64 MiB.
 	CacheBytes int64
 	// MemTableBytes is what gathers in memory before it is written as a table;
-	// default 16 MiB. A session's state that is overwritten while it is still
+	// default 32 MiB. A session's state that is overwritten while it is still
 	// there never costs a compaction.
 	MemTableBytes uint64
+	// ReadOnly opens a store that is there and changes no file of it: Apply and
+	// Own give ErrReadOnly. It is locked all the same. fs.ErrNotExist when there
+	// is no such directory.
+	ReadOnly bool
+	// Headroom is how many bytes must be free, in Dir and by its user's quota,
+	// before a store writes again that the disk was too full for; default 16 MiB.
+	Headroom int64
+	// ProbeEvery is how often that is looked after; default 10 s.
+	ProbeEvery time.Duration
+
+	adjust func(*pebble.Options) // by the benchmark that the settings come from
 }
 
 // Open opens the store in a directory, or makes both. The directory is private
@@ -46,8 +55,8 @@ type Options struct {
 // in is refused.
 //
 // The error is a *persistence.StoreError of kind ErrLocked, ErrCorrupt,
-// ErrPermission, ErrNotDirectory, ErrNewerFormat, or ErrFailed for a disk that
-// does not work.
+// ErrPermission, ErrNotDirectory, ErrNewerFormat, ErrFull, ErrReadOnly, or
+// ErrFailed for a disk that does not work.
 func Open(dir string, opts Options) (*Store, error) {
 	if opts.FS == nil {
 		opts.FS = vfs.Default
@@ -61,65 +70,40 @@ func Open(dir string, opts Options) (*Store, error) {
 	if opts.MemTableBytes == 0 {
 		opts.MemTableBytes = defaultMemTableBytes
 	}
-	watch := &monitor{dir: dir, logger: opts.Logger}
-	store, err := open(dir, newFiles(opts.FS, watch), opts)
-	if failure := watch.failure(); failure != nil && err != nil {
-		err = failure // what followed from it says less
+	if opts.Headroom <= 0 {
+		opts.Headroom = defaultHeadroom
 	}
+	if opts.ProbeEvery <= 0 {
+		opts.ProbeEvery = defaultProbeEvery
+	}
+	disk := newFiles(opts.FS, newMonitor(dir, opts.Logger))
+	if _, err := disk.Stat(dir); opts.ReadOnly && errors.Is(err, fs.ErrNotExist) {
+		return nil, &persistence.StoreError{Op: "open", Path: dir, Kind: fs.ErrNotExist}
+	}
+	if err := disk.prepare(dir); err != nil {
+		return nil, openError(dir, err)
+	}
+	lock, err := disk.lock(dir)
 	if err != nil {
 		return nil, openError(dir, err)
 	}
-	return store, nil
+	m := writing
+	if opts.ReadOnly {
+		m = reading
+	}
+	now, err := openDatabase(dir, disk, opts, m)
+	if err != nil {
+		return nil, openError(dir, errors.Join(err, lock.Close()))
+	}
+	return newStore(dir, opts, lock, now), nil
 }
 
-func open(dir string, disk *files, opts Options) (_ *Store, err error) {
-	if err := disk.prepare(dir); err != nil {
-		return nil, err
-	}
-	lock, err := pebble.LockDirectory(dir, disk)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, lock.Close())
-		}
-	}()
-	format, err := formatOf(disk, dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := disk.unseal(dir); err != nil {
-		return nil, err
-	}
-	db, err := pebble.Open(dir, settings(disk, lock, opts))
-	if err != nil {
-		return nil, err
-	}
-	store := &Store{dir: dir, db: db, lock: lock, files: disk, epochs: make(map[persistence.OwnerID]uint64)}
-	if format < pebble.FormatWALSyncChunks {
-		// The log that Open has begun is still in the old format, in which any
-		// flipped bit reads as the end of the log. A flush begins a new one.
-		err = db.Flush()
-	}
-	if err == nil {
-		err = store.loadEpochs()
-	}
-	if err == nil {
-		err = disk.monitor.failure()
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return store, nil
-}
-
-// settings for many small records, of which the recent ones are written over
-// again and again and most of the others are read one by one.
-func settings(disk *files, lock *pebble.Lock, opts Options) *pebble.Options {
+// settings for many small sealed records, of which the recent ones are written
+// over again and again: docs/adr/0014-pebble-options.md.
+func settings(disk *files, opts Options, m mode) *pebble.Options {
 	set := &pebble.Options{
 		FS:                 disk,
-		Lock:               lock,
+		ReadOnly:           m == reading,
 		Logger:             disk.monitor,
 		FormatMajorVersion: pebble.FormatNewest,
 		CacheSize:          opts.CacheBytes,
@@ -130,7 +114,10 @@ func settings(disk *files, lock *pebble.Lock, opts Options) *pebble.Options {
 		},
 	}
 	for i := range set.Levels {
-		set.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+		set.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	}
+	if opts.adjust != nil {
+		opts.adjust(set)
 	}
 	return set
 }
@@ -163,18 +150,6 @@ func formatOf(disk *files, dir string) (pebble.FormatMajorVersion, error) {
 	return newest, nil
 }
 
-// loadEpochs fills the cache that Apply checks fences against.
-func (s *Store) loadEpochs() error {
-	return s.Scan(context.Background(), persistence.NewName(persistence.KindFence), func(name persistence.Name, value []byte) error {
-		parts, err := name.Parts()
-		if err != nil || len(parts) != 1 || len(parts[0]) != len(persistence.OwnerID{}) || len(value) != epochBytes {
-			return fmt.Errorf("%w: record %s", persistence.ErrCorrupt, name)
-		}
-		s.epochs[persistence.OwnerID(parts[0])] = binary.BigEndian.Uint64(value)
-		return nil
-	})
-}
-
 // openError gives a failure to open its kind. What is neither said by us nor by
 // the operating system is Pebble's word that it cannot make sense of the files.
 func openError(dir string, err error) error {
@@ -190,6 +165,8 @@ func openError(dir string, err error) error {
 		kind = persistence.ErrNotDirectory
 	case errors.Is(err, persistence.ErrPermission), errors.Is(err, fs.ErrPermission):
 		kind = persistence.ErrPermission
+	case refusal(err) != nil:
+		kind = refusal(err)
 	case errors.Is(err, fs.ErrNotExist): // a file that the others name
 	case errors.As(err, &number):
 		kind = persistence.ErrFailed

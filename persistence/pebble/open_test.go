@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -214,13 +217,13 @@ func TestLogsHoldNoValues(t *testing.T) {
 	const secret = "PRIVATE-VALUE"
 	var log bytes.Buffer // slog's handler orders its writes
 	disk := vfs.NewMem()
-	full := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+	broken := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			return syscall.ENOSPC
+			return syscall.EIO
 		}
 		return nil
 	})}
-	options := small(faulty(disk, full))
+	options := small(faulty(disk, broken))
 	options.MemTableBytes = 8 << 10
 	options.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	record := func(i int) persistence.Batch {
@@ -235,10 +238,10 @@ func TestLogsHoldNoValues(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	full.On()
+	broken.On()
 	err = store.Apply(t.Context(), record(0))
 	if !errors.Is(err, persistence.ErrFailed) {
-		t.Fatalf("a full disk gives %v, want ErrFailed", err)
+		t.Fatalf("a broken disk gives %v, want ErrFailed", err)
 	}
 	shut(t, store)
 	if store, err = pebble.Open("store", small(disk)); err != nil {
@@ -253,5 +256,80 @@ func TestLogsHoldNoValues(t *testing.T) {
 		if strings.Contains(text, form) {
 			t.Errorf("the log holds a value: %s", form)
 		}
+	}
+}
+
+// treeOf is every file in a directory with its content.
+func treeOf(t *testing.T, disk vfs.FS) map[string]string {
+	t.Helper()
+	names, err := disk.List("store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := make(map[string]string)
+	for _, name := range names {
+		tree[name] = string(contentOf(t, disk, path.Join("store", name)))
+	}
+	return tree
+}
+
+// TestReadOnlyStoreChangesNothing: of a closed store and of a killed one, which
+// still has its seal or its log.
+func TestReadOnlyStoreChangesNothing(t *testing.T) {
+	const batches = 300
+	for _, closed := range []bool{true, false} {
+		disk := written(t, batches, closed, small)
+		before := treeOf(t, disk)
+		options := small(disk)
+		options.ReadOnly = true
+		store, err := pebble.Open("store", options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := survivors(t.Context(), store, batches, batches); err != nil {
+			t.Errorf("closed %t: %v", closed, err)
+		}
+		refused(t, "store", small(disk), persistence.ErrLocked)
+		if err := store.Apply(t.Context(), pair(0)); !errors.Is(err, persistence.ErrReadOnly) {
+			t.Errorf("closed %t: a batch: %v, want ErrReadOnly", closed, err)
+		}
+		if _, err := store.Own(t.Context(), persistence.OwnerID{1}); !errors.Is(err, persistence.ErrReadOnly) {
+			t.Errorf("closed %t: an owner: %v, want ErrReadOnly", closed, err)
+		}
+		shut(t, store)
+		if after := treeOf(t, disk); !maps.Equal(before, after) {
+			t.Errorf("closed %t: the files have changed from %q to %q", closed, slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+		}
+		if err := opened(t, disk, batches); err != nil {
+			t.Errorf("closed %t: %v", closed, err)
+		}
+	}
+	empty := vfs.NewMem()
+	refused(t, "store", pebble.Options{FS: empty, ReadOnly: true}, fs.ErrNotExist)
+	if _, err := empty.Stat("store"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a store was made: %v", err)
+	}
+	damaged := written(t, batches, true, small)
+	replace(t, damaged, "store/CLOSED", []byte("other sums"))
+	refused(t, "store", pebble.Options{FS: damaged, ReadOnly: true}, persistence.ErrCorrupt)
+}
+
+// TestReadOnlyDiskIsToldAsSuch: a store cannot be opened to write there.
+func TestReadOnlyDiskIsToldAsSuch(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		disk := vfs.NewMem()
+		if there {
+			store, err := pebble.Open("store", small(disk))
+			if err != nil {
+				t.Fatal(err)
+			}
+			shut(t, store)
+		}
+		refused(t, "store", small(faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.EROFS}
+			}
+			return nil
+		}))), persistence.ErrReadOnly)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 
 	"github.com/rookery-im/rookery/persistence"
 )
@@ -23,14 +24,30 @@ import (
 // corruption. After a crash there is no seal.
 const sealFile = "CLOSED"
 
-// sealed says which files the seal speaks for.
-func sealed(name string) bool {
-	return strings.HasSuffix(name, ".log") || strings.HasPrefix(name, "MANIFEST-") ||
-		strings.HasPrefix(name, "OPTIONS-") || strings.HasPrefix(name, "marker.")
+// sealed lists the files that the seal speaks for, in order. Of the manifests
+// that is the present one: the end of an older one may never have been synced.
+func (f *files) sealed(dir string) ([]string, error) {
+	names, err := f.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := atomicfs.ReadMarker(f, dir, "manifest")
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(names, func(name string) bool {
+		return name != manifest && !isLog(name) && !strings.HasPrefix(name, "OPTIONS-") && !strings.HasPrefix(name, "marker.")
+	}), nil
 }
 
 // seal writes the seal of a closed database. The caller still holds the lock.
 func (f *files) seal(dir string) error {
+	// The seal must not outlive what it speaks for: what Pebble has removed last
+	// is not to come back, and what was written is to stay.
+	if err := f.syncSealed(dir); err != nil {
+		return err
+	}
 	text, err := f.sealText(dir)
 	if err != nil {
 		return err
@@ -46,12 +63,40 @@ func (f *files) seal(dir string) error {
 	return errors.Join(err, f.monitor.failure())
 }
 
-// unseal checks the directory against its seal, if it has one, and removes it:
-// from here on the files change.
+// syncSealed makes the files of the seal durable, with their names.
+func (f *files) syncSealed(dir string) error {
+	names, err := f.sealed(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		opened, err := f.FS.OpenReadWrite(f.PathJoin(dir, name), vfs.WriteCategoryUnspecified)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(opened.Sync(), opened.Close()); err != nil {
+			return err
+		}
+	}
+	return f.syncDir(dir)
+}
+
+// unseal removes the seal, if there is one: from here on the files change.
 func (f *files) unseal(dir string) error {
-	name := f.PathJoin(dir, sealFile)
+	err := f.FS.Remove(f.PathJoin(dir, sealFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.syncDir(dir)
+}
+
+// checkSeal checks the directory against its seal, if it has one.
+func (f *files) checkSeal(dir string) error {
 	var want bytes.Buffer
-	err := f.copyTo(&want, name)
+	err := f.copyTo(&want, f.PathJoin(dir, sealFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -65,24 +110,17 @@ func (f *files) unseal(dir string) error {
 	if !bytes.Equal(got, want.Bytes()) {
 		return fmt.Errorf("%w: %s", persistence.ErrCorrupt, firstDifference(want.String(), string(got)))
 	}
-	if err := f.FS.Remove(name); err != nil {
-		return err
-	}
-	return f.syncDir(dir)
+	return nil
 }
 
 // sealText lists the files as they are, a line for each with its sum and name.
 func (f *files) sealText(dir string) ([]byte, error) {
-	names, err := f.List(dir)
+	names, err := f.sealed(dir)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(names)
 	var text []byte
 	for _, name := range names {
-		if !sealed(name) {
-			continue
-		}
 		sum := sha256.New()
 		if err := f.copyTo(sum, f.PathJoin(dir, name)); err != nil {
 			return nil, err

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,75 +15,132 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 )
 
-// epochBytes is the size of a fence record's value.
-const epochBytes = 8
+const (
+	// epochBytes is the size of a fence record's value.
+	epochBytes = 8
+	// retainedBatch is the largest buffer, in bytes, that one batch leaves to the
+	// next: that of a full batch of a Committer.
+	retainedBatch = 8 << 20
+)
 
 // Store is a persistence.Store on a Pebble database; see Open. Safe for any
 // number of goroutines. Batches are applied one after the other: whoever has
 // many small ones gathers them first, as persistence.Committer does.
 //
-// When any write to the disk fails, also one in the background, the store has
-// failed: every call from then on gives ErrFailed with the cause (ENOSPC, say),
-// and nothing more is written, until the directory is opened again.
+// When the disk refuses a write for want of space, also one in the background,
+// Apply and Own give ErrFull (ErrReadOnly when it was mounted read-only), what is
+// durable can be read, and the store looks from time to time whether it can
+// write again. When a write fails for another reason the store has failed: every
+// call from then on gives ErrFailed with the cause, and nothing more is written,
+// until the directory is opened again.
 type Store struct {
-	dir   string
-	db    *pebble.DB
-	lock  *pebble.Lock
-	files *files
+	dir     string
+	options Options
+	lock    io.Closer // of the directory
 
 	// write orders commits, so that a batch is applied under the epochs that it
 	// was checked against.
-	write  sync.Mutex
-	epochs map[persistence.OwnerID]uint64 // as in the fence records
+	write sync.Mutex
 
-	life   sync.RWMutex // guards closed and starts of calls
-	calls  sync.WaitGroup
-	closed bool
+	life    sync.Mutex // guards what follows and the calls of databases
+	now     *database  // nil while another is being opened
+	failure error      // why there will be no other
+	news    chan struct{}
+	closed  bool
+
+	calls sync.WaitGroup
+	stop  chan struct{} // closed by Close
+	kept  chan struct{} // closed when the keeper has ended
+	idle  chan struct{} // holds a token when a database that reads has no call
 }
 
 var _ persistence.Store = (*Store)(nil)
 
-// begin lets a call in; the caller ends it with s.calls.Done.
-func (s *Store) begin(ctx context.Context, op string) error {
-	if err := ctx.Err(); err != nil {
-		return err
+func newStore(dir string, opts Options, lock io.Closer, now *database) *Store {
+	s := &Store{
+		dir: dir, options: opts, lock: lock, now: now,
+		news: make(chan struct{}), stop: make(chan struct{}), kept: make(chan struct{}), idle: make(chan struct{}, 1),
 	}
-	s.life.RLock()
-	defer s.life.RUnlock()
+	go s.keep()
+	return s
+}
+
+// begin lets a call in, to the database that is there; the caller ends it with
+// end. It waits while the keeper opens another.
+func (s *Store) begin(ctx context.Context, op string) (*database, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		d, news, err := s.enter(op)
+		if d != nil || err != nil {
+			return d, err
+		}
+		select {
+		case <-news:
+		case <-s.stop:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// enter is begin without the waiting: news is closed when it is worth another
+// try.
+func (s *Store) enter(op string) (_ *database, news <-chan struct{}, _ error) {
+	s.life.Lock()
+	defer s.life.Unlock()
 	if s.closed {
-		return &persistence.StoreError{Op: op, Path: s.dir, Kind: persistence.ErrClosed}
+		return nil, nil, &persistence.StoreError{Op: op, Path: s.dir, Kind: persistence.ErrClosed}
 	}
-	if err := s.check(op); err != nil {
-		return err
+	if s.failure != nil {
+		return nil, nil, &persistence.StoreError{Op: op, Path: s.dir, Kind: persistence.ErrFailed, Err: s.failure}
 	}
-	s.calls.Add(1)
-	return nil
+	if s.now == nil {
+		return nil, s.news, nil
+	}
+	switch cause := s.now.files.monitor.failure(); {
+	case cause == nil:
+		s.calls.Add(1)
+		s.now.calls++
+		return s.now, nil, nil
+	case refusal(cause) != nil:
+		return nil, s.news, nil
+	default:
+		return nil, nil, s.failed(op, cause)
+	}
 }
 
-// check gives the failure that the store cannot go on from, if there is one.
-func (s *Store) check(op string) error {
-	if cause := s.files.monitor.failure(); cause != nil {
-		return &persistence.StoreError{Op: op, Path: s.dir, Kind: persistence.ErrFailed, Err: cause}
+// end ends a call. The last one of a database that is no longer used closes it.
+func (s *Store) end(d *database) {
+	defer s.calls.Done()
+	s.life.Lock()
+	d.calls--
+	last, retired := d.calls == 0, d.retired
+	s.life.Unlock()
+	switch {
+	case last && retired:
+		_ = d.db.Close() // its failure was told
+	case last && d.mode == reading:
+		select {
+		case s.idle <- struct{}{}:
+		default:
+		}
 	}
-	return nil
 }
 
-// failed gives an error of Pebble its kind.
+// failed gives an error of Pebble or of the disk its kind.
 func (s *Store) failed(op string, err error) error {
-	kind := persistence.ErrFailed
-	if pebble.IsCorruptionError(err) {
-		kind = persistence.ErrCorrupt
-	}
-	return &persistence.StoreError{Op: op, Path: s.dir, Kind: kind, Err: err}
+	return &persistence.StoreError{Op: op, Path: s.dir, Kind: kindOf(err), Err: err}
 }
 
 // Get implements persistence.Store.
 func (s *Store) Get(ctx context.Context, name persistence.Name) ([]byte, error) {
-	if err := s.begin(ctx, "get"); err != nil {
+	d, err := s.begin(ctx, "get")
+	if err != nil {
 		return nil, err
 	}
-	defer s.calls.Done()
-	value, closer, err := s.db.Get([]byte(name))
+	defer s.end(d)
+	value, closer, err := d.db.Get([]byte(name))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, &persistence.RecordError{Op: "get", Name: name, Err: persistence.ErrNotFound}
 	}
@@ -96,45 +155,34 @@ func (s *Store) Get(ctx context.Context, name persistence.Name) ([]byte, error) 
 }
 
 // Scan implements persistence.Store.
-func (s *Store) Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) (err error) {
-	if err := s.begin(ctx, "scan"); err != nil {
+func (s *Store) Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error {
+	return s.show(ctx, prefix, prefixed(prefix), math.MaxInt, fn)
+}
+
+// ScanAfter implements persistence.Store.
+func (s *Store) ScanAfter(ctx context.Context, after persistence.Name, limit int, fn func(persistence.Name, []byte) error) error {
+	return s.show(ctx, after, pebble.IterOptions{LowerBound: append([]byte(after), 0)}, limit, fn)
+}
+
+func (s *Store) show(ctx context.Context, from persistence.Name, bounds pebble.IterOptions, limit int, fn func(persistence.Name, []byte) error) error {
+	d, err := s.begin(ctx, "scan")
+	if err != nil {
 		return err
 	}
-	defer s.calls.Done()
-	wrap := func(err error) error {
-		return &persistence.RecordError{Op: "scan", Name: prefix, Err: s.failed("read", err)}
+	defer s.end(d)
+	err = d.show(ctx, bounds, limit, fn)
+	if failed, ok := err.(readError); ok { //nolint:errorlint // one that fn returns is fn's
+		return &persistence.RecordError{Op: "scan", Name: from, Err: s.failed("read", failed.error)}
 	}
-	var bounds pebble.IterOptions
-	if prefix != "" { // Pebble wants no bound rather than an empty one
-		bounds.LowerBound, bounds.UpperBound = []byte(prefix), after([]byte(prefix))
+	return err
+}
+
+// prefixed bounds the names that start with prefix.
+func prefixed(prefix persistence.Name) pebble.IterOptions {
+	if prefix == "" { // Pebble wants no bound rather than an empty one
+		return pebble.IterOptions{}
 	}
-	records, err := s.db.NewIter(&bounds)
-	if err != nil {
-		return wrap(err)
-	}
-	defer func() {
-		if closeErr := records.Close(); err == nil && closeErr != nil {
-			err = wrap(closeErr)
-		}
-	}()
-	var buffer []byte
-	for records.First(); records.Valid(); records.Next() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		value, err := records.ValueAndErr()
-		if err != nil {
-			return wrap(err)
-		}
-		buffer = append(buffer[:0], value...) // the block cache is not the caller's
-		if err := fn(persistence.Name(records.Key()), buffer); err != nil {
-			return err
-		}
-	}
-	if err := records.Error(); err != nil {
-		return wrap(err)
-	}
-	return nil
+	return pebble.IterOptions{LowerBound: []byte(prefix), UpperBound: after([]byte(prefix))}
 }
 
 // after is the first name past all that start with prefix, nil when there is
@@ -151,72 +199,86 @@ func after(prefix []byte) []byte {
 
 // Apply implements persistence.Store.
 func (s *Store) Apply(ctx context.Context, batch persistence.Batch) error {
-	if err := s.begin(ctx, "apply"); err != nil {
+	d, err := s.begin(ctx, "apply")
+	if err != nil {
 		return err
 	}
-	defer s.calls.Done()
+	defer s.end(d)
 	if err := batch.Check(); err != nil {
 		return err
 	}
-	changes := s.db.NewBatch()
+	changes := d.db.NewBatch(pebble.WithMaxRetainedSizeBytes(retainedBatch))
 	defer func() { _ = changes.Close() }() // a batch in memory: nothing can fail
 	for _, record := range batch.Records {
-		var err error
+		var put *pebble.DeferredBatchOp
 		if record.Delete {
-			err = changes.Delete([]byte(record.Name), nil)
+			put = changes.DeleteDeferred(len(record.Name))
 		} else {
-			err = changes.Set([]byte(record.Name), record.Value, nil)
+			put = changes.SetDeferred(len(record.Name), len(record.Value))
+			copy(put.Value, record.Value)
 		}
-		if err != nil {
+		copy(put.Key, record.Name)
+		if err := put.Finish(); err != nil {
 			return s.failed("apply", fmt.Errorf("record %s: %w", record.Name, err))
 		}
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
 	for _, fence := range batch.Fences {
-		if stored := s.epochs[fence.Owner]; stored != fence.Epoch {
+		if stored := d.epochs[fence.Owner]; stored != fence.Epoch {
 			return &persistence.FencedError{Owner: fence.Owner, Have: fence.Epoch, Stored: stored}
 		}
 	}
-	return s.commit("apply", changes)
+	return s.commit("apply", d, changes)
 }
 
 // Own implements persistence.Store.
 func (s *Store) Own(ctx context.Context, owner persistence.OwnerID) (uint64, error) {
-	if err := s.begin(ctx, "own"); err != nil {
+	d, err := s.begin(ctx, "own")
+	if err != nil {
 		return 0, err
 	}
-	defer s.calls.Done()
+	defer s.end(d)
 	s.write.Lock()
 	defer s.write.Unlock()
-	epoch := s.epochs[owner] + 1
-	change := s.db.NewBatch()
+	epoch := d.epochs[owner] + 1
+	change := d.db.NewBatch()
 	defer func() { _ = change.Close() }()
 	if err := change.Set([]byte(persistence.FenceName(owner)), binary.BigEndian.AppendUint64(nil, epoch), nil); err != nil {
 		return 0, s.failed("own", err)
 	}
-	if err := s.commit("own", change); err != nil {
+	if err := s.commit("own", d, change); err != nil {
 		return 0, err
 	}
-	s.epochs[owner] = epoch
+	d.epochs[owner] = epoch
 	return epoch, nil
 }
 
 // commit makes a batch durable. The caller holds the write lock.
-func (s *Store) commit(op string, changes *pebble.Batch) error {
-	if err := s.check(op); err != nil {
-		return err // failed while this call waited for its turn
+func (s *Store) commit(op string, d *database, changes *pebble.Batch) error {
+	if d.mode == reading && d.refused != nil {
+		return s.failed(op, d.refused)
 	}
-	if err := s.db.Apply(changes, pebble.Sync); err != nil {
+	if d.mode == reading {
+		return &persistence.StoreError{Op: op, Path: s.dir, Kind: persistence.ErrReadOnly}
+	}
+	if cause := d.files.monitor.failure(); cause != nil {
+		return s.failed(op, cause) // failed while this call waited for its turn
+	}
+	if err := d.db.Apply(changes, pebble.Sync); err != nil {
 		return s.failed(op, err)
 	}
-	// A failed write looks like success to Pebble; see files.
-	return s.check(op)
+	// A failed write looks like success to Pebble; see files. Where a table or a
+	// manifest could not be written the batch is still in its log.
+	if cause := d.files.monitor.failure(); cause != nil && d.files.logLost.Load() {
+		return s.failed(op, cause)
+	}
+	return nil
 }
 
 // Close implements persistence.Store: it waits for the calls that are under way
-// and releases the directory. A failed store closes without an error: its
-// failure was told before.
+// and releases the directory. A store whose disk has failed or takes no writes
+// closes without an error: that was told before.
 func (s *Store) Close() error {
 	s.life.Lock()
 	again := s.closed
@@ -225,16 +287,14 @@ func (s *Store) Close() error {
 	if again {
 		return nil
 	}
+	close(s.stop)
+	<-s.kept
 	s.calls.Wait()
-	failedBefore := s.files.monitor.failed()
-	err := s.db.Close()
-	if err == nil && !failedBefore {
-		err = s.files.seal(s.dir)
-	}
+	err := s.now.close(s.dir)
 	if lockErr := s.lock.Close(); err == nil {
 		err = lockErr
 	}
-	if err != nil && !failedBefore {
+	if err != nil {
 		return s.failed("close", err)
 	}
 	return nil

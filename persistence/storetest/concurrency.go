@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/rookery-im/rookery/persistence"
@@ -38,6 +39,27 @@ var concurrency = map[string]func(*bench){
 				b.Fatalf("writer %d has %d records, want %d", writer, got, each)
 			}
 		}
+	},
+	"WritersOfOneRecordTakeTurns": func(b *bench) {
+		const writers, each = 6, 20
+		b.together(writers, func(writer int) error {
+			for i := range each {
+				value := fmt.Sprintf("%d-%d", writer, i)
+				batch := persistence.Batch{Records: []persistence.Record{put(session("x"), value), put(session("y"), value)}}
+				if err := b.store.Apply(b.Context(), batch); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		value, err := b.store.Get(b.Context(), session("x"))
+		b.ok(err)
+		if !strings.HasSuffix(string(value), fmt.Sprintf("-%d", each-1)) {
+			b.Fatalf("the last is %s, which its writer has written over", value)
+		}
+		b.has(session("y"), string(value))
+		b.reopen()
+		b.has(session("y"), string(value))
 	},
 	"ReadersSeeWholeBatches": func(b *bench) {
 		done := make(chan struct{})

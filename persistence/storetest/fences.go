@@ -75,6 +75,21 @@ var fences = map[string]func(*bench){
 			persistence.Fence{Owner: alice, Epoch: 1}, persistence.Fence{Owner: bob, Epoch: 1})
 		b.shows(session())
 	},
+	"RefusedBatchDeletesNothing": func(b *bench) {
+		b.own(alice, 1)
+		b.apply(put(session("a"), "1"), put(session("b"), "2"))
+		err := b.store.Apply(b.Context(), persistence.Batch{
+			Fences:  []persistence.Fence{{Owner: alice}},
+			Records: []persistence.Record{del(session("a")), put(session("b"), "new"), put(session("c"), "3")},
+		})
+		b.is(err, persistence.ErrFenced)
+		b.shows(session(), line(session("a"), "1"), line(session("b"), "2"))
+	},
+	"FencesAreCheckedWithoutRecords": func(b *bench) {
+		b.own(alice, 1)
+		b.ok(b.store.Apply(b.Context(), persistence.Batch{Fences: []persistence.Fence{{Owner: alice, Epoch: 1}}}))
+		b.is(b.store.Apply(b.Context(), persistence.Batch{Fences: []persistence.Fence{{Owner: alice}}}), persistence.ErrFenced)
+	},
 	"FencesBelongToTheStore": func(b *bench) {
 		b.own(alice, 1)
 		for _, record := range []persistence.Record{put(persistence.FenceName(alice), "\x00\x00\x00\x00\x00\x00\x00\x09"), del(persistence.FenceName(alice))} {

@@ -29,12 +29,38 @@ var lifetimes = map[string]func(*bench){
 		b.hasNot(session("a"))
 		b.has(session("b"), "2")
 	},
+	// What was overwritten and ended must not come back with any reopening.
+	"HistoryStaysPast": func(b *bench) {
+		for round := range 8 {
+			b.apply(put(session("changes"), fmt.Sprint(round)), put(session("goes"), fmt.Sprint(round)), put(session("rounds", fmt.Sprint(round)), ""))
+			b.apply(del(session("goes")))
+			b.reopen()
+			b.has(session("changes"), fmt.Sprint(round))
+			b.hasNot(session("goes"))
+			if got := len(b.scanned(session("rounds"))); got != round+1 {
+				b.Fatalf("%d rounds are there after %d", got, round+1)
+			}
+		}
+	},
+	// T09, and nothing happens to the store that is open.
+	"OpenStoreIsNotOpenedAgain": func(b *bench) {
+		b.apply(put(session("a"), "1"))
+		if b.medium.Durable {
+			_, err := b.medium.Open()
+			b.is(err, persistence.ErrLocked)
+		}
+		b.apply(put(session("b"), "2"))
+		b.reopen()
+		b.has(session("a"), "1")
+		b.has(session("b"), "2")
+	},
 	"ClosedStoreSaysSo": func(b *bench) {
 		b.apply(put(session("a"), "1"))
 		b.ok(b.store.Close())
 		_, err := b.store.Get(b.Context(), session("a"))
 		b.is(err, persistence.ErrClosed)
 		b.is(b.store.Scan(b.Context(), "", func(persistence.Name, []byte) error { return nil }), persistence.ErrClosed)
+		b.is(b.store.ScanAfter(b.Context(), "", 1, func(persistence.Name, []byte) error { return nil }), persistence.ErrClosed)
 		b.is(b.store.Apply(b.Context(), persistence.Batch{Records: []persistence.Record{put(session("a"), "2")}}), persistence.ErrClosed)
 		_, err = b.store.Own(b.Context(), alice)
 		b.is(err, persistence.ErrClosed)
@@ -51,6 +77,7 @@ var lifetimes = map[string]func(*bench){
 		_, err := b.store.Get(ctx, session("a"))
 		b.is(err, context.Canceled)
 		b.is(b.store.Scan(ctx, "", func(persistence.Name, []byte) error { return nil }), context.Canceled)
+		b.is(b.store.ScanAfter(ctx, "", 1, func(persistence.Name, []byte) error { return nil }), context.Canceled)
 		b.has(session("a"), "1")
 	},
 }

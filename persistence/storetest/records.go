@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -106,6 +107,40 @@ var records = map[string]func(*bench){
 		}
 		b.hasNot(session("good"))
 		b.shows("")
+	},
+	"MissingRecordIsNamed": func(b *bench) {
+		_, err := b.store.Get(b.Context(), session("a"))
+		var told *persistence.RecordError
+		if !errors.As(err, &told) || told.Name != session("a") || told.Op != "get" {
+			b.Fatalf("got %v, want an error that names the record", err)
+		}
+	},
+	// The promise is for whoever gathers batches: one that is not kept makes no
+	// difference here.
+	"NewMakesNoDifference": func(b *bench) {
+		b.apply(put(session("a"), "1"), put(session("b"), "1"))
+		over, end, fresh := put(session("a"), "2"), del(session("b")), put(session("c"), "3")
+		over.New, end.New, fresh.New = true, true, true
+		b.apply(over, end, fresh)
+		b.has(session("a"), "2")
+		b.hasNot(session("b"))
+		b.has(session("c"), "3")
+	},
+	"LongNames": func(b *bench) {
+		long := strings.Repeat("n", 1<<16-1)
+		b.apply(put(session(long), "1"), put(session(long, long), "2"), put(session(long[1:]), "3"))
+		b.reopen()
+		b.has(session(long), "1")
+		b.has(session(long, long), "2")
+		b.has(session(long[1:]), "3")
+		b.shows(session(long), line(session(long), "1"), line(session(long, long), "2"))
+	},
+	"NamesThatAreTheStoresOwnAreRefused": func(b *bench) {
+		for _, kind := range []persistence.Kind{persistence.KindFence, persistence.KindHead} {
+			err := b.store.Apply(b.Context(), persistence.Batch{Records: []persistence.Record{put(session("a"), "1"), put(persistence.NewName(kind), "1")}})
+			b.is(err, persistence.ErrBadName)
+		}
+		b.hasNot(session("a"))
 	},
 	// A model in a map says what every read must show, with a reopening now and
 	// then.

@@ -76,6 +76,34 @@ var scans = map[string]func(*bench){
 			b.Fatalf("scan shows %q, want %q", seen, want)
 		}
 	},
+	"ScanOfAKindShowsThatKind": func(b *bench) {
+		var want []string
+		for kind := persistence.KindIdentity; kind <= persistence.KindCopy; kind++ {
+			if kind == persistence.KindFence {
+				continue
+			}
+			name := persistence.NewName(kind, []byte("x"))
+			b.apply(put(name, kind.String()))
+			want = append(want, line(name, kind.String()))
+			b.shows(persistence.NewName(kind), line(name, kind.String()))
+		}
+		b.shows("", want...)
+	},
+	"CallbackReadsAndScans": func(b *bench) {
+		b.apply(put(session("a"), "1"), put(session("b"), "2"))
+		pairs := 0
+		b.ok(b.store.Scan(b.Context(), session(), func(outer persistence.Name, _ []byte) error {
+			b.shows(outer, b.scanned(outer)...)
+			return b.store.Scan(b.Context(), session(), func(inner persistence.Name, value []byte) error {
+				pairs++
+				b.has(inner, string(value))
+				return nil
+			})
+		}))
+		if pairs != 4 {
+			b.Fatalf("%d pairs, want 4", pairs)
+		}
+	},
 	"ContextEndsAScan": func(b *bench) {
 		b.apply(put(session("a"), "1"), put(session("b"), "2"), put(session("c"), "3"))
 		ctx, cancel := context.WithCancel(b.Context())

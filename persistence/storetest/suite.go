@@ -19,7 +19,7 @@ type Medium struct {
 
 // Run runs the suite; fresh makes an empty medium for each test.
 func Run(t *testing.T, fresh func(t *testing.T) Medium) {
-	for _, group := range []map[string]func(*bench){records, scans, fences, lifetimes, concurrency} {
+	for _, group := range []map[string]func(*bench){records, scans, walks, fences, lifetimes, concurrency} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				b := &bench{T: t, medium: fresh(t)}
