@@ -15,13 +15,8 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 )
 
-const (
-	// epochBytes is the size of a fence record's value.
-	epochBytes = 8
-	// retainedBatch is the largest buffer, in bytes, that one batch leaves to the
-	// next: that of a full batch of a Committer.
-	retainedBatch = 8 << 20
-)
+// epochBytes is the size of a fence record's value.
+const epochBytes = 8
 
 // Store is a persistence.Store on a Pebble database; see Open. Safe for any
 // number of goroutines. Batches are applied one after the other: whoever has
@@ -207,7 +202,7 @@ func (s *Store) Apply(ctx context.Context, batch persistence.Batch) error {
 	if err := batch.Check(); err != nil {
 		return err
 	}
-	changes := d.db.NewBatch(pebble.WithMaxRetainedSizeBytes(retainedBatch))
+	changes := d.db.NewBatchWithSize(room(batch.Records))
 	defer func() { _ = changes.Close() }() // a batch in memory: nothing can fail
 	for _, record := range batch.Records {
 		var put *pebble.DeferredBatchOp
@@ -230,6 +225,17 @@ func (s *Store) Apply(ctx context.Context, batch persistence.Batch) error {
 		}
 	}
 	return s.commit("apply", d, changes)
+}
+
+// room is how many bytes a batch of the records takes: growing to it would take
+// twice as many.
+func room(records []persistence.Record) int {
+	const header, each = 12, 1 + 2*5 // a kind and two lengths
+	n := header
+	for i := range records {
+		n += each + len(records[i].Name) + len(records[i].Value)
+	}
+	return n
 }
 
 // Own implements persistence.Store.

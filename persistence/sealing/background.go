@@ -83,10 +83,11 @@ func (s *Store) rotateSlowly(ctx context.Context, begin bool) error {
 		}
 		return s.pause(ctx, pause)
 	}
+	slowly := pace{stepRecords, wait}
 	if begin {
-		return s.rotate(ctx, wait)
+		return s.rotate(ctx, slowly)
 	}
-	return s.retire(ctx, s.ring.Current().ID, wait)
+	return s.retire(ctx, s.ring.Current().ID, slowly)
 }
 
 // count counts the records, unhurriedly.

@@ -17,9 +17,9 @@ const (
 	// closeTime bounds the rotation at Close.
 	closeTime = 30 * time.Second
 
-	// A step of a walk looks at stepWidth records at most and seals stepRecords
-	// anew, or as many as have stepBytes: what traffic waits for is one batch of
-	// that size.
+	// A step of a walk looks at stepWidth records at most. Beside traffic it seals
+	// stepRecords of them anew, or as many as have stepBytes: what traffic waits
+	// for is one batch of that size.
 	stepWidth   = 1024
 	stepRecords = 128
 	stepBytes   = 1 << 20
@@ -44,7 +44,7 @@ func (s *Store) Rotate(ctx context.Context) error {
 		return err
 	}
 	defer s.endTurn()
-	return s.failed("rotate", s.rotate(ctx, fullSpeed))
+	return s.failed("rotate", s.rotate(ctx, besideTraffic))
 }
 
 // takeTurn waits until nobody else rotates. The rotation in the background is
@@ -63,26 +63,36 @@ func (s *Store) takeTurn(ctx context.Context) error {
 
 func (s *Store) endTurn() { <-s.turn }
 
-// pace waits between the steps of a walk; done is how many records the last one
-// has sealed.
-type pace func(ctx context.Context, done int) error
+// pace is how a walk goes on: so many records a step, and a wait between two
+// steps; done is how many records the last one has sealed.
+type pace struct {
+	records int
+	wait    func(ctx context.Context, done int) error
+}
 
-func fullSpeed(ctx context.Context, _ int) error {
+var (
+	// besideTraffic does not wait, but traffic never waits long either.
+	besideTraffic = pace{stepRecords, noWait}
+	// alone is for when there is no traffic.
+	alone = pace{stepWidth, noWait}
+)
+
+func noWait(ctx context.Context, _ int) error {
 	runtime.Gosched()
 	return ctx.Err()
 }
 
 // rotate is Rotate for who has the turn.
-func (s *Store) rotate(ctx context.Context, wait pace) error {
+func (s *Store) rotate(ctx context.Context, at pace) error {
 	if len(s.ring.Epochs()) > keyring.MaxEpochs/2 { // the rest is for who opens the store
-		if err := s.retire(ctx, s.ring.Current().ID, wait); err != nil {
+		if err := s.retire(ctx, s.ring.Current().ID, at); err != nil {
 			return err
 		}
 	}
 	if err := s.begin(); err != nil {
 		return err
 	}
-	return s.retire(ctx, s.ring.Current().ID, wait)
+	return s.retire(ctx, s.ring.Current().ID, at)
 }
 
 // rotateLast leaves a store whose older values cannot be opened: with what was
@@ -97,9 +107,9 @@ func (s *Store) rotateLast(ctx context.Context) error {
 	s.write.Unlock()
 	switch {
 	case dirty:
-		return s.rotate(ctx, fullSpeed)
+		return s.rotate(ctx, alone)
 	case len(s.ring.Epochs()) > 1:
-		return s.retire(ctx, s.ring.Current().ID, fullSpeed)
+		return s.retire(ctx, s.ring.Current().ID, alone)
 	}
 	return nil
 }
@@ -113,7 +123,7 @@ func (s *Store) catchUp(ctx context.Context) {
 	if len(epochs) <= keyring.MaxEpochs/2 {
 		return
 	}
-	if err := s.retire(ctx, epochs[len(epochs)/2].ID, fullSpeed); err != nil {
+	if err := s.retire(ctx, epochs[len(epochs)/2].ID, alone); err != nil {
 		s.options.Logger.Warn("there are many epochs and none can be ended", "dir", s.options.Dir, "error", err)
 	}
 }
@@ -139,15 +149,15 @@ func (s *Store) begin() error {
 // retire seals all live records under epochs before keep anew and destroys those
 // epochs' keys. It walks over all records once. That is enough: what comes to be
 // behind it, or under its hands, is sealed under the current epoch.
-func (s *Store) retire(ctx context.Context, keep uint32, wait pace) error {
+func (s *Store) retire(ctx context.Context, keep uint32, at pace) error {
 	var work step
 	defer work.wipe()
 	for more := true; more; {
 		var err error
-		if more, err = s.step(ctx, &work, keep); err != nil {
+		if more, err = s.step(ctx, &work, keep, at.records); err != nil {
 			return err
 		}
-		if err := wait(ctx, len(work.names)); err != nil {
+		if err := at.wait(ctx, len(work.names)); err != nil {
 			return err
 		}
 	}
@@ -182,11 +192,11 @@ type step struct {
 // step seals the next records of a walk anew. It prepares them beside the
 // traffic and leaves out those that were written meanwhile. It tells whether
 // there may be more.
-func (s *Store) step(ctx context.Context, work *step, keep uint32) (more bool, err error) {
+func (s *Store) step(ctx context.Context, work *step, keep uint32, records int) (more bool, err error) {
 	s.write.Lock()
 	s.notes = &notes{after: work.after}
 	s.write.Unlock()
-	seen, err := s.gather(ctx, work, keep)
+	seen, err := s.gather(ctx, work, keep, records)
 
 	s.write.Lock()
 	defer s.write.Unlock()
@@ -206,11 +216,12 @@ func (s *Store) step(ctx context.Context, work *step, keep uint32) (more bool, e
 }
 
 // gather opens the next records under epochs before keep and tells how many it
-// has looked at. errStepIsFull when it has enough.
-func (s *Store) gather(ctx context.Context, work *step, keep uint32) (seen int, err error) {
+// has looked at. errStepIsFull when it has so many, or as many bytes as a step
+// may have.
+func (s *Store) gather(ctx context.Context, work *step, keep uint32, records int) (seen int, err error) {
 	work.names, work.ends, work.plain = work.names[:0], work.ends[:0], work.plain[:0]
 	err = s.inner.ScanAfter(ctx, work.after, stepWidth, func(name persistence.Name, sealed []byte) error {
-		if len(work.names) == stepRecords || len(work.plain) >= stepBytes {
+		if len(work.names) == records || len(work.plain) >= stepBytes {
 			return errStepIsFull
 		}
 		seen++
