@@ -26,6 +26,7 @@ func benchmarkPairs(b *testing.B, pairs int) {
 	var arrivals sync.Map // installation -> chan struct{}
 	engine, err := rookery.Open(ctx, rookery.Options{
 		Dir:       filepath.Join(b.TempDir(), "store"),
+		Unlock:    rookery.KeyFile(filepath.Join(b.TempDir(), "key")),
 		Transport: memnet.New(1, memnet.Faults{}),
 		Handler: func(e rookery.Event) {
 			if m, ok := e.(rookery.Message); ok {

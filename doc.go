@@ -7,7 +7,7 @@
 // Open an Engine on a directory and a transport, create identities or get the
 // ones it has, send, and handle events:
 //
-//	engine, err := rookery.Open(ctx, rookery.Options{Dir: dir, Transport: network, Handler: handle})
+//	engine, err := rookery.Open(ctx, rookery.Options{Dir: dir, Unlock: rookery.KeyFile(file), Transport: network, Handler: handle})
 //	alice, err := engine.CreateIdentity(ctx, rookery.NewIdentity{})
 //	receipt, err := alice.Send(ctx, bob, payload)
 //

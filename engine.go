@@ -5,14 +5,12 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
-	"github.com/rookery-im/rookery/persistence/pebble"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/x3dh"
 )
@@ -27,8 +25,11 @@ type Engine struct {
 	store     persistence.Store
 	committer *persistence.Committer
 	system    *actors.System
-	admission *actors.Admission
+	admission *actors.Admission[conversation]
+	senders   validSenders
 	counters  deviceactor.Counters
+	// acknowledged counts the messages that are durably out of the inbox.
+	acknowledged atomic.Uint64
 
 	mu         sync.RWMutex
 	identities map[persistence.OwnerID]*Identity
@@ -44,22 +45,25 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 	if options.Transport == nil || (options.Dir == "") == (options.Store == nil) {
 		return nil, fmt.Errorf("%w: a transport and either a directory or a store are needed", ErrOptions)
 	}
-	store := options.Store
-	if store == nil {
-		var err error
-		if store, err = pebble.Open(options.Dir, pebble.Options{Logger: options.Logger}); err != nil {
-			return nil, err
-		}
+	if options.Dir != "" && options.Unlock == nil {
+		return nil, fmt.Errorf("%w: a directory needs the key to its store, Unlock", ErrOptions)
+	}
+	store, err := options.open(ctx)
+	if err != nil {
+		return nil, err
 	}
 	e := &Engine{
 		options:    options,
 		store:      store,
 		committer:  persistence.NewCommitter(store, persistence.CommitterOptions{}),
 		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: sweepEvery}),
-		admission:  actors.NewAdmission(options.MaxInFlight, options.MaxInFlightPerContact),
+		admission:  actors.NewAdmission[conversation](options.MaxInFlight, options.MaxInFlightPerContact),
 		identities: make(map[persistence.OwnerID]*Identity),
 	}
-	err := e.takeUp(ctx)
+	replaced, err := e.replaceInstallations(ctx)
+	if err == nil {
+		err = e.takeUp(ctx, replaced)
+	}
 	if err == nil {
 		_, err = e.system.Spawn("sweeper", func() actors.Actor { return &sweeper{engine: e} })
 	}
@@ -70,19 +74,20 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 	return e, nil
 }
 
-// takeUp finds the hosted identities and what they have left over.
-func (e *Engine) takeUp(ctx context.Context) error {
+// takeUp finds the hosted identities and what they have left over. It reports
+// those that were replaced now.
+func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bool) error {
 	var found []*Identity
 	err := e.store.Scan(ctx, persistence.NewName(persistence.KindIdentity), func(name persistence.Name, value []byte) error {
-		var r record.Identity
-		if err := proto.Unmarshal(value, &r); err != nil {
-			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+		r, _, err := decodeIdentity(name, value)
+		if err != nil {
+			return err
 		}
-		key, err := x3dh.NewIdentity(r.GetIdentityKey())
+		i, err := e.identityOf(r)
 		if err != nil {
 			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
-		found = append(found, e.newIdentity(&key, r.GetInstallationId()))
+		found = append(found, i)
 		return nil
 	})
 	if err != nil {
@@ -107,9 +112,23 @@ func (e *Engine) takeUp(ctx context.Context) error {
 		}
 	}
 	for n, i := range found {
+		if replaced[i.owner] {
+			i.handle(Replaced{Identity: i})
+		}
 		i.resume(leftOvers[n])
 	}
 	return nil
+}
+
+// identityOf is the installation of a record.
+func (e *Engine) identityOf(r *record.Identity) (*Identity, error) {
+	key, err := x3dh.NewIdentity(r.GetIdentityKey())
+	if err != nil {
+		return nil, err
+	}
+	i := e.newIdentity(&key, r.GetInstallationId())
+	i.successor = r.GetSuccessor()
+	return i, nil
 }
 
 // NewIdentity describes an identity to create.
@@ -206,10 +225,15 @@ type Counts struct {
 	Refused         uint64 // received messages that changed nothing
 	SessionsStarted uint64 // ratchet sessions made, by either side
 	RatchetSteps    uint64 // halves of DH ratchet steps
+	Acknowledged    uint64 // messages taken out of the inbox, durably
+	Batches         uint64 // written to the store, each with one sync
+	Commits         uint64 // in these batches
+	Records         uint64 // in these batches
 }
 
 // Counts gives what the engine has done so far.
 func (e *Engine) Counts() Counts {
+	batches := e.committer.Counts()
 	return Counts{
 		Sent:            e.counters.Sent.Load(),
 		Copies:          e.counters.Copies.Load(),
@@ -217,6 +241,10 @@ func (e *Engine) Counts() Counts {
 		Refused:         e.counters.Refused.Load(),
 		SessionsStarted: e.counters.SessionsStarted.Load(),
 		RatchetSteps:    e.counters.RatchetSteps.Load(),
+		Acknowledged:    e.acknowledged.Load(),
+		Batches:         batches.Batches,
+		Commits:         batches.Commits,
+		Records:         batches.Records,
 	}
 }
 

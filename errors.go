@@ -8,6 +8,7 @@ import (
 	"github.com/rookery-im/rookery/internal/account"
 	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/x3dh"
@@ -20,6 +21,8 @@ var (
 	ErrOptions = errors.New("rookery: options")
 	// ErrClosed: the engine was closed.
 	ErrClosed = errors.New("rookery: engine is closed")
+	// ErrRetired: the installation has a successor, see Identity.Successor.
+	ErrRetired = deviceactor.ErrRetired
 	// ErrIdentityExists: the engine hosts that installation already.
 	ErrIdentityExists = errors.New("rookery: identity is hosted already")
 	// ErrInstallationID: an installation id is 1 to 100 printable characters
@@ -55,6 +58,11 @@ var (
 	ErrStalePreKey = sessionactor.ErrStalePreKey
 	// ErrUntrustedBundle: a bundle was refused; the error says why.
 	ErrUntrustedBundle = x3dh.ErrUntrustedBundle
+	// ErrStoreFull: the disk has no room. Nothing is sent or taken in until it has
+	// some; then the engine goes on by itself.
+	ErrStoreFull = persistence.ErrFull
+	// ErrStoreKey: it is not the passphrase or key file of the store.
+	ErrStoreKey = keyring.ErrWrongKey
 	// ErrStoreInUse: another process has the directory open.
 	ErrStoreInUse = persistence.ErrLocked
 	// ErrStoreCorrupt: what is on disk is not what was written.

@@ -48,6 +48,8 @@ func (m Message) To() *Identity { return m.Identity }
 // ends before that is durable, the message is reported once more.
 func (m Message) Ack() { m.Identity.ack(m) }
 
+func (m Message) key() messageKey { return messageKey{m.Sender, m.ID} }
+
 // Format implements fmt.Formatter without the payload.
 func (m Message) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "message %v from %v, installation %s, %d bytes", m.ID, m.Sender, m.Installation, len(m.Payload))
@@ -180,6 +182,16 @@ type Alarm struct {
 
 // To implements Event.
 func (e Alarm) To() *Identity { return e.Identity }
+
+// Replaced is an installation that has a successor from now on, since the store
+// was put back to an older state: see Identity.Successor. It is reported once,
+// before anything else of that installation.
+type Replaced struct {
+	Identity *Identity
+}
+
+// To implements Event.
+func (e Replaced) To() *Identity { return e.Identity }
 
 func (i *Identity) event(e deviceactor.Event) Event {
 	switch e := e.(type) {

@@ -82,6 +82,10 @@ var happenings = map[string]func(t *testing.T) (rookery.Event, device){
 		w.send(alice, bob.key, unspeakable)
 		return awaitThese[rookery.Refused](w, 1, bob), bob
 	},
+	"Replaced": func(t *testing.T) (rookery.Event, device) {
+		h := newHistory(t)
+		return awaitThese[rookery.Replaced](h.again(t), 1, h.alice), h.alice
+	},
 	"Alarm": func(t *testing.T) (rookery.Event, device) {
 		w, alice, bob, _ := strangers(t, rookery.AcceptAll, true)
 		w.send(alice, bob.key, "with forward secrecy")

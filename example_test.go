@@ -24,6 +24,7 @@ func ExampleOpen() {
 	received := make(chan rookery.Message)
 	engine, err := rookery.Open(ctx, rookery.Options{
 		Dir:       filepath.Join(dir, "store"),
+		Unlock:    rookery.KeyFile(filepath.Join(dir, "key")),
 		Transport: memnet.New(1, memnet.Faults{}),
 		Handler: func(e rookery.Event) {
 			if m, ok := e.(rookery.Message); ok {
@@ -77,6 +78,7 @@ func ExampleIdentity_Approve() {
 	discovered := make(chan rookery.InstallationDiscovered, 1)
 	engine, err := rookery.Open(ctx, rookery.Options{
 		Dir:       filepath.Join(dir, "store"),
+		Unlock:    rookery.KeyFile(filepath.Join(dir, "key")),
 		Transport: memnet.New(1, memnet.Faults{}),
 		Handler: func(e rookery.Event) {
 			if d, ok := e.(rookery.InstallationDiscovered); ok && !d.Enabled {

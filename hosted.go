@@ -83,9 +83,27 @@ func (i *Identity) awake() actors.Ref {
 	return i.actor
 }
 
-// Start implements actors.Actor: it takes ownership, so that nobody who had
-// the identity before can write any more.
+// Start implements actors.Actor. On a disk that is full it cannot take over, and
+// tries again with every message.
 func (h *hosted) Start(ctx *actors.Context) error {
+	h.unsent = make(map[string]bool)
+	if err := h.takeOver(ctx); !errors.Is(err, ErrStoreFull) {
+		return forGood(err)
+	}
+	return nil
+}
+
+// forGood is the error of a start that is not worth another one.
+func forGood(err error) error {
+	if persistence.Lasting(err) {
+		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	}
+	return err
+}
+
+// takeOver takes ownership, so that nobody who had the identity before can write
+// any more, and makes room for the children.
+func (h *hosted) takeOver(ctx *actors.Context) error {
 	i := h.identity
 	background := context.Background()
 	epoch, err := i.engine.store.Own(background, i.owner)
@@ -94,34 +112,45 @@ func (h *hosted) Start(ctx *actors.Context) error {
 	}
 	fence := persistence.Fence{Owner: i.owner, Epoch: epoch}
 	own, err := deviceactor.LoadContact(background, i.engine.committer, i.owner, i.public)
-	if errors.Is(err, ErrStoreCorrupt) {
-		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
-	}
 	if err != nil {
 		return err
 	}
 	approved := own.Siblings()
 	h.approved.Store(&approved)
 	h.copied.Store(own.AnyEnabled())
-	h.unsent = make(map[string]bool)
 	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, New: h.newBundle(fence)})
 	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{
 		Buffer:    handOver,
 		IdleAfter: i.engine.options.IdleAfter,
 		New:       h.newContact(fence, ctx.Self()),
 	})
+	reported := make(map[messageKey]bool)
 	h.inbox = actors.NewChildren(ctx, actors.ChildrenOptions{
 		Buffer: handOver,
-		New:    func(string) actors.Actor { return &inbox{identity: i, stream: i.engine.committer.NewStream(fence)} },
+		New: func(string) actors.Actor {
+			return &inbox{identity: i, stream: i.engine.committer.NewStream(fence), reported: reported}
+		},
 	})
 	return nil
 }
 
 // Receive implements actors.Actor.
-func (h *hosted) Receive(_ *actors.Context, message any) error {
+func (h *hosted) Receive(ctx *actors.Context, message any) error {
+	if h.contacts == nil {
+		err := h.takeOver(ctx)
+		if errors.Is(err, ErrStoreFull) {
+			h.refuse(message, err)
+			return nil
+		}
+		if err != nil {
+			return forGood(err)
+		}
+	}
 	switch m := message.(type) {
 	case toContact:
-		h.contacts.Tell(hex.EncodeToString(m.contact[:]), m.message)
+		var name [2 * x3dh.PublicKeySize]byte
+		hex.Encode(name[:], m.contact[:])
+		h.contacts.TellNamed(name[:], m.message)
 	case toBundle:
 		h.bundle.Tell(bundleName, m.message)
 	case setSiblings:
@@ -143,14 +172,30 @@ func (h *hosted) Receive(_ *actors.Context, message any) error {
 		h.wakeDue()
 	case upkeep:
 		return h.upkeep()
-	case acknowledge:
+	case acknowledge, reportAgain, forgetReported:
 		h.inbox.Tell(inboxName, m)
 	}
 	return nil
 }
 
+// refuse answers a message that nothing can be done for while the disk is full.
+// What waits in the store for its contact is seen to when there is room.
+func (h *hosted) refuse(message any, err error) {
+	switch m := message.(type) {
+	case toContact:
+		h.unsent[hex.EncodeToString(m.contact[:])] = true
+	case toHandler:
+		h.identity.unhandled.Add(-1) // reported after the next Open
+	}
+	failInner(message, fmt.Errorf("%w: %w", ErrNotDurable, err))
+}
+
 func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 	i := h.identity
+	publish := i.announce
+	if i.Retired() {
+		publish = nil
+	}
 	return func(string) actors.Actor {
 		return bundleactor.New(bundleactor.Config{
 			Identity:     i.key,
@@ -162,7 +207,8 @@ func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 			Now:          i.now,
 			Schedule:     i.engine.options.Schedule,
 			Siblings:     *h.approved.Load(),
-			Publish:      i.announce,
+			Retired:      i.Retired(),
+			Publish:      publish,
 		})
 	}
 }
@@ -187,7 +233,11 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			Transport: i.engine.options.Transport,
 			Random:    i.engine.options.Random,
 			Now:       i.now,
-			Deliver:   func(e deviceactor.Event) { i.handle(i.event(e)) },
+			Deliver: func(e deviceactor.Event) {
+				if !i.unheard(e) {
+					i.handle(i.event(e))
+				}
+			},
 			OwnDevices: func(own deviceactor.Contact) {
 				h.copied.Store(own.AnyEnabled())
 				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: own.Siblings()}})
@@ -195,6 +245,8 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			LeftOver:  func() { self.Tell(unsent{name}) },
 			Siblings:  h.copied.Load,
 			CopyOut:   func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
+			Repeated:  func(id deviceactor.MessageID) { self.Tell(reportAgain{messageKey{PublicKey(raw), MessageID(id)}}) },
+			Forgotten: func() { self.Tell(forgetReported{PublicKey(raw)}) },
 			LookUp:    func() { i.lookUp(PublicKey(raw)) },
 			Counters:  &i.engine.counters,
 			CoolDowns: &h.coolDowns,
@@ -227,6 +279,7 @@ func (i *Identity) view() deviceactor.View {
 		MaxInstallations: i.engine.options.MaxInstallations,
 		Requests:         i.engine.options.Requests,
 		Devices:          i.engine.options.Devices,
+		Retired:          i.Retired(),
 	}
 }
 

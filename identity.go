@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +34,7 @@ type Identity struct {
 	key          *x3dh.IdentityKey // by pointer: fmt does not follow it
 	public       PublicKey
 	installation string
+	successor    string // "" while the installation is in use
 	owner        persistence.OwnerID
 
 	wake      sync.Once
@@ -126,10 +126,10 @@ func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Rece
 	if len(payload) == 0 || len(payload) > MaxPayload {
 		return Receipt{}, fmt.Errorf("%w: %d bytes", ErrPayloadSize, len(payload))
 	}
-	if err := i.engine.accepting(); err != nil {
+	if err := i.inUse(); err != nil {
 		return Receipt{}, err
 	}
-	release, err := i.engine.admission.Acquire(i.admissionKey(to))
+	release, err := i.engine.admission.Acquire(conversation{i.owner, to})
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -153,7 +153,7 @@ func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Rece
 	if !told {
 		release()
 	}
-	return Receipt{MessageID(r.ID), r.Installations, r.Failed, r.ForwardSecrecy, r.Started}, err
+	return Receipt{MessageID(r.ID), r.Installations, r.Failed, r.ForwardSecrecy, r.Started}, i.outcome(err)
 }
 
 // Bundle gives our signed bundle, encoded, for a QR code or a contact code. Its
@@ -167,12 +167,13 @@ func (i *Identity) Bundle(ctx context.Context) ([]byte, error) {
 }
 
 func (i *Identity) published(ctx context.Context) (bundleactor.Published, error) {
-	if err := i.engine.accepting(); err != nil {
+	if err := i.inUse(); err != nil {
 		return bundleactor.Published{}, err
 	}
-	return actors.Ask(ctx, i.awake(), func(reply actors.Reply[bundleactor.Published]) any {
+	p, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[bundleactor.Published]) any {
 		return toBundle{bundleactor.GetBundle{Reply: reply}}
 	})
+	return p, i.outcome(err)
 }
 
 // TakeBundle takes a bundle of the contact that came by another way than a
@@ -262,23 +263,35 @@ func (i *Identity) Contact(ctx context.Context, contact PublicKey) (deviceactor.
 	if err := i.engine.accepting(); err != nil {
 		return deviceactor.Contact{}, err
 	}
-	return actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Contact]) any {
+	c, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Contact]) any {
 		return toContact{contact, deviceactor.GetContact{Reply: reply}}
 	})
+	return c, i.outcome(err)
 }
 
 func (i *Identity) askContact(ctx context.Context, contact PublicKey, build func(actors.Reply[struct{}]) any) error {
-	if err := i.engine.accepting(); err != nil {
+	if err := i.inUse(); err != nil {
 		return err
 	}
 	_, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[struct{}]) any {
 		return toContact{contact, build(reply)}
 	})
+	return i.outcome(err)
+}
+
+// outcome is the answer of the actors as the caller knows it: while they stop
+// one after the other, the engine is closed already.
+func (i *Identity) outcome(err error) error {
+	if closed := i.engine.accepting(); errors.Is(err, actors.ErrStopped) && closed != nil {
+		return fmt.Errorf("%w: %w", closed, err)
+	}
 	return err
 }
 
-func (i *Identity) admissionKey(contact PublicKey) string {
-	return string(i.owner[:]) + string(contact[:])
+// conversation is what the messages under way are bounded by.
+type conversation struct {
+	owner   persistence.OwnerID
+	contact PublicKey
 }
 
 // AddInstallation hosts another installation of the same identity: a second
@@ -328,7 +341,7 @@ func (i *Identity) subscribe() error {
 	err := i.listen(transport.PersonalTopic(i.public), func(e transport.Envelope, done func(error)) {
 		i.receive(e, "", done)
 	})
-	if err != nil {
+	if err != nil || i.Retired() {
 		return err
 	}
 	return i.Follow(i.public)
@@ -397,7 +410,7 @@ func (i *Identity) receive(e transport.Envelope, chat string, done func(error)) 
 		return
 	}
 	i.hand(e.Sender, done, func(reply actors.Reply[struct{}]) any {
-		return deviceactor.Receive{Reply: reply, Message: m, Chat: chat, Hash: sha256.Sum256(e.Payload)}
+		return deviceactor.Receive{Reply: reply, Message: m, Chat: chat, Encoded: e.Payload}
 	})
 }
 
@@ -411,7 +424,7 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 		done(ErrOverloaded)
 		return nil, false
 	}
-	m, err := decode(e)
+	m, err := i.engine.decode(e)
 	if err != nil {
 		i.engine.counters.Refused.Add(1)
 		i.handle(Refused{Identity: i, Sender: e.Sender, Err: err})
@@ -425,7 +438,7 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 // when that is durable or refused; when it could not be handled it stays with
 // the transport.
 func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Reply[struct{}]) any) {
-	release, err := i.engine.admission.Acquire(i.admissionKey(sender))
+	release, err := i.engine.admission.Acquire(conversation{i.owner, sender})
 	if err != nil {
 		done(err)
 		return
@@ -440,11 +453,11 @@ func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Re
 	}))})
 }
 
-func decode(e transport.Envelope) (*wire.Message, error) {
-	if _, err := x3dh.ParseIdentity(e.Sender[:]); err != nil {
+func (e *Engine) decode(envelope transport.Envelope) (*wire.Message, error) {
+	if err := e.senders.check(&envelope.Sender); err != nil {
 		return nil, err
 	}
-	m, err := wire.Decode(e.Payload)
+	m, err := wire.Decode(envelope.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}

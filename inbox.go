@@ -2,7 +2,10 @@ package rookery
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"time"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/deviceactor"
@@ -17,19 +20,41 @@ type inbox struct {
 	stream   *persistence.Stream
 	self     actors.Ref
 	inFlight int
+	// reported are the messages that the handler knows of and the store still
+	// has: none is told to the same handler twice. All incarnations share it.
+	reported map[messageKey]bool
+	done     []messageKey // acknowledged, to be committed together
+	since    time.Time    // of the first of them
+	undone   []messageKey // acknowledged, but the disk was full
+}
+
+// gatherFor is how long acknowledgements may wait for others while there are
+// events to handle.
+const gatherFor = 5 * time.Millisecond
+
+// messageKey names a received message of one identity.
+type messageKey struct {
+	sender PublicKey
+	id     MessageID
 }
 
 type (
-	acknowledge  struct{ name persistence.Name }
-	acknowledged struct {
-		by  *inbox // the incarnation that committed it
-		err error
+	acknowledge struct{ message messageKey }
+	reportAgain struct{ message messageKey }
+	// forgetReported: the messages of a contact are out of the store.
+	forgetReported struct{ sender PublicKey }
+	acknowledged   struct {
+		by       *inbox // the incarnation that committed it
+		messages []messageKey
+		err      error
 	}
 )
 
 var (
 	_ actors.Actor   = (*inbox)(nil)
 	_ actors.Drainer = (*inbox)(nil)
+	_ actors.Idler   = (*inbox)(nil)
+	_ actors.Closer  = (*inbox)(nil)
 )
 
 // Start implements actors.Actor.
@@ -40,29 +65,112 @@ func (b *inbox) Start(ctx *actors.Context) error {
 }
 
 // Drained implements actors.Drainer.
-func (b *inbox) Drained() bool { return b.inFlight == 0 }
+func (b *inbox) Drained() bool { return b.inFlight == 0 && len(b.done) == 0 }
+
+// Idle implements actors.Idler: what was acknowledged at the same time leaves
+// the store together.
+func (b *inbox) Idle() { b.dropDone() }
+
+// Close implements actors.Closer: what was acknowledged before the handler
+// panicked stays so.
+func (b *inbox) Close() { b.dropDone() }
 
 // Receive implements actors.Actor.
 func (b *inbox) Receive(_ *actors.Context, message any) error {
+	if len(b.done) > 0 && time.Since(b.since) > gatherFor {
+		b.dropDone()
+	}
 	switch m := message.(type) {
 	case Event:
 		b.identity.unhandled.Add(-1)
-		b.identity.engine.options.Handler(m)
+		b.report(m)
+	case reportAgain:
+		return b.reportAgain(m.message)
+	case forgetReported:
+		maps.DeleteFunc(b.reported, func(message messageKey, _ bool) bool { return message.sender == m.sender })
 	case acknowledge:
-		b.inFlight++
-		self := b.self
-		b.stream.Commit([]persistence.Record{{Name: m.name, Delete: true}}, func(err error) { self.Tell(acknowledged{b, err}) })
+		if len(b.done) == 0 {
+			b.since = time.Now()
+		}
+		b.done = append(b.done, m.message)
 	case acknowledged:
-		if m.by != b {
-			return nil // that incarnation ended with a handler that panicked
+		if m.by == b {
+			b.inFlight--
 		}
-		b.inFlight--
-		if m.err != nil {
-			// The message is reported once more after the next start.
-			b.stream.Resume()
-		}
+		b.settle(m)
+	case actors.Sweep:
+		b.done, b.undone = append(b.done, b.undone...), nil
+		b.dropDone()
 	}
 	return nil
+}
+
+// report calls the handler, but not a second time for one message. Of a public
+// one nothing tells whether it was said twice.
+func (b *inbox) report(e Event) {
+	_, public := e.(PublicMessage)
+	if m, ok := e.(interface{ key() messageKey }); ok && !public {
+		if b.reported[m.key()] {
+			return
+		}
+		b.reported[m.key()] = true
+	}
+	b.identity.engine.options.Handler(e)
+}
+
+// reportAgain reports a message that came a second time, if the first came into
+// the store and was never reported: when a commit fails, its records may be
+// there all the same.
+func (b *inbox) reportAgain(message messageKey) error {
+	i := b.identity
+	if b.reported[message] {
+		return nil
+	}
+	value, err := i.engine.committer.Get(context.Background(), i.inboxName(message))
+	if err != nil {
+		return nil //nolint:nilerr // it is not there; if it cannot be read now, the next Open reports it
+	}
+	m, err := deviceactor.DecodeReceived(value)
+	if err != nil {
+		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	}
+	b.report(i.event(m))
+	return nil
+}
+
+// settle forgets what is out of the store, and keeps what a full disk holds up
+// for later. What is lost otherwise is reported once more after the next start.
+func (b *inbox) settle(m acknowledged) {
+	if m.err != nil {
+		b.stream.Resume()
+		if errors.Is(m.err, ErrStoreFull) {
+			b.undone = append(b.undone, m.messages...)
+		}
+		return
+	}
+	b.identity.engine.acknowledged.Add(uint64(len(m.messages)))
+	for _, message := range m.messages {
+		delete(b.reported, message)
+	}
+}
+
+// dropDone takes what was acknowledged by now out of the store.
+func (b *inbox) dropDone() {
+	if len(b.done) == 0 {
+		return
+	}
+	done := b.done
+	b.done = nil
+	b.inFlight++
+	records := make([]persistence.Record, len(done))
+	for n, message := range done {
+		records[n] = persistence.Record{Name: b.identity.inboxName(message), Delete: true}
+	}
+	b.stream.Commit(records, func(err error) { b.self.Tell(acknowledged{b, done, err}) })
+}
+
+func (i *Identity) inboxName(m messageKey) persistence.Name {
+	return deviceactor.InboxName(i.owner, m.sender, deviceactor.MessageID(m.id))
 }
 
 // handle passes an event to the handler's queue.
@@ -75,8 +183,7 @@ func (i *Identity) handle(e Event) {
 }
 
 func (i *Identity) ack(m Message) {
-	name := deviceactor.InboxName(i.owner, m.Sender, deviceactor.MessageID(m.ID))
-	i.awake().Tell(acknowledge{name})
+	i.awake().Tell(acknowledge{m.key()})
 }
 
 // leftOver is what an identity had not dealt with when its engine ended.

@@ -19,9 +19,10 @@ func TestOptionsThatDoNotFitAreRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	for name, options := range map[string]rookery.Options{
 		"nothing":             {},
-		"no transport":        {Dir: dir},
+		"no transport":        {Dir: dir, Unlock: keyOf(dir)},
+		"no key":              {Dir: dir, Transport: network},
 		"no store":            {Transport: network},
-		"directory and store": {Dir: dir, Store: memstore.New(), Transport: network},
+		"directory and store": {Dir: dir, Unlock: keyOf(dir), Store: memstore.New(), Transport: network},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := rookery.Open(t.Context(), options)
@@ -57,7 +58,7 @@ func TestDirectoryThatCannotBeOpenedIsRefused(t *testing.T) {
 			var options rookery.Options
 			w.configure[len(w.configure)-1](&options)
 			w.close()
-			scribble(t, options.Dir)
+			scribble(t, filepath.Join(options.Dir, "records"))
 			return options.Dir
 		}, rookery.ErrStoreCorrupt},
 	}
@@ -65,7 +66,7 @@ func TestDirectoryThatCannotBeOpenedIsRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := test.dir(t)
 			for range 2 { // nothing is held after the first refusal
-				_, err := rookery.Open(t.Context(), rookery.Options{Dir: dir, Transport: newAir()})
+				_, err := rookery.Open(t.Context(), rookery.Options{Dir: dir, Unlock: keyOf(dir), Transport: newAir()})
 				wantError(t, err, test.want)
 			}
 		})

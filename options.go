@@ -1,6 +1,7 @@
 package rookery
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/sealing"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -17,8 +20,19 @@ import (
 // Options configure an Engine. Dir or Store, and Transport, have to be given;
 // everything else has a default.
 type Options struct {
-	// Dir is the directory of the store; it is made if it does not exist.
+	// Dir is the directory of the store; it is made if it does not exist. Only
+	// its user may enter it.
 	Dir string
+	// Unlock opens the keys that the store in Dir is sealed with: Passphrase,
+	// KeyFile or KeyFromEnvironment. It has to be given with Dir.
+	Unlock Protector
+	// Anchor is the file that tells a store that was put back to an older state
+	// from the real one. Default: in Dir. Elsewhere it also tells when the whole
+	// directory was put back.
+	Anchor string
+	// ForgetWithin is how long after a key was used up it can still be recovered
+	// from the disk by who has the disk and the key to the store. Default: 1 hour.
+	ForgetWithin time.Duration
 	// Store is used instead of one in Dir. The engine closes it.
 	Store persistence.Store
 	// Transport carries the envelopes. The engine does not close it.
@@ -56,6 +70,10 @@ type Options struct {
 	// MaxUnhandled bounds the events of one identity that wait for the
 	// handler; over it envelopes stay with the transport. Default: 4,096.
 	MaxUnhandled int
+	// DirectBlock is how many message numbers a Direct reserves at a time when
+	// it is used much, at most 250. After a crash receivers see up to twice as
+	// many messages as lost. Default: 128.
+	DirectBlock int
 
 	limits ratchet.Limits
 }
@@ -106,6 +124,29 @@ func (o Options) withDefaults() Options {
 	o.MaxUnhandled = orDefault(o.MaxUnhandled, 4_096)
 	o.limits = ratchet.DeployedLimits()
 	return o
+}
+
+// open gives the store to work on.
+func (o Options) open(ctx context.Context) (persistence.Store, error) {
+	if o.Store != nil {
+		return o.Store, nil
+	}
+	store, err := sealing.Open(ctx, sealing.Options{
+		Dir:       o.Dir,
+		Anchor:    o.Anchor,
+		Protector: o.Unlock,
+		Bound:     o.ForgetWithin,
+		Random:    o.Random,
+		Now:       o.Now,
+		Logger:    o.Logger,
+		Records: func(dir string) (persistence.Store, error) {
+			return pebble.Open(dir, pebble.Options{Logger: o.Logger})
+		},
+	})
+	if err != nil {
+		return nil, err // and no nil *sealing.Store in an interface
+	}
+	return store, nil
 }
 
 func orDefault[T comparable](value, standard T) T {

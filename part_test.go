@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
-	"github.com/rookery-im/rookery/persistence/pebble"
 	"github.com/rookery-im/rookery/transport"
 )
 
@@ -24,7 +23,9 @@ const statusInUse = 3
 // openAndLeave is a process that wants a directory and says by its status
 // whether it is in use.
 func openAndLeave() int {
-	engine, err := rookery.Open(context.Background(), rookery.Options{Dir: os.Getenv(directoryVariable), Transport: newAir()})
+	engine, err := rookery.Open(context.Background(), rookery.Options{
+		Dir: os.Getenv(directoryVariable), Unlock: keyOf(os.Getenv(directoryVariable)), Transport: newAir(),
+	})
 	switch {
 	case errors.Is(err, rookery.ErrStoreInUse):
 		return statusInUse
@@ -82,6 +83,7 @@ func talkUntilKilled() int {
 	network.onPublish = func(e transport.Envelope) { tell(report{Published: &e}) }
 	engine, err := rookery.Open(context.Background(), rookery.Options{
 		Dir:       os.Getenv(directoryVariable),
+		Unlock:    keyOf(os.Getenv(directoryVariable)),
 		Transport: network,
 		Handler: func(e rookery.Event) {
 			switch m := e.(type) {
@@ -168,7 +170,7 @@ func TestKilledProcessLosesNothingAndUsesNoKeyTwice(t *testing.T) {
 		}
 		t.Logf("round %d: killed after %d lines: %d published, %d receipts, %d delivered",
 			round, lines, len(published), len(receipts), len(delivered))
-		store, err := pebble.Open(dir, pebble.Options{})
+		store, err := openSealed(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

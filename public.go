@@ -30,6 +30,9 @@ func (i *Identity) Join(chat string) error {
 	if err := checkChat(chat); err != nil {
 		return err
 	}
+	if i.Retired() {
+		return ErrRetired
+	}
 	return i.listen(transport.PublicTopic(chat), func(e transport.Envelope, done func(error)) {
 		i.receive(e, chat, done)
 	})
@@ -77,6 +80,9 @@ func (i *Identity) SendPublic(ctx context.Context, chat string, payload []byte) 
 // InstallationDiscovered tells when there is one. It has to be called again
 // after Open. (5/SECURE-TRANSPORT, Bundle retrieval)
 func (i *Identity) Follow(contact PublicKey) error {
+	if i.Retired() {
+		return ErrRetired
+	}
 	return i.listen(transport.ContactCodeTopic(contact), func(e transport.Envelope, done func(error)) {
 		if e.Sender != contact {
 			done(nil) // anybody can publish on a topic

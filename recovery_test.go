@@ -220,6 +220,7 @@ func TestYoungPreKeyIsNotReplacedBecauseAMessageCannotBeRead(t *testing.T) {
 		w.send(bob, alice.key, "unreadable")
 		wantError(t, awaitThese[rookery.Refused](w, n+1, alice).Err, rookery.ErrNoSession)
 	}
+	eventually(t, "the answer to the first", func() bool { return slices.ContainsFunc(w.air.history(), isAdvertisement) })
 	w.pass(61 * time.Minute)
 	w.send(bob, alice.key, "unreadable")
 	wantError(t, awaitThese[rookery.Refused](w, 3, alice).Err, rookery.ErrNoSession)

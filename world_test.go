@@ -17,6 +17,7 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/sealing"
 	"github.com/rookery-im/rookery/transport"
 )
 
@@ -43,14 +44,25 @@ var backends = []backend{
 // inDirectory is a backend on a given directory.
 func inDirectory(dir string) backend {
 	return backend{"directory", func(t *testing.T) (func(*rookery.Options), func() persistence.Store) {
-		return func(o *rookery.Options) { o.Dir = dir }, func() persistence.Store {
-			store, err := pebble.Open(dir, pebble.Options{})
+		return func(o *rookery.Options) { o.Dir, o.Unlock = dir, keyOf(dir) }, func() persistence.Store {
+			store, err := openSealed(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return store
 		}
 	}}
+}
+
+// keyOf is the key file of the store in a directory.
+func keyOf(dir string) rookery.Protector { return rookery.KeyFile(dir + ".key") }
+
+// openSealed opens the store in a directory as an engine does.
+func openSealed(dir string) (persistence.Store, error) {
+	return sealing.Open(context.Background(), sealing.Options{
+		Dir: dir, Protector: keyOf(dir), Bound: -1,
+		Records: func(dir string) (persistence.Store, error) { return pebble.Open(dir, pebble.Options{}) },
+	})
 }
 
 // on is a backend on a given store.

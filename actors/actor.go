@@ -36,6 +36,13 @@ type Drainer interface {
 	Drained() bool
 }
 
+// Idler is an Actor that gathers what its messages call for, to do it together.
+// Idle is called after a message that no other one waits behind; while many
+// come, that may take long.
+type Idler interface {
+	Idle()
+}
+
 // Closer is an Actor that lets go of something, such as key material, when its
 // incarnation ends. Close is called once, whether it stops or restarts.
 type Closer interface {
@@ -172,6 +179,27 @@ func (h *host) receive(message any) (cause error) {
 		return fmt.Errorf("actors: %s: %w", h.name(), err)
 	}
 	return nil
+}
+
+// idle lets an Idler do what it has gathered.
+func (h *host) idle() {
+	idler, ok := h.actor.(Idler)
+	if !ok || h.failed || h.stopped {
+		return
+	}
+	defer func() {
+		value := recover()
+		if value == nil {
+			return
+		}
+		cause := errors.New(describePanic(value))
+		h.system.logger.Error("actor panicked while idle", "actor", h.name(), "cause", cause, "stack", callers())
+		h.failed = true
+		if !h.stopping {
+			panic(failure{cause})
+		}
+	}()
+	idler.Idle()
 }
 
 func (h *host) terminated(who *actor.PID) {

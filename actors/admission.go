@@ -12,7 +12,7 @@ const admissionShards = 64
 // each key (such as a contact), before they enter an unbounded mailbox. Keys
 // without a message under way take no memory. Safe for concurrent use; nothing
 // waits.
-type Admission struct {
+type Admission[K comparable] struct {
 	maxTotal, maxKey int
 
 	total         atomic.Int64
@@ -20,12 +20,12 @@ type Admission struct {
 	refusedKey    atomic.Uint64
 
 	seed   maphash.Seed
-	shards [admissionShards]admissionShard
+	shards [admissionShards]admissionShard[K]
 }
 
-type admissionShard struct {
+type admissionShard[K comparable] struct {
 	mu     sync.Mutex
-	counts map[string]int
+	counts map[K]int
 	_      [48]byte // a cache line of its own
 }
 
@@ -38,10 +38,10 @@ type AdmissionCounts struct {
 
 // NewAdmission returns an Admission of at most maxTotal messages in all and
 // maxKey for one key.
-func NewAdmission(maxTotal, maxKey int) *Admission {
-	a := &Admission{maxTotal: maxTotal, maxKey: maxKey, seed: maphash.MakeSeed()}
+func NewAdmission[K comparable](maxTotal, maxKey int) *Admission[K] {
+	a := &Admission[K]{maxTotal: maxTotal, maxKey: maxKey, seed: maphash.MakeSeed()}
 	for i := range a.shards {
-		a.shards[i].counts = make(map[string]int)
+		a.shards[i].counts = make(map[K]int)
 	}
 	return a
 }
@@ -49,8 +49,8 @@ func NewAdmission(maxTotal, maxKey int) *Admission {
 // Acquire admits one message for key, or refuses it with *OverloadedError and
 // the limit "key" or "global". release gives the place back; calling it again
 // does nothing.
-func (a *Admission) Acquire(key string) (release func(), err error) {
-	shard := &a.shards[maphash.String(a.seed, key)%admissionShards]
+func (a *Admission[K]) Acquire(key K) (release func(), err error) {
+	shard := &a.shards[maphash.Comparable(a.seed, key)%admissionShards]
 	if !shard.add(key, a.maxKey) {
 		a.refusedKey.Add(1)
 		return nil, &OverloadedError{Limit: "key", Max: a.maxKey}
@@ -71,7 +71,7 @@ func (a *Admission) Acquire(key string) (release func(), err error) {
 }
 
 // Counts returns the counters as they are, each read on its own.
-func (a *Admission) Counts() AdmissionCounts {
+func (a *Admission[K]) Counts() AdmissionCounts {
 	return AdmissionCounts{
 		InFlight:      a.total.Load(),
 		RefusedGlobal: a.refusedGlobal.Load(),
@@ -79,7 +79,7 @@ func (a *Admission) Counts() AdmissionCounts {
 	}
 }
 
-func (s *admissionShard) add(key string, limit int) bool {
+func (s *admissionShard[K]) add(key K, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts[key] >= limit {
@@ -89,7 +89,7 @@ func (s *admissionShard) add(key string, limit int) bool {
 	return true
 }
 
-func (s *admissionShard) remove(key string) {
+func (s *admissionShard[K]) remove(key K) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts[key]--; s.counts[key] == 0 {

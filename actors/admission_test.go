@@ -26,7 +26,7 @@ func TestAdmissionRefusesOverTheBounds(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			a := NewAdmission(test.total, test.key)
+			a := NewAdmission[string](test.total, test.key)
 			for _, key := range test.before {
 				if _, err := a.Acquire(key); err != nil {
 					t.Fatal(err)
@@ -56,7 +56,7 @@ func TestAdmissionRefusesOverTheBounds(t *testing.T) {
 }
 
 func TestAdmissionReleaseGivesThePlaceBackOnce(t *testing.T) {
-	a := NewAdmission(1, 1)
+	a := NewAdmission[string](1, 1)
 	release, err := a.Acquire("a")
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestAdmissionReleaseGivesThePlaceBackOnce(t *testing.T) {
 // concurrent senders.
 func TestAdmissionHoldsItsBoundUnderConcurrency(t *testing.T) {
 	const maxTotal, senders, rounds = 16, 32, 500
-	a := NewAdmission(maxTotal, 4)
+	a := NewAdmission[string](maxTotal, 4)
 	var wg sync.WaitGroup
 	var inside, admitted, refused, most atomic.Int64
 	for s := range senders {

@@ -65,11 +65,23 @@ func NewChildren(ctx *Context, options ChildrenOptions) *Children {
 // keeps it while the child is stopping. A message that cannot be given or kept
 // is answered by its Fail.
 func (f *Children) Tell(name string, message any) {
-	c, ok := f.living[name]
-	if !ok {
-		f.begin(name, message)
+	if c, ok := f.living[name]; ok {
+		f.give(c, message)
 		return
 	}
+	f.begin(name, message)
+}
+
+// TellNamed is Tell for whoever has the name as bytes; they are not kept.
+func (f *Children) TellNamed(name []byte, message any) {
+	if c, ok := f.living[string(name)]; ok {
+		f.give(c, message)
+		return
+	}
+	f.begin(string(name), message)
+}
+
+func (f *Children) give(c *child, message any) {
 	if !c.stopping {
 		c.used = true
 		c.ref.Tell(message)

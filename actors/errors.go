@@ -20,8 +20,9 @@ var (
 	ErrQuarantined = errors.New("actors: message quarantined")
 
 	// ErrCorruptState is wrapped by an actor, in Start or Receive, whose stored
-	// state cannot be right. Starting again would find the same state: the
-	// actor is stopped and reported, and messages for it get the error.
+	// state cannot be right, or cannot be read any more because its store has
+	// failed. Starting again would find the same: the actor is stopped and
+	// reported, and messages for it get the error.
 	ErrCorruptState = errors.New("actors: corrupt state")
 )
 

@@ -108,6 +108,9 @@ func (g *guardedMailbox) InvokeUserMessage(message any) {
 		}
 		g.invoker.InvokeUserMessage(message)
 	}
+	if g.UserMessageCount() <= 0 {
+		g.host().idle()
+	}
 	g.stopWhenDrained()
 }
 

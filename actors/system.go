@@ -40,6 +40,7 @@ type System struct {
 	logger     *slog.Logger
 	proto      *actor.ActorSystem
 	supervisor *supervisor
+	dispatcher dispatcher
 	refused    atomic.Uint64
 
 	mu     sync.Mutex
@@ -153,6 +154,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 			return err
 		}
 	}
+	s.dispatcher.close()
 	return nil
 }
 
@@ -202,6 +204,7 @@ func (s *System) props(create func(name string) Actor, onStopped func()) *actor.
 			return newGuardedMailbox(s)
 		}),
 		actor.WithSupervisor(s.supervisor),
+		actor.WithDispatcher(&s.dispatcher),
 	)
 }
 

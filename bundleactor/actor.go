@@ -2,7 +2,6 @@ package bundleactor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -21,6 +20,9 @@ type Config struct {
 	Random       io.Reader    // safe for concurrent use
 	Now          func() int64 // ns since the epoch
 	Schedule     Schedule
+	// Retired is set for an installation that has a successor: there is no
+	// bundle of it any more, only the prekeys that it still needs.
+	Retired bool
 	// Siblings are our other installations that are approved at the start.
 	Siblings []Sibling
 	// Publish publishes the bundle for everybody, as a contact code; nil for
@@ -60,7 +62,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	a.started = a.config.Now()
 	a.config.Stream.Restart()
 	state, err := Load(context.Background(), a.config.Reader, a.config.Owner)
-	if errors.Is(err, ErrCorrupt) {
+	if persistence.Lasting(err) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
 	a.state = state
@@ -128,7 +130,7 @@ func (a *Actor) sweep() {
 // renew does what is due and answers those who wait when it is durable.
 func (a *Actor) renew(why Reason) {
 	c := &a.config
-	next, change, err := a.state.Renew(Installation{c.Identity, c.Installation, c.Schedule}, a.siblings, why, c.Now(), c.Random)
+	next, change, err := a.step(why)
 	var list []persistence.Record
 	if err == nil {
 		list, err = next.Records(c.Owner, change)
@@ -143,6 +145,15 @@ func (a *Actor) renew(why Reason) {
 		self := a.self
 		c.Stream.Commit(list, func(err error) { self.Tell(committed{a, next, why, err}) })
 	}
+}
+
+func (a *Actor) step(why Reason) (State, Change, error) {
+	c := &a.config
+	if c.Retired {
+		next, change := a.state.Retire(c.Schedule, c.Now())
+		return next, change, nil
+	}
+	return a.state.Renew(Installation{c.Identity, c.Installation, c.Schedule}, a.siblings, why, c.Now(), c.Random)
 }
 
 func (a *Actor) settle(m committed) {
@@ -169,6 +180,10 @@ func (a *Actor) settle(m committed) {
 }
 
 func (a *Actor) answerPublished() {
+	if a.config.Retired {
+		a.answer(func(to actors.Reply[Published]) { to.Fail(ErrRetired) })
+		return
+	}
 	p := a.state.Published(a.config.Schedule)
 	a.answer(func(to actors.Reply[Published]) { to.Send(p) })
 }

@@ -70,6 +70,7 @@ type hosted struct {
 	disk    *disk
 	random  *unsteady
 	now     atomic.Int64
+	retired atomic.Bool // from the next restart on
 	system  *actors.System
 	ref     actors.Ref
 	restart func()
@@ -106,7 +107,7 @@ func hostWith(t *testing.T, publish func(Published)) *hosted {
 		ref, err := h.system.Spawn("bundle", func() actors.Actor {
 			return New(Config{
 				Identity: own, Installation: "device", Owner: owner, Reader: committer, Stream: stream,
-				Random: h.random, Now: h.now.Load, Schedule: DefaultSchedule(), Publish: publish,
+				Random: h.random, Now: h.now.Load, Schedule: DefaultSchedule(), Publish: publish, Retired: h.retired.Load(),
 			})
 		})
 		if err != nil {

@@ -1,10 +1,15 @@
 package bundleactor
 
 import (
+	"errors"
+
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/x3dh"
 )
+
+// ErrRetired: the installation has a successor and shows no bundle any more.
+var ErrRetired = errors.New("bundleactor: installation is retired")
 
 // GetBundle asks for the bundle to publish or to send with a message.
 type GetBundle struct {

@@ -92,13 +92,7 @@ func (c Change) Empty() bool { return len(c.Put)+len(c.Drop) == 0 && !c.Publicat
 // only grow. Times later than now become now: else what a clock that was wrong
 // has stamped would be kept for too long.
 func (p PreKeys) rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change, error) {
-	next := slices.Clone(p)
-	touched := make([]bool, len(next), len(next)+1)
-	for i := range next {
-		k := &next[i]
-		touched[i] = k.Created > now || k.Expired > now
-		k.Created, k.Expired = min(k.Created, now), min(k.Expired, now)
-	}
+	next, touched := p.until(now)
 	if current, ok := next.Current(); !ok || current.rotates(s, now) {
 		key, err := x3dh.GeneratePreKey(rand)
 		if err != nil {
@@ -111,9 +105,36 @@ func (p PreKeys) rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change,
 		next = append(next, PreKey{Key: key, Version: current.Version + 1, Created: now})
 		touched = append(touched, true)
 	}
+	kept, change := next.keep(touched, s, now)
+	return kept, change, nil
+}
+
+// retire ends the current prekey without a next one, and drops those that were
+// kept long enough.
+func (p PreKeys) retire(s Schedule, now int64) (PreKeys, Change) {
+	next, touched := p.until(now)
+	if last := len(next) - 1; last >= 0 && next[last].Expired == 0 {
+		next[last].Expired, touched[last] = now, true
+	}
+	return next.keep(touched, s, now)
+}
+
+// until is a copy without times that are later than now, and which those were.
+func (p PreKeys) until(now int64) (next PreKeys, touched []bool) {
+	next, touched = slices.Clone(p), make([]bool, len(p), len(p)+1)
+	for i := range next {
+		k := &next[i]
+		touched[i] = k.Created > now || k.Expired > now
+		k.Created, k.Expired = min(k.Created, now), min(k.Expired, now)
+	}
+	return next, touched
+}
+
+// keep drops those that were kept long enough, and tells what has changed.
+func (p PreKeys) keep(touched []bool, s Schedule, now int64) (PreKeys, Change) {
 	var change Change
-	kept := next[:0:0]
-	for i, k := range next {
+	kept := p[:0:0]
+	for i, k := range p {
 		switch {
 		case k.gone(s, now):
 			change.Drop = append(change.Drop, k)
@@ -123,5 +144,5 @@ func (p PreKeys) rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change,
 		}
 		kept = append(kept, k)
 	}
-	return kept, change, nil
+	return kept, change
 }

@@ -125,6 +125,16 @@ func (s State) Renew(by Installation, siblings []Sibling, why Reason, now int64,
 	return next, change, nil
 }
 
+// Retire is the step of an installation that has a successor: it shows no bundle
+// any more. Its last prekey is kept like one that was replaced, for the initial
+// messages that are still under way. now and the change are as in Renew.
+func (s State) Retire(schedule Schedule, now int64) (State, Change) {
+	next := s
+	var change Change
+	next.Keys, change = s.Keys.retire(schedule, max(now, 1))
+	return next, change
+}
+
 // Published gives the bundle as it is shown. A doubted clock is read at least
 // every hour, also if nothing else is due.
 func (s State) Published(schedule Schedule) Published {

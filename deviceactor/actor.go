@@ -3,7 +3,6 @@ package deviceactor
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/transport"
@@ -45,6 +45,13 @@ type Config struct {
 	// CopyOut is told that such a copy is durable: the contact that is our own
 	// identity has to make a message of it.
 	CopyOut func(MessageID)
+	// Repeated is told the id of a received message that was refused because it
+	// was read before. If the store failed after that, it may be in the inbox
+	// without having been reported.
+	Repeated func(MessageID)
+	// Forgotten is told that the contact was forgotten, its messages in the inbox
+	// too.
+	Forgotten func()
 	// LookUp is told that no message can go to the contact until there is news
 	// of its installations.
 	LookUp   func()
@@ -61,23 +68,33 @@ type Teller interface{ Tell(message any) }
 
 // Actor owns one contact and is the parent of its session actors.
 type Actor struct {
-	config    Config
-	self      actors.Ref
-	contact   Contact
-	sessions  *actors.Children
-	handovers handovers
-	verified  verifiedBundles
+	config   Config
+	self     actors.Ref
+	contact  Contact
+	sessions *actors.Children
+	// sessionNames are those of the sessions' actors by their installations.
+	sessionNames map[string]string
+	handovers    handovers
+	topic        transport.Topic // of the contact
+	verified     verifiedBundles
 
 	bundle   bundleactor.Published // ours, good until bundle.Until
+	ours     *wire.Bundle          // the bundle in it, never changed
+	ownEntry sessionactor.Entry    // what it says of this installation
 	asking   bool                  // for our bundle
 	outdated bool                  // what was asked for is no longer our bundle
 	held     []Send                // waiting for our bundle
-	prekeys  int                   // lookups of our prekeys under way
-	queue    []*work               // in the order in which it was given out
-	inFlight int                   // commits
+	reserves []Reserve             // the same
+	leases   Leases
+	prekeys  int     // lookups of our prekeys under way
+	queue    []*work // in the order in which it was given out
+	prepared []*work // to be committed together
+	inFlight int     // commits
 	// unaccepted are the published messages that the transport has not taken
 	// yet; true if it has refused one, which the next sweep publishes again.
 	unaccepted map[MessageID]bool
+	// accepted are those that it has taken and that are still in the outbox.
+	accepted []MessageID
 	// copies are those our own other installations still have to get, if the
 	// contact is our own identity; true while one is being made.
 	copies  map[MessageID]bool
@@ -91,6 +108,7 @@ type Actor struct {
 var (
 	_ actors.Actor   = (*Actor)(nil)
 	_ actors.Drainer = (*Actor)(nil)
+	_ actors.Idler   = (*Actor)(nil)
 	_ actors.Closer  = (*Actor)(nil)
 )
 
@@ -106,6 +124,8 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
 	a.config.Stream.Restart()
 	a.unaccepted = make(map[MessageID]bool)
+	a.sessionNames = make(map[string]string)
+	a.topic = transport.PersonalTopic(a.config.Peer)
 	a.expired = a.config.Now()
 	a.sessions = actors.NewChildren(ctx, actors.ChildrenOptions{
 		New:       a.config.newSession(&a.handovers),
@@ -113,7 +133,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 		IdleAfter: a.config.IdleAfter,
 	})
 	contact, err := LoadContact(context.Background(), a.config.Reader, a.config.Owner, a.config.Peer)
-	if errors.Is(err, ErrCorrupt) {
+	if persistence.Lasting(err) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
 	if err != nil {
@@ -131,17 +151,22 @@ func (a *Actor) Start(ctx *actors.Context) error {
 
 // Drained implements actors.Drainer.
 func (a *Actor) Drained() bool {
-	return len(a.queue) == 0 && a.inFlight == 0 && len(a.held) == 0 && a.prekeys == 0 && len(a.deferred) == 0
+	return len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.prekeys == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
 }
 
-// Close implements actors.Closer: what was not handed to the committer has not
-// happened, and is answered so.
+// Close implements actors.Closer: what is prepared is committed. What is not has
+// not happened, and is answered so.
 func (a *Actor) Close() {
 	if len(a.unaccepted)+len(a.copies) > 0 {
 		a.config.LeftOver()
 	}
+	a.leases.End()
+	a.Idle()
 	for _, s := range a.held {
 		s.Fail(actors.ErrStopped)
+	}
+	for _, r := range a.reserves {
+		r.Fail(actors.ErrStopped)
 	}
 	for _, w := range a.queue {
 		w.finish(a, actors.ErrStopped)
@@ -151,7 +176,7 @@ func (a *Actor) Close() {
 			f.Fail(actors.ErrStopped)
 		}
 	}
-	a.held, a.queue, a.deferred = nil, nil, nil
+	a.held, a.reserves, a.queue, a.deferred = nil, nil, nil, nil
 }
 
 // Receive implements actors.Actor.
@@ -177,6 +202,8 @@ func (a *Actor) handle(message any) error {
 	switch m := message.(type) {
 	case Send:
 		a.send(m)
+	case Reserve:
+		a.reserve(m)
 	case Receive:
 		a.receive(m)
 	case TakeBundle:
@@ -193,6 +220,7 @@ func (a *Actor) handle(message any) error {
 		m.Send(a.contact)
 	case ForgetBundle:
 		a.bundle.Until, a.outdated = 0, a.asking
+		a.leases.End()
 	case Republish:
 		a.publish(m.ID)
 	case Expire:
@@ -222,6 +250,8 @@ func (a *Actor) answer(message any) error {
 		a.gotUsable(m)
 	case encrypted:
 		return a.encrypted(m)
+	case reserved:
+		a.reserved(m)
 	case decrypted:
 		return a.decrypted(m)
 	case swept:
@@ -239,6 +269,18 @@ func (a *Actor) answer(message any) error {
 // sessionName is the actor's name of an installation; ids are bytes that a peer
 // chose, names are not.
 func sessionName(installation string) string { return hex.EncodeToString([]byte(installation)) }
+
+// sessionName is that name, without making it anew for each message.
+func (a *Actor) sessionName(installation string) string {
+	name, ok := a.sessionNames[installation]
+	if !ok {
+		name = sessionName(installation)
+		if len(a.sessionNames) < maxSessionActors {
+			a.sessionNames[installation] = name
+		}
+	}
+	return name
+}
 
 // newSession makes incarnations of session actors. It runs on their
 // goroutines, so it touches nothing of the contact but the handovers.

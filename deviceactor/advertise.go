@@ -45,8 +45,11 @@ const (
 
 // RemedyFor decides by the cause of a refusal. A forged or altered message
 // calls for nothing: whoever made it would gain an answer and a new prekey.
-func RemedyFor(cause error) Remedy {
+// Nor does anything that a retired installation cannot read.
+func RemedyFor(v View, cause error) Remedy {
 	switch {
+	case v.Retired:
+		return NoRemedy
 	case errors.Is(cause, ErrNotTargeted):
 		return IncludeUs
 	case errors.Is(cause, sessionactor.ErrNoSession),
@@ -147,7 +150,7 @@ func Advertisement(v View, peer x3dh.IdentityPublicKey, bundle wire.Bundle, rand
 // remedy answers a message that we could not read, if that helps. It does so
 // for our own other installations too: that is how they learn of this one.
 func (a *Actor) remedy(cause error, installation string) {
-	r := RemedyFor(cause)
+	r := RemedyFor(a.config.View, cause)
 	if !a.config.CoolDowns.Allow(r, a.config.Peer, installation, a.config.Now()) {
 		return
 	}

@@ -42,10 +42,13 @@ func TestRemedyIsForWhatItCanHeal(t *testing.T) {
 		{ErrNotDurable, NoRemedy},
 		{nil, NoRemedy},
 	} {
-		if got := RemedyFor(test.cause); got != test.want {
+		if got := RemedyFor(View{}, test.cause); got != test.want {
 			t.Errorf("%v: %d, want %d", test.cause, got, test.want)
 		}
-		if got := RemedyFor(fmt.Errorf("session: %w", test.cause)); test.cause != nil && got != test.want {
+		if got := RemedyFor(View{Retired: true}, test.cause); got != NoRemedy {
+			t.Errorf("%v, of a retired installation: %d", test.cause, got)
+		}
+		if got := RemedyFor(View{}, fmt.Errorf("session: %w", test.cause)); test.cause != nil && got != test.want {
 			t.Errorf("%v, wrapped: %d, want %d", test.cause, got, test.want)
 		}
 	}

@@ -35,6 +35,9 @@ type Draft struct {
 // are some, but none that it may go to; of a contact without any, whichever
 // reads it gets a DH-only message. Nothing has changed yet.
 func (c *Contact) Draft(v View, payload []byte, now int64) (Draft, error) {
+	if v.Retired {
+		return Draft{}, ErrRetired
+	}
 	d := Draft{Payload: payload, Targets: c.Targets(v, now)}
 	if len(d.Targets) == 0 && (len(c.Installations) > 0 || c.own(v)) {
 		return d, ErrNoTarget
@@ -71,8 +74,12 @@ func (d *Draft) Seal(peer x3dh.IdentityPublicKey, rand io.Reader) error {
 // Assemble is the step of sending: it makes the one message of a draft's parts.
 // bundle is ours. An error means that no part could be encrypted.
 func (c Contact) Assemble(v View, d *Draft, bundle wire.Bundle, now int64) (Contact, Outgoing, Receipt, Effects, error) {
-	message := wire.Message{InstallationID: v.Installation, Bundles: []wire.Bundle{bundle}}
-	receipt := Receipt{Started: d.Started}
+	message := wire.Message{
+		InstallationID: v.Installation,
+		Bundles:        []wire.Bundle{bundle},
+		Entries:        make([]wire.Entry, 0, len(d.parts)),
+	}
+	receipt := Receipt{Started: d.Started, Installations: make([]string, 0, len(d.parts))}
 	for i, part := range d.parts {
 		if d.errs[i] != nil {
 			receipt.Failed = append(receipt.Failed, InstallationError{part.Recipient, d.errs[i]})
@@ -92,10 +99,6 @@ func (c Contact) Assemble(v View, d *Draft, bundle wire.Bundle, now int64) (Cont
 
 // Record is the outbox record of the message, made durable with the sessions
 // that encrypted it.
-func (o *Outgoing) Record(owner persistence.OwnerID, now int64) (persistence.Record, error) {
-	value, err := o.record(now)
-	if err != nil {
-		return persistence.Record{}, fmt.Errorf("deviceactor: encode outbox: %w", err)
-	}
-	return persistence.Record{Name: OutboxName(owner, o.Recipient, o.ID), Value: value}, nil
+func (o *Outgoing) Record(owner persistence.OwnerID, now int64) persistence.Record {
+	return persistence.Record{Name: OutboxName(owner, o.Recipient, o.ID), Value: o.record(now), New: true}
 }

@@ -49,6 +49,11 @@ func TestDraftIsNeverWithoutForwardSecrecyForAKnownDevice(t *testing.T) {
 		if ids(d.Targets) != test.targets || !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
 			t.Errorf("%s: to %s, %v, want %s, %v", test.name, ids(d.Targets), err, test.targets, test.err)
 		}
+		retired := here
+		retired.Retired = true
+		if d, err := c.Draft(retired, []byte("x"), noon); !errors.Is(err, ErrRetired) || len(d.Targets) != 0 {
+			t.Errorf("%s, from a retired installation: to %s, %v", test.name, ids(d.Targets), err)
+		}
 	}
 }
 

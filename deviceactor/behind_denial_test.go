@@ -1,7 +1,6 @@
 package deviceactor
 
 import (
-	"crypto/sha256"
 	"errors"
 	"testing"
 
@@ -57,7 +56,7 @@ func TestMessageUnderWayDoesNotUndoADenial(t *testing.T) {
 		return actors.ReplyFunc(func(_ struct{}, err error) { to <- err })
 	}
 	contact.Tell(Deny{reply(denied)})
-	contact.Tell(gotPreKey{Receive{Reply: reply(received), Message: m, Hash: sha256.Sum256(m.Encode())}, reading, bob.findPreKey(prekey), nil})
+	contact.Tell(gotPreKey{Receive{Reply: reply(received), Message: m, Encoded: m.Encode()}, reading, bob.findPreKey(prekey), nil})
 	if err := wait(t, denied); err != nil {
 		t.Errorf("the denial: %v", err)
 	}

@@ -1,7 +1,6 @@
 package deviceactor
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"testing"
@@ -22,7 +21,7 @@ func (n *node) says(payload string) *wire.Message {
 func (n *node) hears(from *node, chat string, m *wire.Message) error {
 	n.t.Helper()
 	_, err := ask(n.t, n.contact(from.key.Public()), func(r actors.Reply[struct{}]) any {
-		return Receive{Reply: r, Message: m, Chat: chat, Hash: sha256.Sum256(m.Encode())}
+		return Receive{Reply: r, Message: m, Chat: chat, Encoded: m.Encode()}
 	})
 	return err
 }

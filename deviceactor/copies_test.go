@@ -389,7 +389,7 @@ func TestCopyComesBackFromItsRecord(t *testing.T) {
 	if !bytes.HasPrefix([]byte(r.Name), []byte(Copies(owner))) || bytes.HasPrefix([]byte(r.Name), []byte(Copies(persistence.OwnerID{2}))) {
 		t.Error("not among the copies of its owner")
 	}
-	if got, ok := decodeCopy(r.Value); !ok || got.Recipient != peer || got.ID != c.ID {
+	if got, ok := DecodeCopy(r.Value); !ok || got.Recipient != peer || got.ID != c.ID {
 		t.Errorf("got %+v, %v", got, ok)
 	}
 }

@@ -50,7 +50,9 @@ func (c *Copy) encode() ([]byte, error) {
 	return proto.MarshalOptions{}.MarshalAppend(bytes.Clone(copyMark), r)
 }
 
-func decodeCopy(payload []byte) (Copy, bool) {
+// DecodeCopy reads a copy, as a record has it and as our other installations
+// get it; false if it is none.
+func DecodeCopy(payload []byte) (Copy, bool) {
 	rest, ok := bytes.CutPrefix(payload, copyMark)
 	if !ok {
 		return Copy{}, false

@@ -37,7 +37,7 @@ func TestCopyComesBackFromItsPayload(t *testing.T) {
 		"a note":       {Recipient: peer, Payload: []byte("x")},
 		"of a copy":    {Recipient: peer, ID: MessageID{1}, Payload: encodedCopy(t, Copy{Recipient: peer, Payload: []byte("x")})},
 	} {
-		got, ok := decodeCopy(encodedCopy(t, c))
+		got, ok := DecodeCopy(encodedCopy(t, c))
 		if !ok || !reflect.DeepEqual(got, c) {
 			t.Errorf("%s: got %+v, %v", name, got, ok)
 		}
@@ -69,7 +69,7 @@ func TestPayloadWithoutAWholeCopyIsAPlainMessage(t *testing.T) {
 		"no payload":             marked(t, &record.Copy{Recipient: peer[:], MessageId: id}),
 		"the mark in the middle": append([]byte("x"), good...),
 	} {
-		if c, ok := decodeCopy(payload); ok {
+		if c, ok := DecodeCopy(payload); ok {
 			t.Errorf("%s: %+v", name, c)
 		}
 		r := Reading{Message: &wire.Message{InstallationID: "a"}, kind: ratchets}
@@ -112,7 +112,7 @@ func FuzzDecodeCopy(f *testing.F) {
 	f.Add([]byte("hello"))
 	f.Add(append(bytes.Clone(copyMark), 0xff))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		c, ok := decodeCopy(payload)
+		c, ok := DecodeCopy(payload)
 		if !ok {
 			if !reflect.DeepEqual(c, Copy{}) {
 				t.Fatalf("refused, but %+v", c)
@@ -122,7 +122,7 @@ func FuzzDecodeCopy(f *testing.F) {
 		if !bytes.HasPrefix(payload, copyMark) || len(c.Payload) == 0 {
 			t.Fatalf("%+v from %q", c, payload)
 		}
-		again, ok := decodeCopy(encodedCopy(t, c))
+		again, ok := DecodeCopy(encodedCopy(t, c))
 		if !ok || !reflect.DeepEqual(again, c) {
 			t.Fatalf("%+v became %+v, %v", c, again, ok)
 		}

@@ -1,7 +1,6 @@
 package deviceactor
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"testing"
@@ -55,6 +54,9 @@ func TestDenialLeavesNoRecord(t *testing.T) {
 		}
 		if bob.disk.hash(t) != before {
 			t.Errorf("round %d: the denial left something, or took too much", round)
+		}
+		if n := bob.forgotten.Load(); n != int64(2*(round+1)) {
+			t.Errorf("round %d: told of %d denials", round, n)
 		}
 		if round == 1 {
 			bob.restart(alice.key.Public())
@@ -130,7 +132,7 @@ func TestDenialWaitsForWhatIsUnderWay(t *testing.T) {
 	}
 	prekey, _ := reading.PreKey()
 	found := bob.findPreKey(prekey)
-	contact.Tell(gotPreKey{Receive{Reply: reply(), Message: m, Hash: sha256.Sum256(m.Encode())}, reading, found, nil})
+	contact.Tell(gotPreKey{Receive{Reply: reply(), Message: m, Encoded: m.Encode()}, reading, found, nil})
 	contact.Tell(Deny{reply()})
 	bob.settle(alice)
 	close(release)

@@ -48,22 +48,15 @@ func (e *Effects) Records(owner persistence.OwnerID, c *Contact) ([]persistence.
 	}
 	for i := range e.Installations {
 		in := &e.Installations[i]
-		value, err := in.record()
-		if err != nil {
-			return nil, fmt.Errorf("deviceactor: encode installation: %w", err)
-		}
-		out = append(out, persistence.Record{Name: installationName(owner, c.Identity, in.ID), Value: value})
+		out = append(out, persistence.Record{Name: installationName(owner, c.Identity, in.ID), Value: in.record()})
 	}
 	for _, event := range e.Events {
 		received, ok := event.(MessageReceived)
 		if !ok {
 			continue
 		}
-		value, err := received.record()
-		if err != nil {
-			return nil, fmt.Errorf("deviceactor: encode inbox: %w", err)
-		}
-		out = append(out, persistence.Record{Name: InboxName(owner, c.Identity, received.ID), Value: value})
+		// Only a message of a session is certain never to come again.
+		out = append(out, persistence.Record{Name: InboxName(owner, c.Identity, received.ID), Value: received.record(), New: received.ForwardSecrecy})
 	}
 	return out, nil
 }

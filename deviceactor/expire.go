@@ -65,7 +65,7 @@ func (a *Actor) eachSession(w *work, message func(installation string, to func(s
 	}
 	w.waiting = len(known)
 	for _, id := range known {
-		a.sessions.Tell(sessionName(id), message(id, to))
+		a.sessions.Tell(a.sessionName(id), message(id, to))
 	}
 }
 
@@ -84,7 +84,13 @@ func (a *Actor) deny(m Deny) {
 		return
 	}
 	a.denying = true
-	w := &work{finish: func(_ *Actor, err error) { answer(m.Reply, err) }}
+	a.leases.End()
+	w := &work{finish: func(_ *Actor, err error) {
+		if err == nil {
+			a.config.Forgotten()
+		}
+		answer(m.Reply, err)
+	}}
 	a.eachSession(w, func(installation string, to func(swept)) any {
 		return sessionactor.Delete{
 			Reply: actors.ReplyFunc(func(r sessionactor.DeletedAll, err error) {
@@ -97,6 +103,7 @@ func (a *Actor) deny(m Deny) {
 		if w.err != nil {
 			return w.err
 		}
+		a.commit() // for the reader to show it
 		records, err := Forget(context.Background(), a.config.Reader, a.config.Owner, &a.contact)
 		if err != nil {
 			return err
@@ -111,7 +118,7 @@ func (a *Actor) deny(m Deny) {
 // waitsForDenial tells whether a message acts on what is known of the contact.
 func waitsForDenial(message any) bool {
 	switch message.(type) {
-	case Send, Receive, TakeBundle, SetEnabled, Accept, Deny, gotBundle, gotPreKey:
+	case Send, Reserve, Receive, TakeBundle, SetEnabled, Accept, Deny, gotBundle, gotPreKey:
 		return true
 	}
 	return false

@@ -1,7 +1,6 @@
 package deviceactor
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/x3dh"
 )
@@ -45,7 +45,18 @@ func (a *Actor) refuse(m Receive, err error) {
 		a.config.Counters.Refused.Add(1)
 	}
 	m.Fail(err)
+	if repeated(err) {
+		a.config.Repeated(newMessageID(a.config.Peer, m.Message, m.Chat))
+	}
 	a.remedy(err, m.Message.InstallationID)
+}
+
+// repeated tells whether a refused message may be one that was read before.
+func repeated(err error) bool {
+	return slices.ContainsFunc(
+		[]error{ratchet.ErrMessageKeyGone, ratchet.ErrUnknownRatchetKey, ErrReplayed},
+		func(cause error) bool { return errors.Is(err, cause) },
+	)
 }
 
 // findPreKey looks up our signed prekey that an initial message names.
@@ -98,9 +109,9 @@ func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 	w := a.receiving(m)
 	w.waiting, w.sender = 1, sender
 	self := a.self
-	a.sessions.Tell(sessionName(sender), sessionactor.Decrypt{
+	a.sessions.Tell(a.sessionName(sender), sessionactor.Decrypt{
 		Incoming: in,
-		Hash:     m.Hash,
+		Encoded:  m.Encoded,
 		Now:      now,
 		Reply: actors.ReplyFunc(func(r sessionactor.Decrypted, err error) {
 			self.Tell(decrypted{w, r, err})
@@ -159,8 +170,8 @@ func (a *Actor) authentic(w *work, r Reading, payload []byte) error {
 // verifiedBundles remembers the last bundles that were found good: most
 // messages carry one that has been seen before.
 type verifiedBundles struct {
-	hashes [4][sha256.Size]byte
-	next   int
+	bundles [4]wire.Bundle
+	next    int
 }
 
 // verify checks a bundle of the contact, once.
@@ -168,14 +179,15 @@ func (a *Actor) verify(b *wire.Bundle) error {
 	if x3dh.IdentityPublicKey(b.Identity) != a.config.Peer {
 		return x3dh.ErrBundleIdentity
 	}
-	hash := sha256.Sum256(wire.EncodeBundle(*b))
-	if slices.Contains(a.verified.hashes[:], hash) {
-		return nil
+	for i := range a.verified.bundles {
+		if a.verified.bundles[i].Equal(b) {
+			return nil
+		}
 	}
 	if err := x3dh.CheckBundle(b, a.config.Now()); err != nil {
 		return err
 	}
-	a.verified.hashes[a.verified.next] = hash
-	a.verified.next = (a.verified.next + 1) % len(a.verified.hashes)
+	a.verified.bundles[a.verified.next] = *b
+	a.verified.next = (a.verified.next + 1) % len(a.verified.bundles)
 	return nil
 }

@@ -1,6 +1,7 @@
 package deviceactor
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/rookery-im/rookery/actors"
@@ -49,12 +50,12 @@ type InstallationError struct {
 type Receive struct {
 	actors.Reply[struct{}]
 	Message *wire.Message
-	Chat    string   // the public chat that it was published in, or ""
-	Hash    [32]byte // SHA-256 of the encoded message
+	Chat    string // the public chat that it was published in, or ""
+	Encoded []byte // the message as it came
 }
 
 // QuarantineID names the message if handling it panics.
-func (m Receive) QuarantineID() [32]byte { return m.Hash }
+func (m Receive) QuarantineID() [32]byte { return sha256.Sum256(m.Encoded) }
 
 // TakeBundle hands in a bundle of the contact that came by another way than a
 // message (a contact code, a QR code). It is verified here.
@@ -154,7 +155,8 @@ type (
 		err    error
 	}
 	committed struct {
-		of  *work
+		by  *Actor // the incarnation that committed it
+		of  []*work
 		err error
 	}
 	published struct {
@@ -169,4 +171,8 @@ func (m gotPreKey) Fail(err error) { m.receive.Fail(err) }
 
 // Fail answers the work that was committed, if nobody is left to finish it. What
 // is durable shows again with the next start.
-func (m committed) Fail(err error) { m.of.finish(nil, fmt.Errorf("%w: %w", actors.ErrStopped, err)) }
+func (m committed) Fail(err error) {
+	for _, w := range m.of {
+		w.finish(nil, fmt.Errorf("%w: %w", actors.ErrStopped, err))
+	}
+}

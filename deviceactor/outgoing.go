@@ -43,6 +43,10 @@ func (a *Actor) send(m Send) {
 		return
 	}
 	a.held = append(a.held, m)
+	a.askBundle()
+}
+
+func (a *Actor) askBundle() {
 	if a.asking {
 		return
 	}
@@ -59,6 +63,8 @@ func (a *Actor) gotBundle(m gotBundle) {
 	a.held = nil
 	if m.err == nil {
 		a.bundle = m.published
+		a.ours = &m.published.Bundle
+		a.ownEntry = EntryOf(a.ours, a.config.View.Installation)
 	}
 	if a.outdated { // good for those who asked, not for later ones
 		a.bundle.Until, a.outdated = 0, false
@@ -70,6 +76,7 @@ func (a *Actor) gotBundle(m gotBundle) {
 		}
 		a.encrypt(s)
 	}
+	a.leaseHeld(m.err)
 }
 
 // encrypt drafts the message and gives it to the sessions of its targets.
@@ -80,7 +87,7 @@ func (a *Actor) encrypt(m Send) {
 		a.noTarget(m, err)
 		return
 	}
-	out := &outgoing{send: m, draft: draft, bundle: a.bundle.Bundle}
+	out := &outgoing{send: m, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
 	out.work.of = out
 	out.work.finish = out.finish
 	if len(draft.Targets) == 0 {
@@ -91,10 +98,10 @@ func (a *Actor) encrypt(m Send) {
 	}
 	for i, target := range draft.Targets {
 		self := a.self
-		a.sessions.Tell(sessionName(target.ID), sessionactor.Encrypt{
+		a.sessions.Tell(a.sessionName(target.ID), sessionactor.Encrypt{
 			Payload: m.Payload,
 			Entry:   target.Entry,
-			Own:     EntryOf(&out.bundle, a.config.View.Installation),
+			Own:     a.ownEntry,
 			Now:     now,
 			Reply: actors.ReplyFunc(func(r sessionactor.Encrypted, err error) {
 				self.Tell(encrypted{&out.work, i, r, err})
@@ -106,7 +113,7 @@ func (a *Actor) encrypt(m Send) {
 }
 
 // noTarget refuses a payload, and has the contact looked up if that may help.
-func (a *Actor) noTarget(m Send, err error) {
+func (a *Actor) noTarget(m interface{ Fail(err error) }, err error) {
 	if errors.Is(err, ErrNoTarget) && !a.own() {
 		a.config.LookUp()
 	}
@@ -118,10 +125,11 @@ type outgoing struct {
 	work
 	send    Send
 	draft   Draft
-	bundle  wire.Bundle // ours, which goes with it
+	bundle  *wire.Bundle // ours, which goes with it
 	receipt Receipt
 	message []byte // encoded
 	copied  bool   // our own other installations get it too
+	copyOut func(MessageID)
 }
 
 func (a *Actor) encrypted(m encrypted) error {
@@ -138,7 +146,7 @@ func (a *Actor) encrypted(m encrypted) error {
 // record of the copy that our own other installations will get.
 func (a *Actor) assemble(out *outgoing) error {
 	now := a.config.Now()
-	contact, message, receipt, effects, err := a.contact.Assemble(a.config.View, &out.draft, out.bundle, now)
+	contact, message, receipt, effects, err := a.contact.Assemble(a.config.View, &out.draft, *out.bundle, now)
 	if err != nil {
 		return err
 	}
@@ -146,11 +154,7 @@ func (a *Actor) assemble(out *outgoing) error {
 	if out.send.copyOf != nil && err != nil {
 		return err // once more, later, for all
 	}
-	record, err := message.Record(a.config.Owner, now)
-	if err != nil {
-		return err
-	}
-	out.records = append(out.records, record)
+	out.records = append(out.records, message.Record(a.config.Owner, now))
 	out.message, out.receipt = message.Message, receipt
 	switch {
 	case out.send.copyOf != nil:
@@ -171,6 +175,9 @@ func (a *Actor) assemble(out *outgoing) error {
 // finish publishes what is durable and answers the sender.
 func (out *outgoing) finish(a *Actor, err error) {
 	if err != nil {
+		if out.copied {
+			out.copyOut(out.receipt.ID) // it may be in the store all the same
+		}
 		a.noTarget(out.send, err)
 		return
 	}
@@ -182,7 +189,7 @@ func (out *outgoing) finish(a *Actor, err error) {
 	out.send.Reply.Send(out.receipt)
 	a.transmit(out.receipt.ID, out.message)
 	if out.copied {
-		a.config.CopyOut(out.receipt.ID)
+		out.copyOut(out.receipt.ID)
 	}
 }
 
@@ -238,23 +245,35 @@ func (a *Actor) transmit(id MessageID, message []byte) {
 	a.unaccepted[id] = false
 	self := a.self
 	a.config.Transport.Publish(transport.Envelope{
-		Topic:   transport.PersonalTopic(a.config.Peer),
+		Topic:   a.topic,
 		Sender:  a.config.Identity.Public(),
 		Payload: message,
 	}, func(err error) { self.Tell(published{id, err}) })
 }
 
-// published drops a message from the outbox once the transport has taken it.
-// After a failure the next sweep publishes it again.
+// published notes that the transport has taken a message, or has not: then the
+// next sweep publishes it again.
 func (a *Actor) published(m published) {
 	if m.err != nil {
 		a.unaccepted[m.id] = true
 		return
 	}
 	delete(a.unaccepted, m.id)
-	a.enqueue(&work{finish: func(*Actor, error) {}}, func(w *work) error {
-		name := OutboxName(a.config.Owner, a.config.Peer, m.id)
-		w.records = append(w.records, persistence.Record{Name: name, Delete: true})
-		return nil
-	})
+	a.accepted = append(a.accepted, m.id)
+	if len(a.accepted) == together {
+		a.dropAccepted()
+	}
+}
+
+// dropAccepted drops from the outbox what the transport has taken by now.
+func (a *Actor) dropAccepted() {
+	if len(a.accepted) == 0 {
+		return
+	}
+	w := &work{records: make([]persistence.Record, len(a.accepted)), finish: func(*Actor, error) {}}
+	for i, id := range a.accepted {
+		w.records[i] = persistence.Record{Name: OutboxName(a.config.Owner, a.config.Peer, id), Delete: true}
+	}
+	a.accepted = a.accepted[:0]
+	a.prepared = append(a.prepared, w)
 }

@@ -1,7 +1,6 @@
 package deviceactor
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"testing"
@@ -131,7 +130,7 @@ func TestContactThatEndsAnswersEverybody(t *testing.T) {
 		contact.Tell(TakeBundle{Bundle: bob.ownBundle(), Reply: took(func(_ struct{}, err error) { answers <- err })})
 		contact.Tell(SetEnabled{Installation: "bob", Enabled: i%2 == 1, Reply: took(func(_ struct{}, err error) { answers <- err })})
 	}
-	contact.Tell(Receive{Message: initial, Hash: sha256.Sum256(initial.Encode()), Reply: took(func(_ struct{}, err error) { answers <- err })})
+	contact.Tell(Receive{Message: initial, Encoded: initial.Encode(), Reply: took(func(_ struct{}, err error) { answers <- err })})
 	lookup := asked.next(t).(bundleactor.FindPreKey)
 	contact.Tell(Send{Payload: []byte("x"), Reply: actors.ReplyFunc(func(_ Receipt, err error) { answers <- err })})
 	asked.next(t) // for our bundle; nobody answers

@@ -231,7 +231,7 @@ func (c Contact) Receive(v View, r Reading, payload []byte, now int64) (Contact,
 	// A copy says what we have written to whom: only to be believed of a device
 	// that the user has approved.
 	in, _ := c.Find(sender)
-	if _, copied := decodeCopy(payload); copied && c.own(v) && !(in.Enabled && r.InSession()) {
+	if _, copied := DecodeCopy(payload); copied && c.own(v) && !(in.Enabled && r.InSession()) {
 		e.report(MessageRefused{Sender: c.Identity, Installation: sender, Err: ErrNotApproved})
 		return c, e, nil
 	}
@@ -255,7 +255,7 @@ func (c *Contact) received(v View, r Reading, payload []byte, now int64) Message
 	if r.kind == public {
 		m.Recipient = x3dh.IdentityPublicKey{}
 	}
-	if original, ok := decodeCopy(payload); ok && c.own(v) {
+	if original, ok := DecodeCopy(payload); ok && c.own(v) {
 		m.Recipient, m.Payload = original.Recipient, original.Payload
 		if original.ID != (MessageID{}) {
 			m.ID = original.ID

@@ -60,7 +60,7 @@ func (c *Copy) Record(owner persistence.OwnerID) (persistence.Record, error) {
 	if err != nil {
 		return persistence.Record{}, fmt.Errorf("deviceactor: encode copy: %w", err)
 	}
-	return persistence.Record{Name: CopyName(owner, c.ID), Value: value}, nil
+	return persistence.Record{Name: CopyName(owner, c.ID), Value: value, New: true}, nil
 }
 
 func (c *Contact) record() ([]byte, error) {
@@ -71,8 +71,8 @@ func (c *Contact) record() ([]byte, error) {
 	return proto.Marshal(r)
 }
 
-func (in *Installation) record() ([]byte, error) {
-	r := &record.Installation{
+func (in *Installation) record() []byte {
+	r := record.Installation{
 		Id:              in.ID,
 		Version:         in.Entry.Version,
 		ProtocolVersion: in.ProtocolVersion,
@@ -88,7 +88,7 @@ func (in *Installation) record() ([]byte, error) {
 	if !in.Entry.IsZero() {
 		r.SignedPreKey = in.Entry.PreKey[:]
 	}
-	return proto.Marshal(r)
+	return r.Append(make([]byte, 0, 128+len(in.ID)))
 }
 
 // LoadContact reads what is known of a peer; an unknown one is empty.
@@ -159,8 +159,9 @@ func decodeInstallation(value []byte) (Installation, error) {
 	return in, nil
 }
 
-func (o *Outgoing) record(now int64) ([]byte, error) {
-	return proto.Marshal(&record.Outbox{MessageId: o.ID[:], Recipient: o.Recipient[:], Message: o.Message, Created: now})
+func (o *Outgoing) record(now int64) []byte {
+	r := record.Outbox{MessageId: o.ID[:], Recipient: o.Recipient[:], Message: o.Message, Created: now}
+	return r.Append(make([]byte, 0, 96+len(o.Message)))
 }
 
 // DecodeOutgoing reads an outbox record.
@@ -179,8 +180,8 @@ func DecodeOutgoing(value []byte) (Outgoing, error) {
 	}, nil
 }
 
-func (m *MessageReceived) record() ([]byte, error) {
-	return proto.Marshal(&record.Inbox{
+func (m *MessageReceived) record() []byte {
+	r := record.Inbox{
 		MessageId:      m.ID[:],
 		Sender:         m.Sender[:],
 		InstallationId: m.Installation,
@@ -190,7 +191,8 @@ func (m *MessageReceived) record() ([]byte, error) {
 		Recipient:      m.Recipient[:],
 		Request:        m.Request,
 		Chat:           m.Chat,
-	})
+	}
+	return r.Append(make([]byte, 0, 160+len(m.Installation)+len(m.Payload)+len(m.Chat)))
 }
 
 // DecodeReceived reads an inbox record.
@@ -220,11 +222,14 @@ func DecodeReceived(value []byte) (MessageReceived, error) {
 // and no bundles (docs/adr/0004).
 func newMessageID(sender x3dh.IdentityPublicKey, m *wire.Message, chat string) MessageID {
 	content := wire.Message{InstallationID: m.InstallationID, Entries: m.Entries, Public: m.Public, HasPublic: m.HasPublic}
-	h := sha256.New()
-	h.Write([]byte("rookery message id"))
-	h.Write(sender[:])
-	h.Write([]byte{byte(len(chat))}) //nolint:gosec // at most 100 bytes
-	h.Write([]byte(chat))
-	h.Write(content.Encode())
-	return MessageID(h.Sum(nil))
+	const room = 512 // enough for short messages
+	return sha256.Sum256(content.Append(appendIDStart(make([]byte, 0, room), sender, chat)))
+}
+
+// appendIDStart appends what is hashed before the content of a message.
+func appendIDStart(b []byte, sender x3dh.IdentityPublicKey, chat string) []byte {
+	b = append(b, "rookery message id"...)
+	b = append(b, sender[:]...)
+	b = append(b, byte(len(chat))) //nolint:gosec // at most 100 bytes
+	return append(b, chat...)
 }

@@ -82,6 +82,9 @@ func TestRefusedMessageLeavesTheStoreAsItWas(t *testing.T) {
 	}), ratchet.ErrMAC)
 	refused.check("truncated", altered(func(m *wire.Message) { m.Entries[0].Part.Payload = m.Entries[0].Part.Payload[:40] }), ratchet.ErrCiphertext)
 	refused.check("replayed", replayed, ratchet.ErrMessageKeyGone)
+	if bob.repeated.Load() != 1 {
+		t.Errorf("told of %d messages that were read before", bob.repeated.Load())
+	}
 	refused.check("replayed, with a newer bundle", func() *wire.Message {
 		m := copyOf(t, replayed)
 		m.Bundles = []wire.Bundle{newer}

@@ -1,6 +1,9 @@
 package deviceactor
 
-import "github.com/rookery-im/rookery/x3dh"
+import (
+	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/x3dh"
+)
 
 // View is the hosted installation that a contact is seen from, and what its
 // application has chosen.
@@ -13,7 +16,14 @@ type View struct {
 	MaxInstallations int
 	Requests         RequestPolicy
 	Devices          DevicePolicy
+	// Retired is set for an installation that has a successor, since its state
+	// was put back to an older one: it reads what is still sent to it, and
+	// encrypts nothing, for it may have used the message keys that come next.
+	Retired bool
 }
+
+// ErrRetired: the installation has a successor, which has to be used instead.
+var ErrRetired = bundleactor.ErrRetired
 
 // RequestPolicy says what becomes of the first message of an unknown identity.
 type RequestPolicy uint8

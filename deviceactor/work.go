@@ -31,6 +31,7 @@ type work struct {
 	by      *Actor    // the incarnation that committed it
 	waiting int       // answers of sessions still missing
 	of      *outgoing // a message being sent
+	lease   *Lease    // being made
 	sender  string    // installation of a message being received
 	result  sessionactor.Decrypted
 	// prepare runs when all answers are in and every earlier work has been
@@ -41,7 +42,7 @@ type work struct {
 	records   []persistence.Record
 	handovers []*sessionactor.Handover // to settle when the records are handed on
 	events    []Event
-	contact   *Contact // as the work leaves it, if it changes the installations
+	contact   *Contact // as the work leaves it, if it changes installations of ours
 	err       error
 	finish    func(a *Actor, err error)
 }
@@ -53,7 +54,7 @@ func (a *Actor) enqueue(w *work, prepare func(*work) error) {
 	a.flush()
 }
 
-// answered notes one answer and commits what has become complete.
+// answered notes one answer and prepares what has become complete.
 func (a *Actor) answered(w *work, installation string, records []persistence.Record, err error) {
 	if err == nil {
 		w.records = append(w.records, records...)
@@ -63,7 +64,11 @@ func (a *Actor) answered(w *work, installation string, records []persistence.Rec
 	a.flush()
 }
 
-// flush hands complete work to the committer, in order.
+// together is how much prepared work goes to the committer at once, at most:
+// what comes in at the same time is committed together.
+const together = 64
+
+// flush prepares complete work, in order.
 func (a *Actor) flush() {
 	for len(a.queue) > 0 && a.queue[0].waiting == 0 {
 		w := a.queue[0]
@@ -72,15 +77,48 @@ func (a *Actor) flush() {
 		a.queue = a.queue[1:]
 		// A result without records may still rest on what is not durable yet:
 		// a duplicate is one only if its first copy is not lost.
-		if len(w.records) == 0 && a.inFlight == 0 {
+		if len(w.records) == 0 && a.inFlight == 0 && len(a.prepared) == 0 {
 			w.settle()
 			w.conclude(a)
 			continue
 		}
-		a.inFlight++
+		a.prepared = append(a.prepared, w)
+		if len(a.prepared) >= together {
+			a.commit()
+		}
+	}
+}
+
+// Idle implements actors.Idler: no message waits that could add to what is
+// prepared.
+func (a *Actor) Idle() {
+	a.dropAccepted()
+	a.commit()
+}
+
+// commit hands prepared work to the committer.
+func (a *Actor) commit() {
+	if len(a.prepared) == 0 {
+		return
+	}
+	done := a.prepared
+	a.prepared = nil
+	n := 0
+	for _, w := range done {
 		w.by = a
-		self := a.self
-		a.config.Stream.Commit(w.records, func(err error) { self.Tell(committed{w, err}) })
+		n += len(w.records)
+	}
+	records := done[0].records
+	if len(done) > 1 {
+		records = make([]persistence.Record, 0, n)
+		for _, w := range done {
+			records = append(records, w.records...)
+		}
+	}
+	a.inFlight++
+	self := a.self
+	a.config.Stream.Commit(records, func(err error) { self.Tell(committed{a, done, err}) })
+	for _, w := range done {
 		w.settle()
 	}
 }
@@ -97,23 +135,27 @@ func (w *work) settle() {
 // in memory can be trusted any more: the error makes the contact and its
 // sessions start again from the store.
 func (a *Actor) committed(m committed) error {
-	if m.of.by == a {
+	if m.by == a {
 		a.inFlight--
 	}
 	if m.err != nil {
-		m.of.finish(a, fmt.Errorf("%w: %w", ErrNotDurable, m.err))
-		if m.of.by == a {
+		for _, w := range m.of {
+			w.finish(a, fmt.Errorf("%w: %w", ErrNotDurable, m.err))
+		}
+		if m.by == a {
 			return m.err
 		}
 		return nil // this incarnation has started after the failure, see Start
 	}
-	m.of.conclude(a)
+	for _, w := range m.of {
+		w.conclude(a)
+	}
 	return nil
 }
 
 // conclude reports and answers work of which nothing can be lost any more.
 func (w *work) conclude(a *Actor) {
-	if w.contact != nil && a.own() {
+	if w.contact != nil {
 		a.config.OwnDevices(*w.contact)
 	}
 	for _, e := range w.events {
@@ -125,21 +167,28 @@ func (w *work) conclude(a *Actor) {
 // take makes the contact's next state the present one, and commits its effects
 // with the work.
 func (w *work) take(a *Actor, contact Contact, e Effects) error {
-	records, err := e.Records(a.config.Owner, &contact)
+	before := a.contact
+	a.contact = contact
+	records, err := e.Records(a.config.Owner, &a.contact)
 	if err != nil {
+		a.contact = before
 		return err
 	}
-	a.contact = contact
+	if a.leases.Any() {
+		a.leases.Follow(&a.contact, a.config.View, a.config.Now())
+	}
 	w.records = append(w.records, records...)
 	w.events = append(w.events, e.Events...)
-	if len(e.Installations) > 0 {
-		w.contact = &contact
+	if len(e.Installations) > 0 && a.own() {
+		own := a.contact
+		w.contact = &own
 	}
 	return nil
 }
 
 // transitions reports what became of the sessions with an installation.
 func (w *work) transitions(a *Actor, installation string, list []sessionactor.Transition) {
+	a.leases.Changed(list, w.lease)
 	for _, t := range list {
 		w.events = append(w.events, SessionChanged{a.config.Peer, installation, t})
 	}

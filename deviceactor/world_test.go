@@ -74,6 +74,8 @@ type node struct {
 	requests   RequestPolicy // as of the contact's start
 	devicesNew DevicePolicy
 	leftOver   atomic.Int64 // how often a contact left messages over
+	repeated   atomic.Int64 // messages that were read before
+	forgotten  atomic.Int64 // contacts
 	lookedUp   atomic.Int64 // how often a contact had its bundle looked up
 	siblings   atomic.Bool  // other devices of ours get copies
 	crashes    atomic.Bool  // nobody is told of copies
@@ -225,7 +227,8 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns,
 			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
 			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) },
-			Limits: ratchet.DeployedLimits(),
+			Repeated: func(MessageID) { n.repeated.Add(1) }, Forgotten: func() { n.forgotten.Add(1) },
+			Limits:   ratchet.DeployedLimits(),
 		})
 	})
 	if err != nil {
@@ -283,7 +286,7 @@ func (n *node) send(to *node, payload string) *wire.Message {
 func (n *node) tryReceive(from *node, m *wire.Message) error {
 	n.t.Helper()
 	_, err := ask(n.t, n.contact(from.key.Public()), func(r actors.Reply[struct{}]) any {
-		return Receive{Reply: r, Message: m, Hash: sha256.Sum256(m.Encode())}
+		return Receive{Reply: r, Message: m, Encoded: m.Encode()}
 	})
 	return err
 }

@@ -62,27 +62,46 @@ func seal(mk *secret.Key, plaintext, ad []byte, h Header, ivs IVSource, rand io.
 }
 
 func sealParts(mk *secret.Key, plaintext, ad, header []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
+	buf := make([]byte, 0, sealedSize(len(plaintext), len(ad), len(header)))
+	buf, start, err := sealBehind(buf, mk, plaintext, ad, header, ivs, rand)
+	if err != nil {
+		return nil, err
+	}
+	return buf[start:], nil
+}
+
+// sealedSize is what sealBehind appends, in bytes.
+func sealedSize(plaintext, ad, header int) int {
+	return blockSize + ad + header + plaintext + Overhead
+}
+
+// sealBehind appends the work area of the MAC and the ciphertext to dst, which
+// has room for both; the ciphertext begins at start.
+func sealBehind(dst []byte, mk *secret.Key, plaintext, ad, header []byte, ivs IVSource, rand io.Reader) (buf []byte, start int, err error) {
 	keys := deriveMessageKeys(mk)
 	defer keys.wipe()
-	buf := make([]byte, blockSize, blockSize+len(ad)+len(header)+len(plaintext)+Overhead)
-	padInto(buf, &keys.auth, innerPad)
+	end := len(dst)
+	buf = dst[:end+blockSize]
+	padInto(buf[end:], &keys.auth, innerPad)
 	buf = append(buf, ad...)
 	buf = append(buf, header...)
-	start := len(buf)
+	start = len(buf)
 	buf = append(buf, keys.iv[:]...)
 	iv := buf[start:]
 	if ivs == RandomIV {
 		if _, err := io.ReadFull(rand, iv); err != nil {
-			return nil, fmt.Errorf("ratchet: read randomness: %w", err)
+			clear(buf[end : end+blockSize])
+			return nil, 0, fmt.Errorf("ratchet: read randomness: %w", err)
 		}
 	}
 	buf = buf[:len(buf)+len(plaintext)]
 	if err := xorKeyStream(buf[start+ivSize:], plaintext, iv, &keys); err != nil {
-		return nil, err
+		clear(buf[end : end+blockSize])
+		return nil, 0, err
 	}
-	mac := finishMAC(buf, &keys)
-	clear(buf[:blockSize])
-	return append(buf, mac[:]...)[start:], nil
+	mac := finishMAC(buf[end:], &keys)
+	clear(buf[end : end+blockSize])
+	return append(buf, mac[:]...), start, nil
 }
 
 // open checks the MAC and then decrypts; on any error it gives no plaintext.

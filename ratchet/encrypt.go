@@ -15,18 +15,8 @@ type Message struct {
 //
 // The message must not leave the process before the new state is durable.
 func (s State) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (State, Message, error) {
-	if s.SendPending {
-		pair, err := s.Suite.GenerateKeyPair(rand)
-		if err != nil {
-			return State{}, Message{}, err
-		}
-		shared, err := s.Suite.dh(&pair, s.Remote)
-		if err != nil {
-			return State{}, Message{}, err
-		}
-		s.Self, s.SendPending, s.Send = pair, false, Chain{}
-		s.Root, s.Send.Key = rootStep(&s.Root, &shared)
-		shared.Wipe()
+	if err := s.answer(rand); err != nil {
+		return State{}, Message{}, err
 	}
 	if s.Send.N > maxIndex {
 		return State{}, Message{}, ErrChainExhausted
@@ -39,4 +29,24 @@ func (s State) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (Stat
 		return State{}, Message{}, err
 	}
 	return s, Message{Header: h, Ciphertext: ciphertext}, nil
+}
+
+// answer makes the sending half of a DH ratchet step if a ratchet key is to be
+// answered.
+func (s *State) answer(rand io.Reader) error {
+	if !s.SendPending {
+		return nil
+	}
+	pair, err := s.Suite.GenerateKeyPair(rand)
+	if err != nil {
+		return err
+	}
+	shared, err := s.Suite.dh(&pair, s.Remote)
+	if err != nil {
+		return err
+	}
+	s.Self, s.SendPending, s.Send = pair, false, Chain{}
+	s.Root, s.Send.Key = rootStep(&s.Root, &shared)
+	shared.Wipe()
+	return nil
 }

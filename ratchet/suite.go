@@ -61,6 +61,9 @@ func NewPublicKey(b []byte) (PublicKey, error) {
 // Bytes gives the encoded key; the slice is a copy.
 func (p PublicKey) Bytes() []byte { return p.b[:p.n] }
 
+// Append appends the key to b.
+func (p *PublicKey) Append(b []byte) []byte { return append(b, p.b[:p.n]...) }
+
 // IsZero tells whether there is no key.
 func (p PublicKey) IsZero() bool { return p.n == 0 }
 

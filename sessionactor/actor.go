@@ -34,7 +34,10 @@ var (
 )
 
 // New makes an incarnation.
-func New(config Config) *Actor { return &Actor{config: config} }
+func New(config Config) *Actor {
+	config.Place.last = new(lastName)
+	return &Actor{config: config}
+}
 
 // Start implements actors.Actor. Nothing is read before the first message.
 func (a *Actor) Start(*actors.Context) error { return nil }
@@ -50,6 +53,11 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 			return err
 		}
 		answer(a, m.Reply, func() (Encrypted, error) { return a.encrypt(m) })
+	case Reserve:
+		if err := a.load(); err != nil {
+			return err
+		}
+		answer(a, m.Reply, func() (Reserved, error) { return a.reserve(m) })
 	case Decrypt:
 		if err := a.load(); err != nil {
 			return err

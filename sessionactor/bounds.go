@@ -43,7 +43,7 @@ func (s *Sessions) makeRoom(i int, change *Change) {
 		return
 	}
 	s.List[i].forget()
-	change.Put = append(change.Put, s.List[i])
+	change.put(s.List[i])
 	change.Forget = append(change.Forget, id)
 }
 

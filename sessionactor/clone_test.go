@@ -12,7 +12,7 @@ import (
 func (s *side) clone(tb testing.TB) *side {
 	tb.Helper()
 	stored := newShelf()
-	stored.put(tb, s, Change{Put: s.sessions.List, Active: s.sessions.Active})
+	stored.put(tb, s, Change{Put: s.sessions.all(), Active: s.sessions.Active})
 	d := *s.device
 	d.rand = seeded("the copy's own")
 	again := &side{device: &d, ends: s.ends, peer: s.peer}
@@ -88,7 +88,7 @@ func TestOnlyTheLastMessagesAreRemembered(t *testing.T) {
 		}
 	}
 	s := bob.active(t)
-	if n := len(s.Seen.bytes()); n > 200 {
+	if n := len(s.Seen.append(nil)); n > 200 {
 		t.Errorf("%d bytes", n)
 	}
 }

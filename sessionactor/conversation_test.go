@@ -193,11 +193,20 @@ func (s *side) only(tb testing.TB) {
 	}
 }
 
+// all gives the sessions as a change has them.
+func (s *Sessions) all() []*Session {
+	var list []*Session
+	for i := range s.List {
+		list = append(list, &s.List[i])
+	}
+	return list
+}
+
 // fingerprint is everything of the sessions, secrets included, in one string.
 func fingerprint(s Sessions) string {
 	var b bytes.Buffer
 	for i := range s.List {
-		fmt.Fprintf(&b, "%v %v\n", s.List[i].ID, s.List[i].record(s.Active))
+		fmt.Fprintf(&b, "%v %x\n", s.List[i].ID, s.List[i].encode(s.Active))
 		if skipped := s.Skipped[s.List[i].ID]; len(skipped.Refs()) > 0 {
 			fmt.Fprintf(&b, "  skipped %v\n", skipped.Refs())
 		}

@@ -54,7 +54,7 @@ func (s Sessions) Sweep(usable []x3dh.PreKeyPublic, now int64) (Sessions, Change
 			change.Forget = append(change.Forget, session.ID)
 		}
 		if due || future {
-			change.Put = append(change.Put, session)
+			change.put(session)
 		}
 		next.List = append(next.List, session)
 	}

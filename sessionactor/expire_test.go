@@ -44,7 +44,7 @@ func TestExpiredSessionIsDeletedAfterFourteenDays(t *testing.T) {
 			usable = append(prekeys(alice), prekeys(bob)...)
 		}
 		stored := newShelf()
-		stored.put(t, s, Change{Put: s.sessions.List, Active: s.sessions.Active})
+		stored.put(t, s, Change{Put: s.sessions.all(), Active: s.sessions.Active})
 		next, change := s.sessions.Sweep(usable, test.at)
 		stored.put(t, s, change)
 		s.advance(t, next, change)
@@ -181,7 +181,7 @@ func TestDeleteLeavesNoRecord(t *testing.T) {
 	alice.send(t, "lost", 30)
 	stored := newShelf()
 	in := bob.incoming(alice.send(t, "arrives", 30))
-	stored.put(t, bob, Change{Put: bob.sessions.List, Active: bob.sessions.Active})
+	stored.put(t, bob, Change{Put: bob.sessions.all(), Active: bob.sessions.Active})
 	next, change, _, err := bob.sessions.Decrypt(&bob.key, bob.ends, in, limits(), 30)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,8 @@
 package sessionactor
 
 import (
+	"crypto/sha256"
+
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -26,16 +28,36 @@ type Encrypted struct {
 	Turned      bool // it made the sending half of a DH ratchet step
 }
 
+// Reserve asks for the next Size message numbers of the active session, to send
+// with them directly.
+type Reserve struct {
+	actors.Reply[Reserved]
+	Size  uint32
+	Entry Entry
+	Own   Entry // see Outgoing
+	Now   int64 // ns
+}
+
+// Reserved answers Reserve. The reservation must not be used before the records
+// are durable.
+type Reserved struct {
+	Reservation Reservation
+	Records     []persistence.Record
+	Transitions []Transition
+	Started     bool // the first message starts a new session
+	Turned      bool // the sending half of a DH ratchet step was made
+}
+
 // Decrypt asks for the payload of a received part.
 type Decrypt struct {
 	actors.Reply[Decrypted]
 	Incoming Incoming
-	Hash     [32]byte // of the message, for quarantine
-	Now      int64    // ns
+	Encoded  []byte // the message as it came, for quarantine
+	Now      int64  // ns
 }
 
 // QuarantineID names the message if handling it panics.
-func (m Decrypt) QuarantineID() [32]byte { return m.Hash }
+func (m Decrypt) QuarantineID() [32]byte { return sha256.Sum256(m.Encoded) }
 
 // Decrypted answers Decrypt. The payload must not be handed on before the
 // records are durable.

@@ -140,10 +140,10 @@ func (s Sessions) decryptOn(i int, m ratchet.Message, limits ratchet.Limits, now
 		session.ExpiredAt = max(session.ExpiredAt, now) // the peer may go on using it
 	case Established, Forgotten:
 	}
-	change.Put = []Session{session}
 	next := s
 	next.List = slices.Clone(s.List)
 	next.List[i] = session
+	change.Put = append(change.Put, &next.List[i])
 	next.crowd(&change, limits)
 	return next, change, plaintext, nil
 }
@@ -208,7 +208,7 @@ func (s *Sessions) settle(session *Session, ends Ends, in Incoming, now int64, c
 	}
 	s.add(*session, change)
 	s.Active, change.Active = id, id
-	change.Put = append(change.Put, *session)
+	change.put(*session)
 }
 
 // Apply merges a committed change into the skipped message keys. It is the one

@@ -32,7 +32,7 @@ func TestInitialMessageOfAKnownSessionNeverResets(t *testing.T) {
 		}},
 		{"after a restart", func(t *testing.T, _, bob *side) {
 			stored := newShelf()
-			stored.put(t, bob, Change{Put: bob.sessions.List, Active: bob.sessions.Active})
+			stored.put(t, bob, Change{Put: bob.sessions.all(), Active: bob.sessions.Active})
 			bob.sessions = stored.load(t, bob)
 		}},
 		{"prekey destroyed", func(_ *testing.T, _, bob *side) { bob.prekeys = nil }},

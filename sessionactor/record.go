@@ -19,6 +19,13 @@ import (
 type Place struct {
 	Owner persistence.OwnerID
 	Ends  Ends
+	last  *lastName // of a session; nil if it is not kept
+}
+
+// lastName is the name that was made last: most messages are of one session.
+type lastName struct {
+	id   ID
+	name persistence.Name
 }
 
 func (p Place) sessions() persistence.Name {
@@ -26,7 +33,14 @@ func (p Place) sessions() persistence.Name {
 }
 
 func (p Place) session(id ID) persistence.Name {
-	return persistence.NewName(persistence.KindSession, p.Owner[:], p.Ends.Peer[:], []byte(p.Ends.PeerInstallation), id[:])
+	if p.last != nil && p.last.id == id && p.last.name != "" {
+		return p.last.name
+	}
+	name := persistence.NewName(persistence.KindSession, p.Owner[:], p.Ends.Peer[:], []byte(p.Ends.PeerInstallation), id[:])
+	if p.last != nil {
+		*p.last = lastName{id, name}
+	}
+	return name
 }
 
 func (p Place) skippedKeys(id ID) persistence.Name {
@@ -42,20 +56,14 @@ func (p Place) skippedKey(id ID, ref ratchet.KeyRef) persistence.Name {
 // in one batch. before are the sessions that the step was made on, as they were
 // before Apply: the skipped message keys of deleted sessions are named by them.
 func (p Place) Records(change Change, before *Sessions) ([]persistence.Record, error) {
-	var out []persistence.Record
+	out := make([]persistence.Record, 0, len(change.Put)+len(change.Skipped.Add)+len(change.Skipped.Remove))
 	for i := range change.Put {
-		value, err := proto.Marshal(change.Put[i].record(change.Active))
-		if err != nil {
-			return nil, fmt.Errorf("sessionactor: encode session: %w", err)
-		}
+		value := change.Put[i].encode(change.Active)
 		out = append(out, persistence.Record{Name: p.session(change.Put[i].ID), Value: value})
 	}
 	for _, k := range change.Skipped.Add {
-		value, err := proto.Marshal(&record.SkippedKey{Ratchet: k.Ratchet.Bytes(), N: k.N, Seq: k.Seq, Key: k.Key.Bytes()})
-		if err != nil {
-			return nil, fmt.Errorf("sessionactor: encode skipped key: %w", err)
-		}
-		out = append(out, persistence.Record{Name: p.skippedKey(change.Session, k.KeyRef), Value: value})
+		value := (&record.SkippedKey{Ratchet: k.Ratchet.Bytes(), N: k.N, Seq: k.Seq, Key: k.Key.Bytes()}).Append(nil)
+		out = append(out, persistence.Record{Name: p.skippedKey(change.Session, k.KeyRef), Value: value, New: true})
 	}
 	for _, ref := range change.Skipped.Remove {
 		out = append(out, persistence.Record{Name: p.skippedKey(change.Session, ref), Delete: true})
@@ -76,34 +84,50 @@ func (p Place) Records(change Change, before *Sessions) ([]persistence.Record, e
 	return out, nil
 }
 
-func (s *Session) record(active ID) *record.Session {
-	r := &record.Session{
+const (
+	// sessionRoom is enough for most sessions, in bytes.
+	sessionRoom = 640
+	// maxRatchetKey is the size of the longest ratchet key, in bytes.
+	maxRatchetKey = 33
+)
+
+func (s *Session) encode(active ID) []byte {
+	var (
+		seen         [len(s.Seen) * seenSize]byte
+		self, remote [maxRatchetKey]byte
+	)
+	madeFrom, own := s.MadeFrom.record(), s.Own.record()
+	r := record.Session{
 		Status:       uint32(s.Status),
 		Initiator:    s.Initiator,
 		SignedPreKey: s.PreKey[:],
 		Ephemeral:    s.Ephemeral[:],
 		Order:        s.Order[:],
-		MadeFrom:     s.MadeFrom.record(),
+		MadeFrom:     &madeFrom,
 		Created:      s.Created,
 		Expired:      s.ExpiredAt,
 		Active:       s.ID == active,
-		Seen:         s.Seen.bytes(),
+		Seen:         s.Seen.append(seen[:0]),
 	}
 	if !s.Own.IsZero() {
-		r.Own = s.Own.record()
+		r.Own = &own
 	}
 	if s.Status != Forgotten {
-		r.Ratchet = ratchetRecord(&s.Ratchet)
+		state := ratchetRecord(&s.Ratchet)
+		state.SelfPublic = s.Ratchet.Self.Public.Append(self[:0])
+		state.Remote = s.Ratchet.Remote.Append(remote[:0])
+		r.Ratchet = &state
 	}
-	return r
+	return r.Append(make([]byte, 0, sessionRoom))
 }
 
-func (e *Entry) record() *record.BundleStamp {
-	return &record.BundleStamp{Timestamp: e.Timestamp, Version: e.Version, SignedPreKey: e.PreKey[:], BySibling: e.BySibling}
+func (e *Entry) record() record.BundleStamp {
+	return record.BundleStamp{Timestamp: e.Timestamp, Version: e.Version, SignedPreKey: e.PreKey[:], BySibling: e.BySibling}
 }
 
-func ratchetRecord(s *ratchet.State) *record.Ratchet {
-	return &record.Ratchet{
+// ratchetRecord is all of the ratchet but the public keys.
+func ratchetRecord(s *ratchet.State) record.Ratchet {
+	return record.Ratchet{
 		Suite:       uint32(s.Suite),
 		Root:        s.Root.Bytes(),
 		SendKey:     s.Send.Key.Bytes(),
@@ -112,8 +136,6 @@ func ratchetRecord(s *ratchet.State) *record.Ratchet {
 		RecvN:       s.Recv.N,
 		RecvHead:    head(&s.Recv),
 		SelfPrivate: s.Self.Private.Bytes(),
-		SelfPublic:  s.Self.Public.Bytes(),
-		Remote:      s.Remote.Bytes(),
 		SendPending: s.SendPending,
 		Pn:          s.PN,
 		KeysMade:    s.KeysMade,

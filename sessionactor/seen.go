@@ -60,8 +60,7 @@ func (s *Seen) check(m SeenMessage) error {
 // knows tells whether a message of that number was decrypted.
 func (s *Seen) knows(m SeenMessage) bool { return s.check(m) != nil }
 
-func (s *Seen) bytes() []byte {
-	var out []byte
+func (s *Seen) append(out []byte) []byte {
 	for _, m := range s {
 		if m == (SeenMessage{}) {
 			break

@@ -13,9 +13,9 @@ import (
 // Change is what a step did beside its result: what has to be committed before
 // the result may leave the process.
 type Change struct {
-	Put     []Session // new or changed, in their new form
-	Drop    []ID      // deleted with their skipped message keys
-	Forget  []ID      // in Put too; their skipped message keys are deleted
+	Put     []*Session // new or changed, in their new form; not to be changed
+	Drop    []ID       // deleted with their skipped message keys
+	Forget  []ID       // in Put too; their skipped message keys are deleted
 	Active  ID
 	Session ID // the session that encrypted or decrypted
 	Skipped ratchet.Effects
@@ -25,6 +25,9 @@ type Change struct {
 	Started     bool // the session is new
 	Turned      bool // a DH ratchet step was made
 }
+
+// put notes a session as it is now, whatever else the step does with it.
+func (c *Change) put(session Session) { c.Put = append(c.Put, &session) }
 
 func (c *Change) tell(session ID, to Lifecycle, cause Cause) {
 	c.Transitions = append(c.Transitions, Transition{session, to, cause})
@@ -42,20 +45,34 @@ type Outgoing struct {
 // Send is the step of sending one payload: pick or make the session, then
 // encrypt. now is in ns. It returns the next Sessions and leaves s as it was.
 func (s Sessions) Send(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (Sessions, Change, wire.Part, error) {
-	next := s
+	next, change, session, err := s.choose(own, ends, out, now, rand)
+	if err != nil {
+		return s, Change{}, wire.Part{}, err
+	}
+	state, m, err := session.Ratchet.Encrypt(out.Payload, nil, ratchet.RandomIV, rand)
+	if err != nil {
+		return s, Change{}, wire.Part{}, err
+	}
+	change.sent(session, state)
+	return next, change, session.part(m, out.Own), nil
+}
+
+// choose picks the session to send on, or makes it. The session is one of the
+// list of the next Sessions, which is its own.
+func (s Sessions) choose(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (next Sessions, change Change, session *Session, err error) {
+	next = s
 	next.List = slices.Clone(s.List)
-	var change Change
 	i := next.active()
 	if i < 0 || out.Entry.replaces(next.List[i].MadeFrom) {
 		if out.Entry.IsZero() {
-			return s, Change{}, wire.Part{}, ErrNoPreKey
+			return s, Change{}, nil, ErrNoPreKey
 		}
 		if !out.Entry.Usable(now) {
-			return s, Change{}, wire.Part{}, ErrStalePreKey
+			return s, Change{}, nil, ErrStalePreKey
 		}
 		session, err := initiate(own, ends, out, now, rand)
 		if err != nil {
-			return s, Change{}, wire.Part{}, err
+			return s, Change{}, nil, err
 		}
 		if i >= 0 {
 			next.expire(i, now, &change, NewerBundle)
@@ -64,19 +81,19 @@ func (s Sessions) Send(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64
 		i = next.add(session, &change)
 		next.Active, change.Started = session.ID, true
 	}
-	session := &next.List[i]
+	session = &next.List[i]
 	if session.Status == Initiated && !out.Entry.Usable(now) && !session.MadeFrom.Usable(now) {
-		return s, Change{}, wire.Part{}, ErrStalePreKey // nobody has answered, and nobody can any more
+		return s, Change{}, nil, ErrStalePreKey // nobody has answered, and nobody can any more
 	}
-	state, m, err := session.Ratchet.Encrypt(out.Payload, nil, ratchet.RandomIV, rand)
-	if err != nil {
-		return s, Change{}, wire.Part{}, err
-	}
-	change.Turned = state.Self.Public != session.Ratchet.Self.Public
-	session.Ratchet = state
-	change.Put = append(change.Put, *session)
 	change.Active, change.Session = next.Active, session.ID
-	return next, change, session.part(m, out.Own), nil
+	return next, change, session, nil
+}
+
+// sent notes what the ratchet of the session has become.
+func (c *Change) sent(session *Session, state ratchet.State) {
+	c.Turned = state.Self.Public != session.Ratchet.Self.Public
+	session.Ratchet = state
+	c.Put = append(c.Put, session)
 }
 
 func initiate(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (Session, error) {
@@ -130,6 +147,6 @@ func (s *Session) part(m ratchet.Message, own Entry) wire.Part {
 // expire makes a session one that only decrypts.
 func (s *Sessions) expire(i int, now int64, change *Change, cause Cause) {
 	s.List[i].Status, s.List[i].ExpiredAt = Expired, now
-	change.Put = append(change.Put, s.List[i])
+	change.put(s.List[i])
 	change.tell(s.List[i].ID, BecameExpired, cause)
 }

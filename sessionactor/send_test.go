@@ -122,7 +122,7 @@ func TestRekeyHappensOnce(t *testing.T) {
 	alice.send(t, "1", 21)
 	now := alice.active(t).ID
 	stored := newShelf()
-	stored.put(t, alice, Change{Put: alice.sessions.List, Active: now})
+	stored.put(t, alice, Change{Put: alice.sessions.all(), Active: now})
 	alice.sessions = stored.load(t, alice)
 	bob.signed = 30
 	alice.peer = bob.entry()

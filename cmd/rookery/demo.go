@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,7 +20,7 @@ type DemoCmd struct {
 	Identities int           `default:"1000" help:"How many identities; they talk in pairs."`
 	Messages   int           `default:"20000" help:"How many messages in all; at least 20 for each pair."`
 	Devices    int           `default:"2" help:"Installations of each identity, 1 to 3."`
-	Dir        string        `help:"Directory for the store (default: a temporary one, removed at the end)." type:"path"`
+	Dir        string        `help:"Directory for the store and its key file (default: a temporary one, removed at the end)." type:"path"`
 	Seed       uint64        `default:"1" help:"Seed of the network's faults."`
 	Timeout    time.Duration `default:"10m" help:"Give up after this long."`
 }
@@ -47,7 +48,12 @@ func (c *DemoCmd) Run(out *output) error {
 
 	network := memory.New(c.Seed, demoFaults)
 	world := newDemoWorld(c, network, out.progress)
-	engine, err := rookery.Open(ctx, rookery.Options{Dir: dir, Transport: network, Handler: world.handle})
+	engine, err := rookery.Open(ctx, rookery.Options{
+		Dir:       filepath.Join(dir, "store"),
+		Unlock:    rookery.KeyFile(filepath.Join(dir, "key")),
+		Transport: network,
+		Handler:   world.handle,
+	})
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func TestLostCopiesAreLostMessages(t *testing.T) {
 	w := newDemoWorld(c, network, &progress{to: io.Discard})
 	w.patience = 300 * time.Millisecond
 	engine, err := rookery.Open(t.Context(), rookery.Options{
-		Dir: t.TempDir(), Transport: losing{network, toOurselves}, Handler: w.handle,
+		Dir: filepath.Join(t.TempDir(), "store"), Unlock: rookery.KeyFile(filepath.Join(t.TempDir(), "key")), Transport: losing{network, toOurselves}, Handler: w.handle,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 type commands struct {
 	Demo    DemoCmd    `cmd:"" help:"Host identities in this process and let them talk."`
 	Replay  ReplayCmd  `cmd:"" help:"Run recordings of the deployed reference through our core."`
+	Store   StoreCmd   `cmd:"" help:"Look after a store: check, stats, backup, restore, rekey, passwd."`
 	Version VersionCmd `cmd:"" help:"Say which version this is and which cryptography it uses."`
 }
 

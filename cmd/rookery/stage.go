@@ -64,6 +64,7 @@ func (s *stage) strike() error {
 func (s *stage) open(name string) (*rookery.Engine, error) {
 	engine, err := rookery.Open(s.ctx, rookery.Options{
 		Dir:       filepath.Join(s.dir, name),
+		Unlock:    rookery.KeyFile(filepath.Join(s.dir, name+".key")),
 		Transport: s.network,
 		Handler:   s.handle,
 		Now:       s.now,

@@ -56,7 +56,10 @@ func (i *Installation) Deny(ctx context.Context, peer x3dh.IdentityPublicKey) er
 		return unavailable(err)
 	}
 	s.records = append(s.records, forgotten...)
-	s.keep = append(s.keep, func() { c.Contact = deviceactor.Contact{Identity: peer} })
+	s.keep = append(s.keep, func() {
+		c.leases.End()
+		c.Contact = deviceactor.Contact{Identity: peer}
+	})
 	return i.commit(ctx, &s)
 }
 

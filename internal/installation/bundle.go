@@ -16,25 +16,36 @@ func (i *Installation) Bundle(ctx context.Context, now int64) (wire.Bundle, erro
 
 // renew does what is due for our prekeys and bundle, and gives the bundle.
 func (i *Installation) renew(ctx context.Context, why bundleactor.Reason, now int64) (wire.Bundle, error) {
+	p, err := i.published(ctx, why, now)
+	return p.Bundle, err
+}
+
+// published is renew, and says how long the bundle is good.
+func (i *Installation) published(ctx context.Context, why bundleactor.Reason, now int64) (bundleactor.Published, error) {
 	state, err := i.keys(ctx)
 	if err != nil {
-		return wire.Bundle{}, err
+		return bundleactor.Published{}, err
 	}
 	own, err := i.contact(ctx, i.config.View.Own)
 	if err != nil {
-		return wire.Bundle{}, err
+		return bundleactor.Published{}, err
 	}
 	by := bundleactor.Installation{Identity: i.config.Key, ID: i.config.View.Installation, Schedule: i.config.Schedule}
 	next, change, err := state.Renew(by, own.Siblings(), why, now, i.config.Random)
 	if err != nil {
-		return wire.Bundle{}, err
+		return bundleactor.Published{}, err
 	}
 	records, err := next.Records(i.owner, change)
 	if err != nil {
-		return wire.Bundle{}, err
+		return bundleactor.Published{}, err
 	}
-	err = i.commit(ctx, &step{records: records, keep: []func(){func() { i.bundle = &next }}})
-	return next.Bundle, err
+	err = i.commit(ctx, &step{records: records, keep: []func(){func() {
+		i.bundle = &next
+		if !change.Empty() {
+			i.endLeases()
+		}
+	}}})
+	return next.Published(i.config.Schedule), err
 }
 
 // keys are our prekeys and what was published of them.

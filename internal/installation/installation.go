@@ -47,6 +47,8 @@ type Installation struct {
 type contact struct {
 	deviceactor.Contact
 	sessions map[string]*sessionactor.Sessions // by installation
+	lease    *deviceactor.Lease                // the last one made, nil: none
+	leases   deviceactor.Leases
 }
 
 // Open takes an installation over from whoever ran it before, and does what was
@@ -71,6 +73,7 @@ func Open(ctx context.Context, config Config, now int64) (*Installation, error) 
 // forget drops what is in memory: after a store failure only the store says
 // what has happened.
 func (i *Installation) forget() {
+	i.endLeases()
 	i.bundle, i.contacts = nil, make(map[x3dh.IdentityPublicKey]*contact)
 }
 

@@ -101,7 +101,7 @@ func (i *Installation) decrypt(ctx context.Context, s *step, c *contact, r devic
 // remedy answers a message that we could not read, if that helps. If the answer
 // cannot be made, the next such message calls for another.
 func (i *Installation) remedy(ctx context.Context, c *contact, cause error, installation string, now int64) {
-	r := deviceactor.RemedyFor(cause)
+	r := deviceactor.RemedyFor(i.config.View, cause)
 	if !i.coolDowns.Allow(r, c.Identity, installation, now) {
 		return
 	}

@@ -66,10 +66,7 @@ func (i *Installation) send(ctx context.Context, to x3dh.IdentityPublicKey, payl
 	if copyOf != nil && err != nil {
 		return receipt, false, err
 	}
-	outbox, err := message.Record(i.owner, now)
-	if err != nil {
-		return receipt, false, err
-	}
+	outbox := message.Record(i.owner, now)
 	s.records = append(s.records, outbox)
 	switch {
 	case copyOf != nil:

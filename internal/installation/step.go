@@ -60,6 +60,7 @@ func (i *Installation) takeSessions(s *step, c *contact, installation string, be
 		s.events = append(s.events, deviceactor.SessionChanged{Identity: c.Identity, Installation: installation, Transition: t})
 	}
 	s.keep = append(s.keep, func() {
+		c.leases.Changed(change.Transitions, nil)
 		next.Apply(change)
 		c.sessions[installation] = &next
 	})

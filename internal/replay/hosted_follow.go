@@ -75,11 +75,12 @@ func (x *sending) entryOf(u *use) sessionactor.Entry {
 func (x *sending) followPart(u *use) (wire.Part, []persistence.Record, error) {
 	sessions := u.sessions
 	sessions.List = slices.Clone(u.sessions.List)
-	var expired []sessionactor.Session
+	var expired []*sessionactor.Session
 	if active := indexOf(&sessions, sessions.Active); active >= 0 && active != u.recorded {
 		s := &sessions.List[active]
 		s.Status, s.ExpiredAt = sessionactor.Expired, x.Clock
-		expired = append(expired, *s)
+		before := *s
+		expired = append(expired, &before)
 	}
 	// Without an entry there is no reason to start anew.
 	out := sessionactor.Outgoing{Payload: x.Payload, Own: x.own()}
@@ -126,7 +127,7 @@ func (x *sending) adopt(e *wire.Entry) {
 	if err != nil || !bytes.Equal(begun.state.Self.Public.Bytes(), e.Part.DR.RatchetKey) {
 		return
 	}
-	change := sessionactor.Change{Active: sessions.Active, Put: []sessionactor.Session{{
+	change := sessionactor.Change{Active: sessions.Active, Put: []*sessionactor.Session{{
 		ID:        sessionactor.ID(begun.id[:]),
 		Status:    sessionactor.Expired, // our rules do not use it
 		PreKey:    own.Public(),

@@ -10,15 +10,7 @@ import (
 
 // send lets the user of a device write to somebody.
 func (w *world) send(d *device, to *person) *message {
-	m := &message{number: len(w.judge.messages) + 1, from: d, to: to, forbidden: make(map[string]bool)}
-	m.payload = fmt.Appendf(nil, "message %d of %v to %s", m.number, d, to.name)
-	for id, disabled := range d.disabled {
-		m.forbidden[id] = disabled
-	}
-	w.judge.messages = append(w.judge.messages, m)
-	w.judge.byPayload[string(m.payload)] = m
-	known, err := d.running.Contact(ctx, to.public)
-	m.known = err == nil && len(known.Installations) > 0
+	m := w.compose(d, to)
 	own, err := d.running.Contact(ctx, d.person.public)
 	m.wantCopy = err == nil && to != d.person && slices.ContainsFunc(own.Installations, func(in deviceactor.Installation) bool {
 		return in.Enabled

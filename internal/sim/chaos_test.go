@@ -20,6 +20,7 @@ type event struct {
 // events are all kinds, see the package documentation.
 var events = []event{
 	{"send", 24, false, (*world).doSend},
+	{"send directly", 8, false, (*world).doSendDirect},
 	{"note to ourselves", 2, false, (*world).doNote},
 	{"deliver", 40, false, (*world).doDeliver},
 	{"overtake", 8, false, (*world).doOvertake},

@@ -15,8 +15,8 @@
 // A schedule is 100 to 159 events among 1 to 5 identities with 1 to 3
 // installations each, in random order (chaos_test.go):
 //
-//   - messages to contacts and strangers (without a session), notes to our own
-//     devices, acknowledgements;
+//   - messages to contacts and strangers (without a session), some of them sent
+//     directly, notes to our own devices, acknowledgements;
 //   - envelopes that arrive, overtake others, get lost, come twice, are replayed,
 //     changed in a bit, cut, or sent as somebody else's; old contact codes;
 //   - crashes, crashes around a write to the disk, writes that fail and may be

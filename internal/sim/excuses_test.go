@@ -40,6 +40,7 @@ var causes = []struct {
 	{"unknown installation", deviceactor.ErrUnknownInstallation},
 	{"no request", deviceactor.ErrNoRequest},
 	{"no target", deviceactor.ErrNoTarget},
+	{"lease over", deviceactor.ErrLeaseOver},
 	{"evicted", deviceactor.ErrEvicted},
 	{"ignored", deviceactor.ErrIgnored},
 	{"conflict", deviceactor.ErrConflict},
@@ -103,6 +104,8 @@ func (w *world) excuse(f *flight, err error) string {
 		return "in the inbox"
 	case d.denied[f.from.person]:
 		return "denied and forgotten"
+	case f.from.denied[d.person] && isAny(err, ratchet.ErrMessageKeyGone, ratchet.ErrUnknownRatchetKey, ratchet.ErrMAC):
+		return "its sender has denied and forgotten" // and made the session again from a late initial message
 	case graceOver(d) && isAny(err, ratchet.ErrMessageKeyGone, ratchet.ErrUnknownRatchetKey, ratchet.ErrMAC,
 		sessionactor.ErrNoSession, sessionactor.ErrUnknownPreKey):
 		return "too old"

@@ -29,6 +29,7 @@ var commands = map[string]struct {
 	"follow":   {"follow DEVICE NAME...: reads the contact codes of NAME", 2, (*script).follow},
 	"show":     {"show DEVICE TO...: its bundle, by hand", 2, (*script).show},
 	"send":     {"send DEVICE NAME", 2, (*script).send},
+	"direct":   {"direct DEVICE NAME: makes a message and carries it itself", 2, (*script).direct},
 	"deliver":  {"deliver all | ENVELOPE DEVICE", 1, (*script).deliver},
 	"lose":     {"lose ENVELOPE DEVICE", 2, (*script).lose},
 	"replay":   {"replay ENVELOPE DEVICE: the first one recorded", 2, (*script).replay},

@@ -31,8 +31,13 @@ type Identity struct {
 	IdentityKey    []byte `protobuf:"bytes,1,opt,name=identity_key,json=identityKey,proto3" json:"identity_key,omitempty"`
 	InstallationId string `protobuf:"bytes,2,opt,name=installation_id,json=installationId,proto3" json:"installation_id,omitempty"`
 	Created        int64  `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// successor is the installation that took its place after the store had gone
+	// back to an older state; "" while it is in use.
+	Successor string `protobuf:"bytes,4,opt,name=successor,proto3" json:"successor,omitempty"`
+	// recovery is the number of the recovery that it was made in, 0 for none.
+	Recovery      uint64 `protobuf:"varint,5,opt,name=recovery,proto3" json:"recovery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Identity) Reset() {
@@ -82,6 +87,20 @@ func (x *Identity) GetInstallationId() string {
 func (x *Identity) GetCreated() int64 {
 	if x != nil {
 		return x.Created
+	}
+	return 0
+}
+
+func (x *Identity) GetSuccessor() string {
+	if x != nil {
+		return x.Successor
+	}
+	return ""
+}
+
+func (x *Identity) GetRecovery() uint64 {
+	if x != nil {
+		return x.Recovery
 	}
 	return 0
 }
@@ -1138,11 +1157,13 @@ var File_record_record_proto protoreflect.FileDescriptor
 
 const file_record_record_proto_rawDesc = "" +
 	"\n" +
-	"\x13record/record.proto\x12\x11rookery.record.v1\"p\n" +
+	"\x13record/record.proto\x12\x11rookery.record.v1\"\xaa\x01\n" +
 	"\bIdentity\x12!\n" +
 	"\fidentity_key\x18\x01 \x01(\fR\videntityKey\x12'\n" +
 	"\x0finstallation_id\x18\x02 \x01(\tR\x0einstallationId\x12\x18\n" +
-	"\acreated\x18\x03 \x01(\x03R\acreated\"w\n" +
+	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x1c\n" +
+	"\tsuccessor\x18\x04 \x01(\tR\tsuccessor\x12\x1a\n" +
+	"\brecovery\x18\x05 \x01(\x04R\brecovery\"w\n" +
 	"\x06PreKey\x12\x1f\n" +
 	"\vprivate_key\x18\x01 \x01(\fR\n" +
 	"privateKey\x12\x18\n" +

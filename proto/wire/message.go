@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // PublicKey is a secp256k1 point in compressed form, 33 bytes: 0x02 or 0x03 and
 // the x coordinate, big endian. Decoding checks the length and the first byte;
 // whether the point is on the curve is for the package that computes with it.
@@ -96,6 +98,12 @@ type Bundle struct {
 	// Timestamp is the time of signing in nanoseconds since the epoch, 0 when the
 	// bundle carries none.
 	Timestamp int64
+}
+
+// Equal tells whether two bundles say the same, signature included.
+func (b *Bundle) Equal(other *Bundle) bool {
+	return b.Signature == other.Signature && b.Timestamp == other.Timestamp && b.Identity == other.Identity &&
+		slices.Equal(b.PreKeys, other.PreKeys)
 }
 
 // SignedPreKey is one installation's signed prekey in a Bundle.

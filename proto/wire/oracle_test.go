@@ -88,6 +88,7 @@ func checkMessage(t *testing.T, input []byte) bool {
 		t.Fatalf("input %x\n got %+v\nwant %+v", input, m, want)
 	}
 	encoded := m.Encode()
+	checkEncoding(t, encoded, new(wirepb.ProtocolMessage))
 	again, err := Decode(encoded)
 	if err != nil {
 		t.Fatalf("own encoding refused: %v: %x", err, encoded)
@@ -99,6 +100,21 @@ func checkMessage(t *testing.T, input []byte) bool {
 		t.Fatalf("encoded %x\nthen    %x", encoded, second)
 	}
 	return true
+}
+
+// checkEncoding holds that an encoding is the one that the generated code writes.
+func checkEncoding(t *testing.T, encoded []byte, p proto.Message) {
+	t.Helper()
+	if err := proto.Unmarshal(encoded, p); err != nil {
+		t.Fatalf("the generated code cannot read %x: %v", encoded, err)
+	}
+	want, err := proto.MarshalOptions{Deterministic: true}.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(encoded, want) {
+		t.Fatalf("encoded %x\nwant    %x", encoded, want)
+	}
 }
 
 // checkBundle does the same for DecodeBundle.
@@ -117,6 +133,7 @@ func checkBundle(t *testing.T, input []byte) bool {
 		t.Fatalf("input %x\n got %+v\nwant %+v", input, b, want)
 	}
 	encoded := EncodeBundle(b)
+	checkEncoding(t, encoded, new(wirepb.Bundle))
 	again, err := DecodeBundle(encoded)
 	if err != nil {
 		t.Fatalf("own encoding refused: %v: %x", err, encoded)

@@ -103,7 +103,7 @@ func (n *Network) schedule(e transport.Envelope) ([]transport.Envelope, error) {
 
 func (n *Network) deliverAll(e transport.Envelope) {
 	n.mu.Lock()
-	targets := slices.Clone(n.subscribers[e.Topic])
+	targets := n.subscribers[e.Topic] // never changed in place
 	n.mu.Unlock()
 	for _, s := range targets {
 		n.deliver(delivery{e, s})
@@ -166,14 +166,16 @@ func (n *Network) Subscribe(topic transport.Topic, deliver transport.Deliver) (f
 		return nil, transport.ErrClosed
 	}
 	s := &subscription{deliver}
-	n.subscribers[topic] = append(n.subscribers[topic], s)
+	n.subscribers[topic] = append(slices.Clip(n.subscribers[topic]), s)
 	return func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		n.subscribers[topic] = slices.DeleteFunc(n.subscribers[topic], func(other *subscription) bool { return other == s })
-		if len(n.subscribers[topic]) == 0 {
+		rest := slices.DeleteFunc(slices.Clone(n.subscribers[topic]), func(other *subscription) bool { return other == s })
+		if len(rest) == 0 {
 			delete(n.subscribers, topic)
+			return
 		}
+		n.subscribers[topic] = rest
 	}, nil
 }
 

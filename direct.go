@@ -1,0 +1,234 @@
+package rookery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/deviceactor"
+)
+
+const (
+	// directBlock is how many message numbers a Direct reserves at a time at
+	// most, unless Options.DirectBlock says otherwise.
+	directBlock = 128
+	// firstDirectBlock is how many it starts with: who sends little skips little.
+	firstDirectBlock = 16
+	// maxDirectBlock keeps two blocks well under the 1,000 messages that a
+	// receiver lets a sender skip.
+	maxDirectBlock = 250
+)
+
+var (
+	// ErrDirectClosed: the Direct was closed.
+	ErrDirectClosed = errors.New("rookery: direct sending was closed")
+	// ErrLeaseOver: what direct sending rests on changed again and again while it
+	// was prepared, or the clock is far off; try again.
+	ErrLeaseOver = deviceactor.ErrLeaseOver
+)
+
+// Direct makes messages to one contact without waiting for the disk, for who
+// takes the ciphertext and carries it: it durably reserves a block of message
+// numbers in the session with each of the contact's installations, and encrypts
+// inside of it (docs/adr/0016). The next block is reserved when half of one is
+// used, twice as large up to Options.DirectBlock. After a crash, or when it is closed, what is left of the blocks is never
+// used: receivers see at most twice the largest block as lost messages.
+//
+// A message that is lost on the way is not made again: nothing of it is stored.
+// Our own other installations get no copy. Use Identity.Send if in doubt.
+//
+// Safe for concurrent use.
+type Direct struct {
+	identity *Identity
+	contact  PublicKey
+	block    uint32 // the largest
+
+	mu     sync.Mutex
+	size   uint32             // of the block that was asked for last
+	lease  *deviceactor.Lease // in use; nil: none
+	next   *deviceactor.Lease // reserved ahead; nil: none
+	asked  *directAnswer      // on its way; nil: nothing
+	closed bool
+}
+
+// directAnswer is the outcome of a reservation, when it is there.
+type directAnswer struct {
+	there chan struct{}
+	err   error
+}
+
+func (a *directAnswer) wait(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-a.there:
+		return a.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// DirectMessage is a message that was made and not published.
+type DirectMessage struct {
+	// ID is the id that its receivers know it by.
+	ID MessageID
+	// Message is the encoded ProtocolMessage, for the contact's personal topic
+	// (transport.PersonalTopic) in an envelope of our identity. Publishing it
+	// several times is harmless.
+	Message []byte
+	// Installations of the contact it was encrypted for, and those it could not
+	// be encrypted for; only to be read.
+	Installations []string
+	Failed        []deviceactor.InstallationError
+	// NoCopy is set if our identity has other installations. They get no copy of
+	// this message, unlike of what Send sends.
+	NoCopy bool
+}
+
+// Direct prepares direct sending to a contact, of which an installation has to be
+// known: ErrNoTarget otherwise, and its contact code is followed from then on.
+// Like sending, it accepts the contact. Close it when it is not needed any more.
+func (i *Identity) Direct(ctx context.Context, contact PublicKey) (*Direct, error) {
+	block := i.engine.options.DirectBlock
+	if block < 0 || block > maxDirectBlock {
+		return nil, fmt.Errorf("%w: a block of %d message numbers, at most %d", ErrOptions, block, maxDirectBlock)
+	}
+	d := &Direct{identity: i, contact: contact, block: uint32(orDefault(block, directBlock))} //nolint:gosec // checked above
+	d.mu.Lock()
+	asked := d.ask(min(firstDirectBlock, d.block))
+	d.mu.Unlock()
+	// One that has ended on its way is asked for again with the first message.
+	if err := asked.wait(ctx); err != nil && !errors.Is(err, ErrLeaseOver) {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// directTries is how many leases that end before they are used one message may
+// need.
+const directTries = 4
+
+// Encrypt makes one message for every installation of the contact that Send
+// would send to. It waits only when the block is used up before the next one is
+// durable, or when what it rests on has changed. If ctx ends first its error is
+// returned and no message was made. Errors are those of Send, ErrDirectClosed
+// and ErrLeaseOver.
+func (d *Direct) Encrypt(ctx context.Context, payload []byte) (DirectMessage, error) {
+	if len(payload) == 0 || len(payload) > MaxPayload {
+		return DirectMessage{}, fmt.Errorf("%w: %d bytes", ErrPayloadSize, len(payload))
+	}
+	for tries := 1; ; {
+		m, asked, err := d.try(payload)
+		if asked != nil {
+			if err = asked.wait(ctx); err == nil {
+				continue
+			}
+		}
+		if !errors.Is(err, ErrLeaseOver) || tries == directTries {
+			return m, err
+		}
+		tries++
+	}
+}
+
+// try makes a message if there is a lease, or tells what to wait for.
+func (d *Direct) try(payload []byte) (DirectMessage, *directAnswer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lease, asked, err := d.take()
+	if lease == nil {
+		return DirectMessage{}, asked, err
+	}
+	id, message, left, err := lease.Encrypt(payload, d.identity.now())
+	if err != nil || left == 0 {
+		lease.End()
+		d.lease = nil
+	}
+	if err != nil {
+		return DirectMessage{}, nil, err
+	}
+	if left <= d.size/2 && d.next == nil {
+		d.ask(min(2*d.size, d.block))
+	}
+	return DirectMessage{MessageID(id), message, lease.Installations, lease.Failed, lease.NoCopy}, nil, nil
+}
+
+// take gives the lease to use, or what to wait for. d.mu is held.
+func (d *Direct) take() (*deviceactor.Lease, *directAnswer, error) {
+	if d.closed {
+		return nil, nil, ErrDirectClosed
+	}
+	if d.lease == nil {
+		d.lease, d.next = d.next, nil
+	}
+	if d.lease == nil {
+		return nil, d.ask(min(firstDirectBlock, d.block)), nil
+	}
+	return d.lease, nil, nil
+}
+
+// ask makes sure that a reservation is on its way. d.mu is held.
+func (d *Direct) ask(size uint32) *directAnswer {
+	if d.asked != nil {
+		return d.asked
+	}
+	i, asked := d.identity, &directAnswer{there: make(chan struct{})}
+	refuse := func(err error) *directAnswer {
+		asked.err = err
+		close(asked.there)
+		return asked
+	}
+	if err := i.inUse(); err != nil {
+		return refuse(err)
+	}
+	release, err := i.engine.admission.Acquire(conversation{i.owner, d.contact})
+	if err != nil {
+		return refuse(err)
+	}
+	d.asked, d.size = asked, size
+	reply := actors.ReplyFunc(func(lease *deviceactor.Lease, err error) {
+		release()
+		d.answered(asked, lease, err)
+	})
+	// Not from here: who stops refuses at once, on this goroutine, which has the
+	// lock.
+	go i.awake().Tell(toContact{d.contact, deviceactor.Reserve{Reply: reply, Size: size}})
+	return asked
+}
+
+// answered takes a lease that was asked for.
+func (d *Direct) answered(asked *directAnswer, lease *deviceactor.Lease, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked, asked.err = nil, err
+	switch {
+	case err != nil:
+	case d.closed:
+		lease.End()
+	default:
+		d.next = lease
+	}
+	close(asked.there)
+}
+
+// Close gives up what is left of the blocks and wipes their keys.
+func (d *Direct) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	for _, lease := range []*deviceactor.Lease{d.lease, d.next} {
+		if lease != nil {
+			lease.End()
+		}
+	}
+	d.lease, d.next = nil, nil
+}
+
+// Format implements fmt.Formatter: it is in use while it is printed.
+func (d *Direct) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "direct sending of %v to %v", d.identity, d.contact)
+}

@@ -1,0 +1,101 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rookery-im/rookery/persistence"
+)
+
+// finish opens the store that a crash or a failure has left, brings the scenario
+// to its end, lets everybody write to everybody, and tells all that is not as it
+// should be.
+func (w *world) finish(s scenario) error {
+	before := w.ledger.read()
+	if err := w.open(); err != nil {
+		return err
+	}
+	waiting, begun, store := w.waiting, w.begun, w.store
+	told := make(map[persistence.Name]bool)
+	for _, n := range before.delivered {
+		told[n.inboxName()] = true
+	}
+	err := errors.Join(w.asLeft(before), all(
+		func() error { return s.run(w) },
+		func() error { w.readAll(); return nil },
+		w.exchange,
+		func() error {
+			return w.until("reports of what was in the inbox", func(p past) bool {
+				seen := p.reported(begun)
+				for name := range waiting {
+					if seen[name] == 0 {
+						return false
+					}
+				}
+				return true
+			})
+		},
+	))
+	for _, i := range w.engine.Identities() {
+		if i.Retired() {
+			err = errors.Join(err, fmt.Errorf("%s is retired", i.InstallationID()))
+		}
+	}
+	err = errors.Join(err, w.close())
+	after := w.ledger.read()
+	for _, name := range store.left {
+		err = errors.Join(err, fmt.Errorf("%s is left in the store", name))
+	}
+	for _, twice := range keysUsedTwice(after.published) {
+		err = errors.Join(err, fmt.Errorf("message key used twice: %v", twice))
+	}
+	messages, copies := after.missing()
+	messages = append(messages, slices.DeleteFunc(copies, func(c promise) bool { return store.copies[c.copyName()] })...)
+	for _, lost := range messages {
+		err = errors.Join(err, fmt.Errorf("lost: %v", lost))
+	}
+	for _, text := range after.alarms {
+		err = errors.Join(err, errors.New(text))
+	}
+	for name, times := range after.reported(begun) {
+		if times > 1 {
+			err = errors.Join(err, fmt.Errorf("%v was reported %d times", name, times))
+		}
+		if told[name] && !waiting[name] {
+			err = errors.Join(err, fmt.Errorf("%v was acknowledged and reported again", name))
+		}
+	}
+	return err
+}
+
+// asLeft compares the inbox as it was opened with what had happened before.
+func (w *world) asLeft(before past) error {
+	var err error
+	acked, ended := set(before.acked), set(before.ended)
+	for _, n := range before.delivered {
+		name := n.inboxName()
+		if !acked[n] && !w.waiting[name] {
+			err = errors.Join(err, fmt.Errorf("%q was not acknowledged by %s and is not in its inbox", n.payload, n.at.installation))
+		}
+		if ended[name] && w.waiting[name] {
+			err = errors.Join(err, fmt.Errorf("%q was durably acknowledged by %s and is in its inbox", n.payload, n.at.installation))
+		}
+	}
+	return err
+}
+
+// exchange is one more message from every device in use to the other identity.
+func (w *world) exchange() error {
+	for _, i := range w.engine.Identities() {
+		to := alice.public
+		if i.PublicKey() == alice.public {
+			to = bob.public
+		}
+		from := device{i.PublicKey(), i.InstallationID()}
+		if err := w.send(from, to, "finally, from "+from.installation); err != nil {
+			return err
+		}
+	}
+	return w.arrived()
+}

@@ -1,0 +1,27 @@
+package rookery
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// validSenders remembers senders whose keys were found to be points of the
+// curve, which costs as much as a step of the ratchet. One that falls on another
+// takes its place. Safe for concurrent use.
+type validSenders [1024]atomic.Pointer[PublicKey]
+
+// check tells whether a sender can be an identity.
+func (v *validSenders) check(sender *PublicKey) error {
+	place := &v[binary.BigEndian.Uint16(sender[1:])%uint16(len(v))]
+	if known := place.Load(); known != nil && *known == *sender {
+		return nil
+	}
+	key, err := x3dh.ParseIdentity(sender[:])
+	if err != nil {
+		return err
+	}
+	place.Store(&key)
+	return nil
+}
