@@ -10,6 +10,7 @@ COUNT    ?= 6
 BASE     ?=
 SEEDS    ?= 100000
 FIRST    ?= 1
+KILLS    ?= 10000
 
 TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 CORE     := ./x3dh ./ratchet
@@ -70,6 +71,12 @@ fuzz: ## Run every fuzz target (FUZZ=regexp) for FUZZTIME each.
 .PHONY: sim
 sim: ## Run SEEDS random schedules of the simulated world, from seed FIRST on.
 	$(GO) test ./internal/sim -count=1 -v -timeout 48h -run '^TestRandomSchedules$$' -seeds $(SEEDS) -first $(FIRST)
+
+# Built first, since "go run" would turn every exit status into 1.
+.PHONY: torture
+torture: ## Kill two talking engines KILLS times, in rounds of seed FIRST and on, and check their promises.
+	$(GO) build -trimpath -o $(OUT)/torture ./cmd/torture
+	$(OUT)/torture --kills=$(KILLS) --first=$(FIRST)
 
 .PHONY: vectors
 vectors: ## Replay the recordings of deployed clients.
