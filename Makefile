@@ -88,6 +88,11 @@ bench: ## Run benchmarks (BENCH=regexp) COUNT times and summarise; BASE=file com
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) >$(OUT)/bench.txt || { cat $(OUT)/bench.txt; exit 1; }
 	$(TOOL) benchstat $(BASE) $(OUT)/bench.txt
 
+# One process at a time: a figure is worth something beside the one next to it.
+.PHONY: bench-store
+bench-store: ## Measure durable throughput beside what it is compared with, as a table.
+	$(GO) test ./internal/throughput -count=1 -timeout 1h -run '^$$' -bench . -benchtime 1x
+
 .PHONY: cover
 cover: ## Coverage of the core by its own tests; below 95 % fails.
 	@set -eu; \

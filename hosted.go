@@ -124,12 +124,9 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 		IdleAfter: i.engine.options.IdleAfter,
 		New:       h.newContact(fence, ctx.Self()),
 	})
-	reported := make(map[messageKey]bool)
 	h.inbox = actors.NewChildren(ctx, actors.ChildrenOptions{
 		Buffer: handOver,
-		New: func(string) actors.Actor {
-			return &inbox{identity: i, stream: i.engine.committer.NewStream(fence), reported: reported}
-		},
+		New:    func(string) actors.Actor { return &inbox{identity: i, stream: i.engine.committer.NewStream(fence)} },
 	})
 	return nil
 }

@@ -37,6 +37,11 @@ type Identity struct {
 	successor    string // "" while the installation is in use
 	owner        persistence.OwnerID
 
+	// reported are the received messages that the store still has: true for those
+	// that the handler knows of, false for those it is going to be told by itself.
+	// None is told twice. It belongs to the inbox, all incarnations in turn.
+	reported map[messageKey]bool
+
 	wake      sync.Once
 	actor     actors.Ref
 	unhandled atomic.Int64 // events waiting for the handler
@@ -56,6 +61,7 @@ func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identi
 		installation: installation,
 		owner:        persistence.NewOwnerID(public[:], installation),
 		listening:    make(map[transport.Topic]func()),
+		reported:     make(map[messageKey]bool),
 	}
 }
 

@@ -20,9 +20,6 @@ type inbox struct {
 	stream   *persistence.Stream
 	self     actors.Ref
 	inFlight int
-	// reported are the messages that the handler knows of and the store still
-	// has: none is told to the same handler twice. All incarnations share it.
-	reported map[messageKey]bool
 	done     []messageKey // acknowledged, to be committed together
 	since    time.Time    // of the first of them
 	undone   []messageKey // acknowledged, but the disk was full
@@ -87,7 +84,7 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 	case reportAgain:
 		return b.reportAgain(m.message)
 	case forgetReported:
-		maps.DeleteFunc(b.reported, func(message messageKey, _ bool) bool { return message.sender == m.sender })
+		maps.DeleteFunc(b.identity.reported, func(message messageKey, _ bool) bool { return message.sender == m.sender })
 	case acknowledge:
 		if len(b.done) == 0 {
 			b.since = time.Now()
@@ -110,10 +107,10 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 func (b *inbox) report(e Event) {
 	_, public := e.(PublicMessage)
 	if m, ok := e.(interface{ key() messageKey }); ok && !public {
-		if b.reported[m.key()] {
+		if b.identity.reported[m.key()] {
 			return
 		}
-		b.reported[m.key()] = true
+		b.identity.reported[m.key()] = true
 	}
 	b.identity.engine.options.Handler(e)
 }
@@ -123,7 +120,7 @@ func (b *inbox) report(e Event) {
 // there all the same.
 func (b *inbox) reportAgain(message messageKey) error {
 	i := b.identity
-	if b.reported[message] {
+	if _, known := i.reported[message]; known {
 		return nil
 	}
 	value, err := i.engine.committer.Get(context.Background(), i.inboxName(message))
@@ -150,7 +147,7 @@ func (b *inbox) settle(m acknowledged) {
 	}
 	b.identity.engine.acknowledged.Add(uint64(len(m.messages)))
 	for _, message := range m.messages {
-		delete(b.reported, message)
+		delete(b.identity.reported, message)
 	}
 }
 
@@ -221,6 +218,7 @@ func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
 		if err != nil {
 			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
+		i.reported[messageKey{PublicKey(m.Sender), MessageID(m.ID)}] = false
 		left.inbox = append(left.inbox, i.event(m))
 		return nil
 	})

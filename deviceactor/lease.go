@@ -143,7 +143,7 @@ func (l *Lease) Encrypt(payload []byte, now int64) (id MessageID, message []byte
 		return id, nil, 0, ErrLeaseOver
 	}
 	size, start := len(payload)+ratchet.Overhead, len(l.idStart)
-	room := rooms.Get().(*[]byte) //nolint:errcheck,forcetypeassert // nothing else is put there
+	room := rooms.Get().(*[]byte)
 	work := append((*room)[:0], l.idStart...)
 	for i, b := range l.blocks {
 		work = l.form.AppendEntry(work, i, b.Header().N, size)

@@ -121,7 +121,7 @@ func TestLeaseEndsWithWhatItRestsOn(t *testing.T) {
 		change func(t *testing.T, alice, bob *node)
 		over   bool
 	}{
-		{"a new installation", func(t *testing.T, alice, bob *node) {
+		{"a new installation", func(_ *testing.T, alice, bob *node) {
 			alice.meets(bob.hostDevice(bob.key, "phone"))
 		}, true},
 		{"a disabled installation", func(t *testing.T, alice, bob *node) {
@@ -147,7 +147,7 @@ func TestLeaseEndsWithWhatItRestsOn(t *testing.T) {
 			}
 		}, true},
 		{"the contact leaves memory", func(_ *testing.T, alice, bob *node) { alice.restart(bob.key.Public()) }, true},
-		{"the peer starts over", func(t *testing.T, alice, bob *node) {
+		{"the peer starts over", func(_ *testing.T, alice, bob *node) {
 			bob.now.Add(int64(50 * time.Minute))
 			anew := bob.hostDevice(bob.key, bob.name) // without its sessions
 			anew.meets(alice)

@@ -99,7 +99,7 @@ func (c *Committer) Get(ctx context.Context, name Name) ([]byte, error) {
 	if record.Delete {
 		return nil, &RecordError{Op: "get", Name: name, Err: ErrNotFound}
 	}
-	return append([]byte{}, record.Value...), nil
+	return append([]byte{}, record.value()...), nil
 }
 
 // Scan is Store.Scan over the records in flight and the store together. It
@@ -117,7 +117,7 @@ func (c *Committer) Scan(ctx context.Context, prefix Name, fn func(Name, []byte)
 		if record.Delete {
 			return nil
 		}
-		buffer = append(buffer[:0], record.Value...)
+		buffer = append(buffer[:0], record.value()...)
 		return fn(record.Name, buffer)
 	}
 	err := c.store.Scan(ctx, prefix, func(name Name, value []byte) error {
@@ -281,8 +281,8 @@ func (c *Committer) count(commits, records int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts.Batches++
-	c.counts.Commits += uint64(commits)
-	c.counts.Records += uint64(records)
+	c.counts.Commits += uint64(commits) //nolint:gosec // a length
+	c.counts.Records += uint64(records) //nolint:gosec // a length
 }
 
 // merge makes one batch of the commits: of several writes of a record the last,
@@ -314,7 +314,22 @@ func (c *Committer) merge(commits []*commit) Batch {
 		}
 	}
 	batch.Records = slices.DeleteFunc(batch.Records, func(r Record) bool { return r.New && r.Delete })
+	encode(batch.Records)
 	return batch
+}
+
+// encode gives the records their values.
+func encode(records []Record) {
+	var values []byte
+	for i := range records {
+		r := &records[i]
+		if r.Content == nil {
+			continue
+		}
+		start := len(values)
+		values = r.Content.AppendValue(values)
+		r.Value, r.Content = values[start:len(values):len(values)], nil
+	}
 }
 
 // fence adds a fence to the batch unless it is there.

@@ -89,8 +89,8 @@ func NewName(kind Kind, parts ...[]byte) Name {
 		if len(part) > math.MaxUint16 {
 			panic(fmt.Sprintf("persistence: part %d of a %s name has %d bytes, more than %d", i, kind, len(part), math.MaxUint16))
 		}
-		name.WriteByte(byte(len(part) >> 8))
-		name.WriteByte(byte(len(part)))
+		name.WriteByte(byte(len(part) >> 8)) //nolint:gosec // checked above
+		name.WriteByte(byte(len(part)))      //nolint:gosec // its low half
 		name.Write(part)
 	}
 	return Name(name.String())

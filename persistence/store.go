@@ -17,6 +17,24 @@ type Record struct {
 	// writes nothing at all for it when it has ended before it reached the disk;
 	// a Store takes no notice.
 	New bool
+	// Content gives the value instead of Value, once it is needed. Only a
+	// Committer takes it: what is replaced before it is written need not be
+	// encoded.
+	Content Content
+}
+
+// Content is a value that is not encoded yet. It does not change.
+type Content interface {
+	// AppendValue appends the value to b.
+	AppendValue(b []byte) []byte
+}
+
+// value is the value of a write that is no deletion.
+func (r *Record) value() []byte {
+	if r.Content != nil {
+		return r.Content.AppendValue(nil)
+	}
+	return r.Value
 }
 
 // OwnerID names a hosted installation in fences.

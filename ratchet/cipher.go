@@ -63,7 +63,7 @@ func seal(mk *secret.Key, plaintext, ad []byte, h Header, ivs IVSource, rand io.
 
 func sealParts(mk *secret.Key, plaintext, ad, header []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
 	buf := make([]byte, 0, sealedSize(len(plaintext), len(ad), len(header)))
-	buf, start, err := sealBehind(buf, mk, plaintext, ad, header, ivs, rand)
+	buf, start, err := sealBehind(buf, mk, plaintext, ad, header, ivs, rand) //nolint:gosec // the IV is made there
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func sealBehind(dst []byte, mk *secret.Key, plaintext, ad, header []byte, ivs IV
 		}
 	}
 	buf = buf[:len(buf)+len(plaintext)]
-	if err := xorKeyStream(buf[start+ivSize:], plaintext, iv, &keys); err != nil {
+	if err := xorKeyStream(buf[start+ivSize:], plaintext, iv, &keys); err != nil { //nolint:gosec // derived or random, see above
 		clear(buf[end : end+blockSize])
 		return nil, 0, err
 	}

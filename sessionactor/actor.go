@@ -114,7 +114,7 @@ func (a *Actor) encrypt(m Encrypt) (Encrypted, error) {
 	if err != nil {
 		return Encrypted{}, err
 	}
-	records, err := a.config.Place.Records(change, a.sessions)
+	records, err := a.config.Place.records(change, a.sessions)
 	if err != nil {
 		return Encrypted{}, err
 	}
@@ -127,7 +127,7 @@ func (a *Actor) decrypt(m Decrypt) (Decrypted, error) {
 	if err != nil {
 		return Decrypted{}, err
 	}
-	records, err := a.config.Place.Records(change, a.sessions)
+	records, err := a.config.Place.records(change, a.sessions)
 	if err != nil {
 		return Decrypted{}, err
 	}
@@ -137,7 +137,7 @@ func (a *Actor) decrypt(m Decrypt) (Decrypted, error) {
 
 func (a *Actor) expire(m Expire) (ExpiredSessions, error) {
 	next, change := a.sessions.Sweep(m.Usable, m.Now)
-	records, err := a.config.Place.Records(change, a.sessions)
+	records, err := a.config.Place.records(change, a.sessions)
 	if err != nil {
 		return ExpiredSessions{}, err
 	}
@@ -147,7 +147,7 @@ func (a *Actor) expire(m Expire) (ExpiredSessions, error) {
 
 func (a *Actor) delete() (DeletedAll, error) {
 	next, change := a.sessions.Delete()
-	records, err := a.config.Place.Records(change, a.sessions)
+	records, err := a.config.Place.records(change, a.sessions)
 	if err != nil {
 		return DeletedAll{}, err
 	}

@@ -56,10 +56,22 @@ func (p Place) skippedKey(id ID, ref ratchet.KeyRef) persistence.Name {
 // in one batch. before are the sessions that the step was made on, as they were
 // before Apply: the skipped message keys of deleted sessions are named by them.
 func (p Place) Records(change Change, before *Sessions) ([]persistence.Record, error) {
+	records, err := p.records(change, before)
+	for i := range records {
+		if content := records[i].Content; content != nil {
+			records[i].Value, records[i].Content = content.AppendValue(make([]byte, 0, sessionRoom)), nil
+		}
+	}
+	return records, err
+}
+
+// records are those of Records, with sessions that are not encoded yet.
+func (p Place) records(change Change, before *Sessions) ([]persistence.Record, error) {
 	out := make([]persistence.Record, 0, len(change.Put)+len(change.Skipped.Add)+len(change.Skipped.Remove))
 	for i := range change.Put {
-		value := change.Put[i].encode(change.Active)
-		out = append(out, persistence.Record{Name: p.session(change.Put[i].ID), Value: value})
+		id := change.Put[i].ID
+		content := &sessionContent{change.Put[i], id == change.Active}
+		out = append(out, persistence.Record{Name: p.session(id), Content: content})
 	}
 	for _, k := range change.Skipped.Add {
 		value := (&record.SkippedKey{Ratchet: k.Ratchet.Bytes(), N: k.N, Seq: k.Seq, Key: k.Key.Bytes()}).Append(nil)
@@ -91,7 +103,16 @@ const (
 	maxRatchetKey = 33
 )
 
-func (s *Session) encode(active ID) []byte {
+// sessionContent is the record of a session.
+type sessionContent struct {
+	session *Session
+	active  bool
+}
+
+// AppendValue implements persistence.Content.
+func (c *sessionContent) AppendValue(b []byte) []byte { return c.session.append(b, c.active) }
+
+func (s *Session) append(b []byte, active bool) []byte {
 	var (
 		seen         [len(s.Seen) * seenSize]byte
 		self, remote [maxRatchetKey]byte
@@ -106,7 +127,7 @@ func (s *Session) encode(active ID) []byte {
 		MadeFrom:     &madeFrom,
 		Created:      s.Created,
 		Expired:      s.ExpiredAt,
-		Active:       s.ID == active,
+		Active:       active,
 		Seen:         s.Seen.append(seen[:0]),
 	}
 	if !s.Own.IsZero() {
@@ -118,7 +139,7 @@ func (s *Session) encode(active ID) []byte {
 		state.Remote = s.Ratchet.Remote.Append(remote[:0])
 		r.Ratchet = &state
 	}
-	return r.Append(make([]byte, 0, sessionRoom))
+	return r.Append(b)
 }
 
 func (e *Entry) record() record.BundleStamp {

@@ -44,7 +44,7 @@ func (a *Actor) reserve(m Reserve) (Reserved, error) {
 	if err != nil {
 		return Reserved{}, err
 	}
-	records, err := a.config.Place.Records(change, a.sessions)
+	records, err := a.config.Place.records(change, a.sessions)
 	if err != nil {
 		return Reserved{}, err
 	}

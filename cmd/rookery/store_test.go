@@ -166,7 +166,9 @@ func TestWhatIsNoStoreIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"check"}, {"stats"}, {"rekey"},
+		{"check"},
+		{"stats"},
+		{"rekey"},
 		{"passwd", "--new-key-file", filepath.Join(dir, "new")},
 		{"backup", "--to", filepath.Join(dir, "backup"), "--recipient", recipient},
 	} {

@@ -24,7 +24,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 }
 
 // enough is how many failures of a scenario are shown.
-const enough = 1000
+const enough = 100
 
 func crashAtEveryWrite(t *testing.T, s scenario) {
 	start := time.Now()

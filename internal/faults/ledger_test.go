@@ -53,6 +53,7 @@ type past struct {
 	ended     []persistence.Name // of the inbox, durably
 	alarms    []string           // what must not happen
 	steps     []string           // of the scenario, done
+	tried     []string           // of those that enable devices, begun
 	ahead     time.Duration      // of the clock
 }
 
@@ -103,6 +104,7 @@ func (p past) frozen() past {
 	p.ended = slices.Clip(p.ended)
 	p.alarms = slices.Clip(p.alarms)
 	p.steps = slices.Clip(p.steps)
+	p.tried = slices.Clip(p.tried)
 	return p
 }
 
@@ -177,9 +179,10 @@ func (p past) siblings(d device) []device {
 	return list
 }
 
-// approves tells whether a device has approved another, and not disabled it.
+// approves tells whether a device has approved another for sure, and has not
+// begun to disable it.
 func (p past) approves(at, which device) bool {
-	return slices.Contains(p.steps, enabling(at, which, true)) && !slices.Contains(p.steps, enabling(at, which, false))
+	return slices.Contains(p.steps, enabling(at, which, true)) && !slices.Contains(p.tried, enabling(at, which, false))
 }
 
 // ends tells whether these messages are durably out of the inbox.

@@ -214,6 +214,8 @@ func (w *world) enable(at, which device, enabled bool) error {
 		if err != nil {
 			return err
 		}
+		// It may be durable although nobody hears of it.
+		w.ledger.note(func(p *past) { p.tried = append(p.tried, enabling(at, which, enabled)) })
 		if enabled {
 			return i.Approve(ctx, which.key, which.installation)
 		}

@@ -124,7 +124,7 @@ type source struct {
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader defines it
+	if err != nil && err != io.EOF {
 		s.err = err
 	}
 	return n, err
@@ -139,7 +139,7 @@ type authentic struct {
 func (a *authentic) Read(p []byte) (int, error) {
 	n, err := a.opened.Read(p)
 	switch {
-	case err == nil || err == io.EOF: //nolint:errorlint // as io.Reader defines it
+	case err == nil || err == io.EOF:
 		return n, err
 	case a.from.err != nil:
 		return n, a.from.err

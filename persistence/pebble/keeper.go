@@ -1,9 +1,9 @@
 package pebble
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
-	"math/rand/v2"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -138,7 +138,7 @@ func hasSpace(o Options, dir string) error {
 	}
 	// A file system that compresses must not get away with less.
 	chunk := make([]byte, min(probeBytes, o.Headroom))
-	_, _ = rand.NewChaCha8([32]byte{}).Read(chunk) // it never fails
+	_, _ = rand.Read(chunk) // it never fails
 	for left := o.Headroom; left > 0 && err == nil; left -= int64(len(chunk)) {
 		_, err = probe.Write(chunk)
 	}

@@ -121,7 +121,7 @@ func (f *files) checkManifest(dir string) error {
 	}
 	sum := sha256.New()
 	synced := binary.BigEndian.Uint64(value)
-	read, err := io.Copy(sum, io.LimitReader(opened, int64(min(synced, 1<<62)))) //nolint:gosec // bounded
+	read, err := io.Copy(sum, io.LimitReader(opened, int64(min(synced, 1<<62))))
 	if err := errors.Join(err, opened.Close()); err != nil {
 		return err
 	}

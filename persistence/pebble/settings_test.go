@@ -72,7 +72,7 @@ func (l *load) value(size int) []byte {
 // session names one of 4 sessions of a contact: 16 bytes of owner, 33 of peer,
 // then what tells the session.
 func (l *load) session(i int) persistence.Name {
-	contact := binary.BigEndian.AppendUint64(nil, uint64(i/4)*0x9e3779b97f4a7c15) //nolint:gosec // a hash
+	contact := binary.BigEndian.AppendUint64(nil, uint64(i/4)*0x9e3779b97f4a7c15)
 	return persistence.NewName(persistence.KindSession, append(make([]byte, 8), contact...), append(make([]byte, 25), contact...), []byte{byte(i % 4)})
 }
 
@@ -112,7 +112,7 @@ func (l *load) traffic(batches int) (records int, slowest time.Duration) {
 		}
 		for i := range messages {
 			outbox := func(batch int) persistence.Name {
-				return persistence.NewName(persistence.KindOutbox, binary.BigEndian.AppendUint64(nil, uint64(i)*0x9e3779b97f4a7c15), fmt.Append(nil, batch)) //nolint:gosec // a hash
+				return persistence.NewName(persistence.KindOutbox, binary.BigEndian.AppendUint64(nil, uint64(i)*0x9e3779b97f4a7c15), fmt.Append(nil, batch))
 			}
 			changes = append(changes, persistence.Record{Name: outbox(batch), Value: l.value(600)})
 			if batch > 0 {

@@ -68,7 +68,7 @@ func (s *Store) open(ctx context.Context) error {
 	if reason != "" {
 		s.options.Logger.Warn("the store is not as it was left", "dir", s.options.Dir, "reason", reason,
 			"head", stored.counter, "anchor", at.counter)
-		now := uint64(max(0, s.options.Now().UnixNano())) //nolint:gosec // not negative
+		now := uint64(max(0, s.options.Now().UnixNano()))
 		s.head.recovery, s.head.pending = max(stored.recovery+1, now), true
 		s.head.counter = max(stored.counter, at.counter)
 	}

@@ -209,7 +209,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 // TestDirectoryThatOthersMayEnterIsRefused is T47.
 func TestDirectoryThatOthersMayEnterIsRefused(t *testing.T) {
 	options := onDisk(t)
-	ok(t, os.Mkdir(options.Dir, 0o755)) //nolint:gosec // that is the point
+	ok(t, os.Mkdir(options.Dir, 0o755))
 	store := open(t, options)
 	info, err := os.Stat(options.Dir)
 	ok(t, err)

@@ -99,7 +99,7 @@ func TestStoreThatHasGoneBackIsTold(t *testing.T) {
 		"cut anchor": {same, func(t *testing.T, _ scene, disk *vfs.MemFS) {
 			replace(t, disk, "elsewhere/anchor", nil)
 		}, "damaged", 600},
-		"anchor of another store": {same, func(t *testing.T, s scene, disk *vfs.MemFS) {
+		"anchor of another store": {same, func(t *testing.T, _ scene, disk *vfs.MemFS) {
 			other := restarted
 			exchange(t, disk, other.now, "elsewhere/anchor")
 		}, "another store", 600},

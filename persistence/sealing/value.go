@@ -86,7 +86,7 @@ func (k keys) open(name persistence.Name, sealed []byte) ([]byte, error) {
 	if !found {
 		return nil, ErrNoKey
 	}
-	o := openers.Get().(*opener) //nolint:errcheck // nothing else is in the pool
+	o := openers.Get().(*opener)
 	defer openers.Put(o)
 	copy(o.nonce[4:], sealed[sequenceAt:headerBytes])
 	o.data = append(append(o.data[:0], sealed[:headerBytes]...), name...)

@@ -212,8 +212,8 @@ func begin(b []byte, field protowire.Number) (inner []byte, start int) {
 // end writes the length of what was appended since begin.
 func end(b []byte, start int) []byte {
 	length := len(b) - start - longest
-	prefix := protowire.SizeVarint(uint64(length))
+	prefix := protowire.SizeVarint(uint64(length)) //nolint:gosec // a length
 	copy(b[start+prefix:], b[start+longest:])
-	protowire.AppendVarint(b[:start], uint64(length))
+	protowire.AppendVarint(b[:start], uint64(length)) //nolint:gosec // a length
 	return b[:start+prefix+length]
 }

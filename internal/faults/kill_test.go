@@ -1,0 +1,117 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// T02: a process is killed, and the machine stops before the next one has come
+// far. What the first has not synced the second still reads, out of the cache of
+// the operating system, and after the crash it is gone: nothing may be built on
+// it.
+func TestCrashAfterAKill(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	tried, operations := 0, 0
+	for _, s := range scenarios {
+		if s.opening {
+			continue
+		}
+		start := prepare(t, s, key)
+		for index := 1 + *offsetFlag%killEvery; ; index += killEvery {
+			points, reached := killAndFilm(t, s, start, key, index)
+			if !reached {
+				break
+			}
+			operations += len(points)
+			var failed atomic.Int64
+			each(points, func(p point) {
+				if failed.Load() >= enough {
+					return
+				}
+				w := newWorld(p.disk, key, p.past, seed{*seedFlag, p.String()})
+				if err := w.finish(s); err != nil {
+					failed.Add(1)
+					t.Errorf("killed at operation %d, then %v: %v", index, p, err)
+				}
+			})
+			tried++
+		}
+	}
+	t.Logf("%d kills, %d crashes after them", tried, operations)
+	if tried < 10 || operations < 10*tried {
+		t.Error("too few")
+	}
+}
+
+// killEvery is how many operations lie between the kills of a scenario.
+const killEvery = 13
+
+var errKilled = errors.New("the process is gone")
+
+// killed is what a process that was killed can still write: nothing.
+type killed struct {
+	index int64
+	seen  atomic.Int64
+	on    atomic.Bool
+	dead  atomic.Bool
+}
+
+func (k *killed) MaybeError(op errorfs.Op) error {
+	if !writes(op) || !k.on.Load() {
+		return nil
+	}
+	if k.seen.Add(1) > k.index {
+		k.dead.Store(true)
+		return errKilled
+	}
+	return nil
+}
+
+func (k *killed) String() string { return "killed" }
+
+// killAndFilm kills a process in a scenario and takes the points of the first
+// steps of the next one. It tells whether the scenario went that far.
+func killAndFilm(t *testing.T, s scenario, b base, key string, index int) (points []point, reached bool) {
+	t.Helper()
+	disk := b.copy()
+	k := &killed{index: int64(index)}
+	first := newWorld(faulty(disk, k), key, b.past, seed{*seedFlag, fmt.Sprintf("%s killed at %d", s.name, index)})
+	first.keep.Store(s.keeps)
+	if err := first.open(); err != nil {
+		t.Fatal(err)
+	}
+	k.on.Store(true)
+	first.struck = k.dead.Load
+	done := make(chan error, 1)
+	go func() { done <- s.run(first) }()
+	err := <-done
+	if err == nil {
+		k.on.Store(false)
+		if err := first.close(); err != nil {
+			t.Fatal(err)
+		}
+		return nil, false
+	}
+	past := first.ledger.read()
+	_ = first.close() // it only frees memory: nothing of it reaches the disk
+	next := newWorld(disk, key, past, seed{*seedFlag, fmt.Sprintf("%s after a kill at %d", s.name, index)})
+	c := newCamera(s.name+" after a kill", disk, next.ledger, *seedFlag)
+	// Of the cache nothing is left, or something.
+	c.wanted = func(_, percent int) bool { return percent < 100 }
+	next.disk = faulty(disk, c)
+	c.roll(true)
+	err = all(next.open, func() error { return next.send(alice1, bob.public, "after the kill") })
+	c.roll(false)
+	if err := errors.Join(err, next.close()); err != nil {
+		t.Fatalf("%s, killed at operation %d: %v", s.name, index, err)
+	}
+	return c.points, true
+}
+
+var _ vfs.FS = disk{}
