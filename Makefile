@@ -78,6 +78,10 @@ torture: ## Kill two talking engines KILLS times, in rounds of seed FIRST and on
 	$(GO) build -trimpath -o $(OUT)/torture ./cmd/torture
 	$(OUT)/torture --kills=$(KILLS) --first=$(FIRST)
 
+.PHONY: crash
+crash: ## Crash the engine, and fail its disk, at every operation of every scenario.
+	$(GO) test ./internal/faults -count=1 -v -timeout 2h -crash.every 1
+
 .PHONY: vectors
 vectors: ## Replay the recordings of deployed clients.
 	$(GO) run ./cmd/rookery replay testdata/recordings

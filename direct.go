@@ -33,8 +33,10 @@ var (
 // takes the ciphertext and carries it: it durably reserves a block of message
 // numbers in the session with each of the contact's installations, and encrypts
 // inside of it (docs/adr/0016). The next block is reserved when half of one is
-// used, twice as large up to Options.DirectBlock. After a crash, or when it is closed, what is left of the blocks is never
-// used: receivers see at most twice the largest block as lost messages.
+// used, twice as large up to Options.DirectBlock. After a crash, or when it is
+// closed, what is left of the blocks is never used: receivers see at most twice
+// the largest block as lost messages. They let a sender skip 1,000 in all, so one
+// Direct for a contact is enough.
 //
 // A message that is lost on the way is not made again: nothing of it is stored.
 // Our own other installations get no copy. Use Identity.Send if in doubt.
@@ -89,23 +91,18 @@ type DirectMessage struct {
 }
 
 // Direct prepares direct sending to a contact, of which an installation has to be
-// known: ErrNoTarget otherwise, and its contact code is followed from then on.
-// Like sending, it accepts the contact. Close it when it is not needed any more.
-func (i *Identity) Direct(ctx context.Context, contact PublicKey) (*Direct, error) {
+// known: otherwise its first message gives ErrNoTarget, and its contact code is
+// followed from then on. Like sending, that accepts the contact. Nothing is
+// reserved before the first message. Close it when it is not needed any more.
+func (i *Identity) Direct(contact PublicKey) (*Direct, error) {
 	block := i.engine.options.DirectBlock
 	if block < 0 || block > maxDirectBlock {
 		return nil, fmt.Errorf("%w: a block of %d message numbers, at most %d", ErrOptions, block, maxDirectBlock)
 	}
-	d := &Direct{identity: i, contact: contact, block: uint32(orDefault(block, directBlock))} //nolint:gosec // checked above
-	d.mu.Lock()
-	asked := d.ask(min(firstDirectBlock, d.block))
-	d.mu.Unlock()
-	// One that has ended on its way is asked for again with the first message.
-	if err := asked.wait(ctx); err != nil && !errors.Is(err, ErrLeaseOver) {
-		d.Close()
+	if err := i.inUse(); err != nil {
 		return nil, err
 	}
-	return d, nil
+	return &Direct{identity: i, contact: contact, block: uint32(orDefault(block, directBlock))}, nil //nolint:gosec // checked above
 }
 
 // directTries is how many leases that end before they are used one message may

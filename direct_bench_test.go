@@ -166,7 +166,7 @@ func directTo(b *testing.B, all []stranger) []*rookery.Direct {
 			for i := worker; i < len(all); i += 64 {
 				err := us.TakeBundle(ctx, all[i].key, all[i].bundle)
 				if err == nil {
-					out[i], err = us.Direct(ctx, all[i].key)
+					out[i], err = us.Direct(all[i].key)
 				}
 				if err != nil {
 					b.Error(err)

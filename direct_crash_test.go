@@ -153,10 +153,10 @@ func TestFailedReservationMakesNothing(t *testing.T) {
 			alice, bob := w.person(1)[0], w.person(1)[0]
 			w.introduceAll([]device{alice}, []device{bob})
 			store.stumble.Store(true)
-			_, err := w.at(alice).Direct(w.context(), bob.key)
+			d := w.direct(alice, bob.key)
+			_, err := d.Encrypt(w.context(), []byte("never made"))
 			wantError(t, err, rookery.ErrNotDurable)
 			store.stumble.Store(false)
-			d := w.direct(alice, bob.key)
 			var all []sent
 			for i := range 3 * crashBlock {
 				payload := fmt.Sprint(i)

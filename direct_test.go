@@ -17,7 +17,7 @@ import (
 // direct prepares direct sending; it is closed with the test.
 func (w *world) direct(from device, to rookery.PublicKey) *rookery.Direct {
 	w.t.Helper()
-	d, err := w.at(from).Direct(w.context(), to)
+	d, err := w.at(from).Direct(to)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestDirectFollowsWhatChanges(t *testing.T) {
 func TestDirectNeedsAnInstallation(t *testing.T) {
 	w := newWorld(t, backends[1])
 	alice, bob := w.person(1)[0], w.person(1)[0]
-	_, err := w.at(alice).Direct(w.context(), bob.key)
+	_, err := w.direct(alice, bob.key).Encrypt(w.context(), []byte("x"))
 	wantError(t, err, rookery.ErrNoTarget)
 	w.introduceAll([]device{alice}, []device{bob})
 	d := w.direct(alice, bob.key)
@@ -242,7 +242,7 @@ func TestDirectNeedsAnInstallation(t *testing.T) {
 func TestDirectToOurselvesIsANote(t *testing.T) {
 	w := newWorld(t, backends[1])
 	alone, alice := w.person(1)[0], w.person(2)
-	_, err := w.at(alone).Direct(w.context(), alone.key)
+	_, err := w.direct(alone, alone.key).Encrypt(w.context(), []byte("x"))
 	wantError(t, err, rookery.ErrNoTarget)
 	m := w.encrypt(w.direct(alice[0], alice[0].key), "note")
 	if m.NoCopy {
@@ -253,6 +253,20 @@ func TestDirectToOurselvesIsANote(t *testing.T) {
 	if string(got.Payload) != "note" || got.ID != m.ID {
 		t.Errorf("got %q", got.Payload)
 	}
+}
+
+// Nothing is reserved, and so nothing skipped, for who never sends: else a peer
+// would find more missing than it lets a sender skip.
+func TestUnusedDirectSkipsNothing(t *testing.T) {
+	w := newWorld(t, backends[1])
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduceAll([]device{alice}, []device{bob})
+	w.send(alice, bob.key, "one")
+	for range 70 {
+		w.direct(alice, bob.key).Close()
+	}
+	w.send(alice, bob.key, "two")
+	w.awaitMessages(2, bob)
 }
 
 func TestDirectRefusals(t *testing.T) {
@@ -273,16 +287,16 @@ func TestDirectRefusals(t *testing.T) {
 	wantError(t, err, rookery.ErrDirectClosed)
 	ended, cancel := context.WithCancel(w.context())
 	cancel()
-	_, err = w.at(alice).Direct(ended, bob.key)
-	wantError(t, err, context.Canceled)
 	open := w.direct(alice, bob.key)
+	_, err = open.Encrypt(ended, []byte("x"))
+	wantError(t, err, context.Canceled)
 	w.close()
 	_, err = open.Encrypt(w.context(), []byte("x"))
 	wantError(t, err, rookery.ErrClosed)
 	for _, size := range []int{-1, 251} {
 		w.configure = append(w.configure, blockOf(size))
 		w.open()
-		_, err = w.at(alice).Direct(w.context(), bob.key)
+		_, err = w.at(alice).Direct(bob.key)
 		wantError(t, err, rookery.ErrOptions)
 		w.close()
 	}

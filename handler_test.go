@@ -8,6 +8,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/persistence"
+	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
 )
 
@@ -129,6 +130,57 @@ func TestHandlerThatPanicsBehindAnAcknowledgementDoesNotBlockClose(t *testing.T)
 	if err := w.engine.Close(ctx); err != nil {
 		t.Errorf("close: %v", err)
 	}
+}
+
+// refusing is a store that has no space while it is full.
+type refusing struct {
+	lasting
+	full    atomic.Bool
+	refused atomic.Int64 // batches
+}
+
+func (r *refusing) Apply(ctx context.Context, batch persistence.Batch) error {
+	if r.full.Load() {
+		r.refused.Add(1)
+		return &persistence.StoreError{Op: "apply", Path: "refusing", Kind: persistence.ErrFull}
+	}
+	return r.lasting.Apply(ctx, batch)
+}
+
+// T04: an acknowledgement that a full disk holds up outlives a panic of the
+// handler.
+func TestHandlerThatPanicsOnAFullDiskKeepsAcknowledgements(t *testing.T) {
+	store := &refusing{lasting: lasting{memstore.New()}}
+	ack, panicked := make(chan rookery.Message, 1), make(chan struct{})
+	w := newWorld(t, on(store), func(o *rookery.Options) {
+		o.Handler = func(e rookery.Event) {
+			switch e := e.(type) {
+			case rookery.Message:
+				ack <- e
+			case rookery.Refused:
+				close(panicked)
+				panic("the application has a bug")
+			}
+		}
+	})
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.send(alice, bob.key, "hello")
+	m := <-ack
+	eventually(t, "empty outbox", func() bool { return count(t, store, persistence.KindOutbox) == 0 })
+	store.full.Store(true)
+	m.Ack()
+	eventually(t, "refusal", func() bool { return store.refused.Load() > 0 })
+	// Commits are settled in order: after this one the acknowledgement is.
+	_, err := w.at(alice).Send(w.context(), bob.key, []byte("never"))
+	wantError(t, err, rookery.ErrStoreFull)
+	w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, []byte{0xff})})
+	<-panicked
+	store.full.Store(false)
+	eventually(t, "empty inbox", func() bool {
+		w.sweep()
+		return count(t, store, persistence.KindInbox) == 0
+	})
 }
 
 // The handler may use the identity it was called for.

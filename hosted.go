@@ -32,6 +32,8 @@ type hosted struct {
 	unsent map[string]bool
 	// coolDowns are the contacts', which come and go.
 	coolDowns deviceactor.CoolDowns
+	// untold are events from before there was space to take over.
+	untold []Event
 	// due are contacts to be woken for upkeep.
 	due []string
 }
@@ -142,6 +144,10 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		if err != nil {
 			return forGood(err)
 		}
+		for _, e := range h.untold {
+			h.inbox.Tell(inboxName, e)
+		}
+		h.untold = nil
 	}
 	switch m := message.(type) {
 	case toContact:
@@ -182,7 +188,8 @@ func (h *hosted) refuse(message any, err error) {
 	case toContact:
 		h.unsent[hex.EncodeToString(m.contact[:])] = true
 	case toHandler:
-		h.identity.unhandled.Add(-1) // reported after the next Open
+		h.untold = append(h.untold, m.event)
+		return
 	}
 	failInner(message, fmt.Errorf("%w: %w", ErrNotDurable, err))
 }

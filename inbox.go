@@ -69,8 +69,11 @@ func (b *inbox) Drained() bool { return b.inFlight == 0 && len(b.done) == 0 }
 func (b *inbox) Idle() { b.dropDone() }
 
 // Close implements actors.Closer: what was acknowledged before the handler
-// panicked stays so.
-func (b *inbox) Close() { b.dropDone() }
+// panicked stays so, also what a full disk holds up.
+func (b *inbox) Close() {
+	b.done, b.undone = append(b.done, b.undone...), nil
+	b.dropDone()
+}
 
 // Receive implements actors.Actor.
 func (b *inbox) Receive(_ *actors.Context, message any) error {
@@ -120,7 +123,7 @@ func (b *inbox) report(e Event) {
 // there all the same.
 func (b *inbox) reportAgain(message messageKey) error {
 	i := b.identity
-	if _, known := i.reported[message]; known {
+	if _, known := i.reported[message]; known || i.engine.options.Handler == nil {
 		return nil
 	}
 	value, err := i.engine.committer.Get(context.Background(), i.inboxName(message))

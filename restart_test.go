@@ -1,9 +1,12 @@
 package rookery_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,12 +186,33 @@ func TestUnacknowledgedMessageIsReportedAgainUnderTheSameID(t *testing.T) {
 	})
 }
 
+// errorCount counts what is logged as an error, such as a panic.
+type errorCount struct {
+	slog.Handler
+	errors atomic.Int64
+}
+
+func (c *errorCount) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *errorCount) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		c.errors.Add(1)
+	}
+	return nil
+}
+
+func (c *errorCount) WithAttrs([]slog.Attr) slog.Handler { return c }
+
+func (c *errorCount) WithGroup(string) slog.Handler { return c }
+
 func TestWithoutHandlerMessagesWaitInTheInbox(t *testing.T) {
 	w := newWorld(t, backends[1])
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	w.introduce(w.at(alice), w.at(bob))
 	handler := true
+	logged := new(errorCount)
 	w.configure = append(w.configure, func(o *rookery.Options) {
+		o.Logger = slog.New(logged)
 		if !handler {
 			o.Handler = nil
 		}
@@ -197,9 +221,14 @@ func TestWithoutHandlerMessagesWaitInTheInbox(t *testing.T) {
 	w.reopen()
 	receipt := w.send(alice, bob.key, "for later")
 	eventually(t, "decryption", func() bool { return w.engine.Counts().Received == 1 })
+	w.air.deliver(w.air.history()) // once more: there is still nobody to tell
+	eventually(t, "refusal", func() bool { return w.engine.Counts().Refused >= 1 })
 	handler = true
 	w.reopen()
 	w.awaitMessages(1, bob)
+	if n := logged.errors.Load(); n != 0 {
+		t.Errorf("%d errors were logged", n)
+	}
 	if m := messages(w.bag.all(), bob)[0]; m.ID != receipt.ID || string(m.Payload) != "for later" {
 		t.Errorf("reported %q, id %v", m.Payload, m.ID)
 	}

@@ -19,6 +19,7 @@ type Outgoing struct {
 	ID        MessageID
 	Recipient x3dh.IdentityPublicKey
 	Message   []byte // encoded ProtocolMessage
+	Created   int64  // ns
 }
 
 // Draft is one payload on its way to being one message for all installations
@@ -94,11 +95,11 @@ func (c Contact) Assemble(v View, d *Draft, bundle wire.Bundle, now int64) (Cont
 	}
 	receipt.ID = newMessageID(v.Own, &message, "")
 	next, e := c.Accept(now)
-	return next, Outgoing{receipt.ID, c.Identity, message.Encode()}, receipt, e, nil
+	return next, Outgoing{receipt.ID, c.Identity, message.Encode(), now}, receipt, e, nil
 }
 
 // Record is the outbox record of the message, made durable with the sessions
 // that encrypted it.
-func (o *Outgoing) Record(owner persistence.OwnerID, now int64) persistence.Record {
-	return persistence.Record{Name: OutboxName(owner, o.Recipient, o.ID), Value: o.record(now), New: true}
+func (o *Outgoing) Record(owner persistence.OwnerID) persistence.Record {
+	return persistence.Record{Name: OutboxName(owner, o.Recipient, o.ID), Content: o, New: true}
 }

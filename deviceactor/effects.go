@@ -38,7 +38,14 @@ func (e *Effects) report(events ...Event) { e.Events = append(e.Events, events..
 // Records are what has to be committed before an event of the step is
 // reported. c is the contact as the step has left it.
 func (e *Effects) Records(owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
-	var out []persistence.Record
+	records, err := e.records(owner, c)
+	persistence.Encode(records)
+	return records, err
+}
+
+// records are those of Records, of which not all are encoded yet.
+func (e *Effects) records(owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
+	out := make([]persistence.Record, 0, 1+len(e.Installations)+len(e.Events))
 	if e.Contact {
 		value, err := c.record()
 		if err != nil {
@@ -48,15 +55,15 @@ func (e *Effects) Records(owner persistence.OwnerID, c *Contact) ([]persistence.
 	}
 	for i := range e.Installations {
 		in := &e.Installations[i]
-		out = append(out, persistence.Record{Name: installationName(owner, c.Identity, in.ID), Value: in.record()})
+		out = append(out, persistence.Record{Name: installationName(owner, c.Identity, in.ID), Content: in})
 	}
 	for _, event := range e.Events {
 		received, ok := event.(MessageReceived)
 		if !ok {
 			continue
 		}
-		// Only a message of a session is certain never to come again.
-		out = append(out, persistence.Record{Name: InboxName(owner, c.Identity, received.ID), Value: received.record(), New: received.ForwardSecrecy})
+		content, _ := event.(persistence.Content) // which it is, and so is not copied
+		out = append(out, persistence.Record{Name: InboxName(owner, c.Identity, received.ID), Content: content})
 	}
 	return out, nil
 }

@@ -154,7 +154,7 @@ func (a *Actor) assemble(out *outgoing) error {
 	if out.send.copyOf != nil && err != nil {
 		return err // once more, later, for all
 	}
-	out.records = append(out.records, message.Record(a.config.Owner, now))
+	out.records = append(out.records, message.Record(a.config.Owner))
 	out.message, out.receipt = message.Message, receipt
 	switch {
 	case out.send.copyOf != nil:

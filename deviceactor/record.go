@@ -24,6 +24,9 @@ type Reader interface {
 	Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error
 }
 
+// installationBytes is about what a record of bounded fields takes.
+const installationBytes = 256
+
 func contactName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey) persistence.Name {
 	return persistence.NewName(persistence.KindContact, owner[:], peer[:])
 }
@@ -71,7 +74,13 @@ func (c *Contact) record() ([]byte, error) {
 	return proto.Marshal(r)
 }
 
-func (in *Installation) record() []byte {
+// ValueSize implements persistence.Content.
+func (in *Installation) ValueSize() int {
+	return installationBytes
+}
+
+// AppendValue implements persistence.Content.
+func (in *Installation) AppendValue(b []byte) []byte {
 	r := record.Installation{
 		Id:              in.ID,
 		Version:         in.Entry.Version,
@@ -88,7 +97,7 @@ func (in *Installation) record() []byte {
 	if !in.Entry.IsZero() {
 		r.SignedPreKey = in.Entry.PreKey[:]
 	}
-	return r.Append(make([]byte, 0, 128+len(in.ID)))
+	return r.Append(b)
 }
 
 // LoadContact reads what is known of a peer; an unknown one is empty.
@@ -159,9 +168,15 @@ func decodeInstallation(value []byte) (Installation, error) {
 	return in, nil
 }
 
-func (o *Outgoing) record(now int64) []byte {
-	r := record.Outbox{MessageId: o.ID[:], Recipient: o.Recipient[:], Message: o.Message, Created: now}
-	return r.Append(make([]byte, 0, 96+len(o.Message)))
+// ValueSize implements persistence.Content.
+func (o *Outgoing) ValueSize() int {
+	return len(o.Message) + len(o.Recipient) + len(o.ID)
+}
+
+// AppendValue implements persistence.Content.
+func (o *Outgoing) AppendValue(b []byte) []byte {
+	r := record.Outbox{MessageId: o.ID[:], Recipient: o.Recipient[:], Message: o.Message, Created: o.Created}
+	return r.Append(b)
 }
 
 // DecodeOutgoing reads an outbox record.
@@ -177,10 +192,17 @@ func DecodeOutgoing(value []byte) (Outgoing, error) {
 		ID:        MessageID(r.GetMessageId()),
 		Recipient: x3dh.IdentityPublicKey(r.GetRecipient()),
 		Message:   r.GetMessage(),
+		Created:   r.GetCreated(),
 	}, nil
 }
 
-func (m *MessageReceived) record() []byte {
+// ValueSize implements persistence.Content.
+func (m MessageReceived) ValueSize() int {
+	return len(m.Payload) + installationBytes
+}
+
+// AppendValue implements persistence.Content.
+func (m MessageReceived) AppendValue(b []byte) []byte {
 	r := record.Inbox{
 		MessageId:      m.ID[:],
 		Sender:         m.Sender[:],
@@ -192,7 +214,7 @@ func (m *MessageReceived) record() []byte {
 		Request:        m.Request,
 		Chat:           m.Chat,
 	}
-	return r.Append(make([]byte, 0, 160+len(m.Installation)+len(m.Payload)+len(m.Chat)))
+	return r.Append(b)
 }
 
 // DecodeReceived reads an inbox record.

@@ -53,8 +53,8 @@ func TestContactComesBackFromItsRecords(t *testing.T) {
 }
 
 func TestOutgoingComesBackFromItsRecord(t *testing.T) {
-	o := Outgoing{ID: MessageID{1, 2}, Recipient: peer, Message: []byte("message")}
-	value := o.record(7)
+	o := Outgoing{ID: MessageID{1, 2}, Recipient: peer, Message: []byte("message"), Created: 7}
+	value := o.AppendValue(nil)
 	if got, err := DecodeOutgoing(value); err != nil || !reflect.DeepEqual(got, o) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -67,7 +67,7 @@ func TestReceivedComesBackFromItsRecord(t *testing.T) {
 		{ID: MessageID{3}, Sender: peer, Payload: []byte("y"), Recipient: x3dh.IdentityPublicKey{2, 4}, Request: true},
 		{ID: MessageID{4}, Sender: peer, Payload: []byte("y"), Chat: "rookery"},
 	} {
-		value := m.record()
+		value := m.AppendValue(nil)
 		if got, err := DecodeReceived(value); err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("got %+v, %v", got, err)
 		}
@@ -121,7 +121,7 @@ func TestCorruptRecordsAreReported(t *testing.T) {
 
 func FuzzDecodeInstallation(f *testing.F) {
 	in := Installation{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5, FirstSeen: 6, Signed: 8, OmittedSince: 7, Stale: true}
-	good := in.record()
+	good := in.AppendValue(nil)
 	f.Add(good)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -129,7 +129,7 @@ func FuzzDecodeInstallation(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := in.record()
+		again := in.AppendValue(nil)
 		same, err := decodeInstallation(again)
 		if err != nil || same != in {
 			t.Fatalf("%v: %+v became %+v", err, in, same)
@@ -138,8 +138,8 @@ func FuzzDecodeInstallation(f *testing.F) {
 }
 
 func FuzzDecodeOutgoing(f *testing.F) {
-	o := Outgoing{ID: MessageID{1}, Recipient: peer, Message: []byte("message")}
-	good := o.record(7)
+	o := Outgoing{ID: MessageID{1}, Recipient: peer, Message: []byte("message"), Created: 7}
+	good := o.AppendValue(nil)
 	f.Add(good)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -150,7 +150,7 @@ func FuzzDecodeOutgoing(f *testing.F) {
 			}
 			return
 		}
-		again := o.record(7)
+		again := o.AppendValue(nil)
 		if same, err := DecodeOutgoing(again); err != nil || !reflect.DeepEqual(same, o) {
 			t.Fatalf("%v: %+v became %+v", err, o, same)
 		}
@@ -159,7 +159,7 @@ func FuzzDecodeOutgoing(f *testing.F) {
 
 func FuzzDecodeReceived(f *testing.F) {
 	m := MessageReceived{ID: MessageID{1}, Sender: peer, Installation: "a", Payload: []byte("x"), Received: 9, Recipient: peer, Request: true, Chat: "c"}
-	good := m.record()
+	good := m.AppendValue(nil)
 	f.Add(good)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -170,7 +170,7 @@ func FuzzDecodeReceived(f *testing.F) {
 			}
 			return
 		}
-		again := m.record()
+		again := m.AppendValue(nil)
 		if same, err := DecodeReceived(again); err != nil || !reflect.DeepEqual(same, m) {
 			t.Fatalf("%v: %+v became %+v", err, m, same)
 		}

@@ -112,7 +112,7 @@ func (a *Actor) commit() {
 	if len(done) > 1 {
 		records = make([]persistence.Record, 0, n)
 		for _, w := range done {
-			records = append(records, w.records...)
+			records = appendLatest(records, w.records)
 		}
 	}
 	a.inFlight++
@@ -121,6 +121,26 @@ func (a *Actor) commit() {
 	for _, w := range done {
 		w.settle()
 	}
+}
+
+// appendLatest appends records. Sessions and installations are written again by
+// each message; of these the last write stays, in the place of the first.
+func appendLatest(records, later []persistence.Record) []persistence.Record {
+	for _, r := range later {
+		kind := r.Name.Kind()
+		again := kind == persistence.KindSession || kind == persistence.KindInstallation
+		at := -1
+		if again {
+			at = slices.IndexFunc(records, func(known persistence.Record) bool { return known.Name == r.Name })
+		}
+		if at < 0 {
+			records = append(records, r)
+			continue
+		}
+		r.New = records[at].New
+		records[at] = r
+	}
+	return records
 }
 
 // settle says that the sessions' states are with the committer now.
@@ -169,7 +189,7 @@ func (w *work) conclude(a *Actor) {
 func (w *work) take(a *Actor, contact Contact, e Effects) error {
 	before := a.contact
 	a.contact = contact
-	records, err := e.Records(a.config.Owner, &a.contact)
+	records, err := e.records(a.config.Owner, &a.contact)
 	if err != nil {
 		a.contact = before
 		return err

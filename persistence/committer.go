@@ -227,7 +227,7 @@ func (c *Committer) take() ([]*commit, bool) {
 				f.counted = c.gathered
 				names++
 			}
-			size += len(one.records[i].Value)
+			size += one.records[i].size()
 		}
 		if n > 0 && (names > c.maxBatch || size > maxBatchBytes) {
 			break
@@ -314,22 +314,8 @@ func (c *Committer) merge(commits []*commit) Batch {
 		}
 	}
 	batch.Records = slices.DeleteFunc(batch.Records, func(r Record) bool { return r.New && r.Delete })
-	encode(batch.Records)
+	Encode(batch.Records)
 	return batch
-}
-
-// encode gives the records their values.
-func encode(records []Record) {
-	var values []byte
-	for i := range records {
-		r := &records[i]
-		if r.Content == nil {
-			continue
-		}
-		start := len(values)
-		values = r.Content.AppendValue(values)
-		r.Value, r.Content = values[start:len(values):len(values)], nil
-	}
 }
 
 // fence adds a fence to the batch unless it is there.

@@ -27,6 +27,16 @@ type Record struct {
 type Content interface {
 	// AppendValue appends the value to b.
 	AppendValue(b []byte) []byte
+	// ValueSize is about how long it is, in bytes: what may be large counts.
+	ValueSize() int
+}
+
+// size is about how long the value of a write is.
+func (r *Record) size() int {
+	if r.Content != nil {
+		return r.Content.ValueSize()
+	}
+	return len(r.Value)
 }
 
 // value is the value of a write that is no deletion.
@@ -35,6 +45,20 @@ func (r *Record) value() []byte {
 		return r.Content.AppendValue(nil)
 	}
 	return r.Value
+}
+
+// Encode gives records with Content their values, for whoever has no Committer.
+func Encode(records []Record) {
+	var values []byte
+	for i := range records {
+		r := &records[i]
+		if r.Content == nil {
+			continue
+		}
+		start := len(values)
+		values = r.Content.AppendValue(values)
+		r.Value, r.Content = values[start:len(values):len(values)], nil
+	}
 }
 
 // OwnerID names a hosted installation in fences.

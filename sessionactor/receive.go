@@ -56,7 +56,7 @@ func (s Sessions) Decrypt(own *x3dh.IdentityKey, ends Ends, in Incoming, limits 
 				if s.List[i].Status == Forgotten {
 					return s, Change{}, nil, ratchet.ErrMessageKeyGone
 				}
-				return s.decryptOn(i, m, limits, now)
+				return s.decryptOn(i, m, seenMessage(&m), limits, now)
 			}
 		}
 		return s.respond(own, ends, in, m, limits, now)
@@ -102,7 +102,7 @@ func (s Sessions) decryptOnCandidates(prekey x3dh.PreKeyPublic, m ratchet.Messag
 		if n == maxTrials {
 			break
 		}
-		next, change, plaintext, cause := s.decryptOn(i, m, limits, now)
+		next, change, plaintext, cause := s.decryptOn(i, m, seen, limits, now)
 		if cause == nil {
 			return next, change, plaintext, nil
 		}
@@ -115,12 +115,11 @@ func (s Sessions) decryptOnCandidates(prekey x3dh.PreKeyPublic, m ratchet.Messag
 
 // decryptOn decrypts with a known session. Nothing is reset by it; an initiated
 // session is established, since the peer has answered on it.
-func (s Sessions) decryptOn(i int, m ratchet.Message, limits ratchet.Limits, now int64) (Sessions, Change, []byte, error) {
+func (s Sessions) decryptOn(i int, m ratchet.Message, seen SeenMessage, limits ratchet.Limits, now int64) (Sessions, Change, []byte, error) {
 	session := s.List[i]
 	if session.due(now) {
 		return s, Change{}, nil, ErrNoSession // Sweep is about to delete it
 	}
-	seen := seenMessage(&m)
 	if err := session.Seen.check(seen); err != nil {
 		return s, Change{}, nil, err
 	}

@@ -57,11 +57,7 @@ func (p Place) skippedKey(id ID, ref ratchet.KeyRef) persistence.Name {
 // before Apply: the skipped message keys of deleted sessions are named by them.
 func (p Place) Records(change Change, before *Sessions) ([]persistence.Record, error) {
 	records, err := p.records(change, before)
-	for i := range records {
-		if content := records[i].Content; content != nil {
-			records[i].Value, records[i].Content = content.AppendValue(make([]byte, 0, sessionRoom)), nil
-		}
-	}
+	persistence.Encode(records)
 	return records, err
 }
 
@@ -96,12 +92,8 @@ func (p Place) records(change Change, before *Sessions) ([]persistence.Record, e
 	return out, nil
 }
 
-const (
-	// sessionRoom is enough for most sessions, in bytes.
-	sessionRoom = 640
-	// maxRatchetKey is the size of the longest ratchet key, in bytes.
-	maxRatchetKey = 33
-)
+// maxRatchetKey is the size of the longest ratchet key, in bytes.
+const maxRatchetKey = 33
 
 // sessionContent is the record of a session.
 type sessionContent struct {
@@ -111,6 +103,12 @@ type sessionContent struct {
 
 // AppendValue implements persistence.Content.
 func (c *sessionContent) AppendValue(b []byte) []byte { return c.session.append(b, c.active) }
+
+// ValueSize implements persistence.Content.
+func (c *sessionContent) ValueSize() int { return sessionBytes }
+
+// sessionBytes is about what a session takes, with all that it may remember.
+const sessionBytes = 1 << 10
 
 func (s *Session) append(b []byte, active bool) []byte {
 	var (

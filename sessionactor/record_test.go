@@ -26,6 +26,7 @@ type shelf struct {
 func newShelf() *shelf { return &shelf{values: make(map[persistence.Name][]byte)} }
 
 func (s *shelf) apply(records []persistence.Record) {
+	persistence.Encode(records)
 	for _, r := range records {
 		if r.Delete {
 			delete(s.values, r.Name)

@@ -151,7 +151,10 @@ func explained(err error) error {
 	return err
 }
 
-// interruptible ends a command's work in order, so that it can clean up.
+// interruptible ends a command's work in order, so that it can clean up. The second
+// signal ends the process: what waits for its input hears no context.
 func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }

@@ -21,9 +21,9 @@ const (
 // network itself, until it is to stop. A message that the parent has in its hands
 // must arrive.
 func (h *host) sendDirectly(ctx context.Context, to rookery.PublicKey, d *dice) {
-	direct, err := h.identity.Direct(ctx, to)
+	direct, err := h.identity.Direct(to)
 	for h.again(err) {
-		direct, err = h.identity.Direct(ctx, to)
+		direct, err = h.identity.Direct(to)
 	}
 	if err != nil {
 		if !closing(err) {

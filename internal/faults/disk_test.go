@@ -125,8 +125,8 @@ type breaker struct {
 	mu    sync.Mutex
 	on    bool
 	seen  int
-	fired int
-	first errorfs.Op
+	fired bool
+	first errorfs.Op // that failed
 }
 
 func (b *breaker) arm(on bool) {
@@ -135,11 +135,11 @@ func (b *breaker) arm(on bool) {
 	b.on = on
 }
 
-// state tells how many write operations there were, and how many failed.
-func (b *breaker) state() (seen, fired int, first errorfs.Op) {
+// state tells whether an operation has failed, and the first that did.
+func (b *breaker) state() (fired bool, first errorfs.Op) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.seen, b.fired, b.first
+	return b.fired, b.first
 }
 
 // MaybeError implements errorfs.Injector.
@@ -157,8 +157,8 @@ func (b *breaker) MaybeError(op errorfs.Op) error {
 	if n != b.index && (!b.lasting || n < b.index) {
 		return nil
 	}
-	if b.fired++; b.fired == 1 {
-		b.first = op
+	if !b.fired {
+		b.fired, b.first = true, op
 	}
 	return &fs.PathError{Op: opNames[op.Kind], Path: op.Path, Err: b.errno}
 }

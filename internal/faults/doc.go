@@ -11,10 +11,15 @@
 // leave it, with none, half and all of what was not synced. Then every write
 // operation in turn fails, with an I/O error or for want of space. After either,
 // the store is opened again, the network delivers all that it has, the scenario
-// is finished, and both sides go on talking.
+// is finished, and both sides go on talking. Crashes also follow crashes, and a
+// process that was killed while the cache of the operating system lives on.
 //
-//	go test ./internal/faults                         # a part of the points
-//	make crash                                        # all of them
+// A last test knows every key that ever was (book_test.go), and looks for those
+// that are used up in all files, with the keyring that is left (search_test.go).
+//
+//	go test ./internal/faults                         # every third point
+//	go test ./internal/faults -crash.offset 1         # others of them
+//	make crash                                        # all
 //	go test ./internal/faults -run TestCrashAtEveryWrite/send -crash.index 12 -crash.percent 50
 //
 // # What holds

@@ -119,20 +119,20 @@ func tryFault(s scenario, f fault, b base, key string, index int, t *tally) (rea
 	brk := &breaker{errno: f.errno, index: index, lasting: f.lasting}
 	run := fmt.Sprintf("%s %s at %d", s.name, f.name, index)
 	w := newWorld(faulty(own, brk), key, b.past, seed{*seedFlag, run})
-	w.struck = func() bool { _, fired, _ := brk.state(); return fired > 0 }
+	w.struck = func() bool { fired, _ := brk.state(); return fired }
 	w.relieve = func() {
 		if w.struck() {
 			brk.arm(false)
 		}
 	}
 	told, again, err := w.endure(s, brk)
-	_, fired, first := brk.state()
-	if fired == 0 {
+	fired, first := brk.state()
+	if !fired {
 		return false, err
 	}
 	t.note(first, told, again)
 	if err != nil {
-		return true, fmt.Errorf("%s of %s, told %v: %w", opNames[first.Kind], first.Path, told, err)
+		return true, fmt.Errorf("%s of %s, told %s: %w", opNames[first.Kind], first.Path, text(told), err)
 	}
 	// What is on the disk must do, and half of the time also what a crash now
 	// leaves of it.
@@ -141,9 +141,16 @@ func tryFault(s scenario, f fault, b base, key string, index int, t *tally) (rea
 	}
 	later := newWorld(own, key, w.ledger.read(), seed{*seedFlag, run + " later"})
 	if err := later.finish(s); err != nil {
-		return true, fmt.Errorf("%s of %s, told %v, opened again: %w", opNames[first.Kind], first.Path, told, err)
+		return true, fmt.Errorf("%s of %s, told %s, opened again: %w", opNames[first.Kind], first.Path, text(told), err)
 	}
 	return true, nil
+}
+
+func text(err error) string {
+	if err == nil {
+		return "nothing"
+	}
+	return err.Error()
 }
 
 // endure plays a scenario on a failing disk: what fails is tried again once the

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
@@ -17,19 +16,20 @@ import (
 // it.
 func TestCrashAfterAKill(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "key")
-	tried, operations := 0, 0
+	kills, crashes := 0, 0
 	for _, s := range scenarios {
 		if s.opening {
 			continue
 		}
 		start := prepare(t, s, key)
-		for index := 1 + *offsetFlag%killEvery; ; index += killEvery {
+		var failed atomic.Int64
+		for index := 1 + *offsetFlag%killEvery; ; index += killEvery * *everyFlag {
 			points, reached := killAndFilm(t, s, start, key, index)
 			if !reached {
 				break
 			}
-			operations += len(points)
-			var failed atomic.Int64
+			kills++
+			crashes += len(points)
 			each(points, func(p point) {
 				if failed.Load() >= enough {
 					return
@@ -40,16 +40,16 @@ func TestCrashAfterAKill(t *testing.T) {
 					t.Errorf("killed at operation %d, then %v: %v", index, p, err)
 				}
 			})
-			tried++
 		}
 	}
-	t.Logf("%d kills, %d crashes after them", tried, operations)
-	if tried < 10 || operations < 10*tried {
+	t.Logf("%d kills, %d crashes after them", kills, crashes)
+	if kills < 10 || crashes < kills {
 		t.Error("too few")
 	}
 }
 
-// killEvery is how many operations lie between the kills of a scenario.
+// killEvery is how many operations lie between the kills of a scenario, times
+// that of the operations that are tried.
 const killEvery = 13
 
 var errKilled = errors.New("the process is gone")
@@ -88,9 +88,7 @@ func killAndFilm(t *testing.T, s scenario, b base, key string, index int) (point
 	}
 	k.on.Store(true)
 	first.struck = k.dead.Load
-	done := make(chan error, 1)
-	go func() { done <- s.run(first) }()
-	err := <-done
+	err := s.run(first)
 	if err == nil {
 		k.on.Store(false)
 		if err := first.close(); err != nil {
@@ -103,7 +101,7 @@ func killAndFilm(t *testing.T, s scenario, b base, key string, index int) (point
 	next := newWorld(disk, key, past, seed{*seedFlag, fmt.Sprintf("%s after a kill at %d", s.name, index)})
 	c := newCamera(s.name+" after a kill", disk, next.ledger, *seedFlag)
 	// Of the cache nothing is left, or something.
-	c.wanted = func(_, percent int) bool { return percent < 100 }
+	c.wanted = func(i, percent int) bool { return percent < 100 && wanted(index+i, percent) }
 	next.disk = faulty(disk, c)
 	c.roll(true)
 	err = all(next.open, func() error { return next.send(alice1, bob.public, "after the kill") })
@@ -113,5 +111,3 @@ func killAndFilm(t *testing.T, s scenario, b base, key string, index int) (point
 	}
 	return c.points, true
 }
-
-var _ vfs.FS = disk{}

@@ -9,7 +9,7 @@ import (
 
 // Which points are tried. "make crash" tries all of them.
 var (
-	everyFlag   = flag.Int("crash.every", 1, "try every so many-th operation")
+	everyFlag   = flag.Int("crash.every", defaultEvery, "try every so many-th operation")
 	offsetFlag  = flag.Int("crash.offset", 0, "begin with this one of them")
 	indexFlag   = flag.Int("crash.index", -1, "try this operation alone")
 	percentFlag = flag.Int("crash.percent", -1, "with this percentage of the unsynced data alone")

@@ -47,8 +47,6 @@ type scenario struct {
 	// opening: the scenario opens the store itself, and closes it.
 	opening bool
 	run     func(*world) error
-	// least is how many operations there are at least.
-	least int
 }
 
 var scenarios = []scenario{

@@ -130,6 +130,8 @@ func (w *world) open() error {
 		Logger:    slog.New(slog.DiscardHandler),
 		Now:       w.now,
 		Random:    random,
+		// Several blocks within a scenario.
+		DirectBlock: 4,
 	})
 	if err != nil {
 		w.engine = nil
@@ -334,7 +336,7 @@ func (w *world) carry(from device, to rookery.PublicKey, payload string) error {
 			if err != nil {
 				return err
 			}
-			if w.direct, err = i.Direct(ctx, to); err != nil {
+			if w.direct, err = i.Direct(to); err != nil {
 				return err
 			}
 		}

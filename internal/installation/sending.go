@@ -66,8 +66,7 @@ func (i *Installation) send(ctx context.Context, to x3dh.IdentityPublicKey, payl
 	if copyOf != nil && err != nil {
 		return receipt, false, err
 	}
-	outbox := message.Record(i.owner, now)
-	s.records = append(s.records, outbox)
+	s.records = append(s.records, message.Record(i.owner))
 	switch {
 	case copyOf != nil:
 		s.events = append(s.events, lost...)

@@ -22,6 +22,7 @@ type step struct {
 // read again: the batch may be in the store or not.
 func (i *Installation) commit(ctx context.Context, s *step) error {
 	if len(s.records) > 0 {
+		persistence.Encode(s.records)
 		batch := persistence.Batch{Fences: []persistence.Fence{i.fence}, Records: s.records}
 		if err := i.config.Store.Apply(ctx, batch); err != nil {
 			i.forget()

@@ -11,7 +11,7 @@ import (
 )
 
 // MaxEpochs is how many epochs a keyring holds at once.
-const MaxEpochs = 16
+const MaxEpochs = 64
 
 // Epoch is a time during which records are sealed under one key. IDs begin at 1
 // and only grow.

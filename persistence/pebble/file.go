@@ -12,12 +12,19 @@ type file struct {
 	vfs.File
 	files *files
 	log   bool
+	end   *logEnd // of a log
 }
 
 // Write implements vfs.File.
 func (f *file) Write(p []byte) (int, error) {
 	size := len(p)
-	return size, f.write(func() error { _, err := f.File.Write(p); return err })
+	return size, f.write(func() error {
+		if f.log {
+			f.end.written.Add(int64(size)) // if it fails, a part may be there
+		}
+		_, err := f.File.Write(p)
+		return err
+	})
 }
 
 // WriteAt implements vfs.File.
@@ -37,8 +44,15 @@ func (f *file) write(change func() error) error {
 // else a batch would be refused, for a table that could not be written, and be
 // there.
 func (f *file) sync(change func() error) error {
+	var written int64
+	if f.log {
+		written = f.end.written.Load()
+	}
 	made, err := f.files.try(change, f.log && !f.files.logLost.Load())
 	f.mark(made)
+	if f.log && made && err == nil {
+		f.end.synced.Store(written)
+	}
 	return err
 }
 

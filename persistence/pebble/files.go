@@ -43,6 +43,8 @@ type files struct {
 	// logLost says that a change of a log was not made: of what is applied from
 	// then on nothing is on disk.
 	logLost atomic.Bool
+	// logs outlive the database, see logEnd; nil where there are none.
+	logs *logEnds
 }
 
 func newFiles(below vfs.FS, watch *monitor) *files {
@@ -157,7 +159,20 @@ func (f *files) writable(name string, open func() (vfs.File, error)) (vfs.File, 
 		f.logLost.Store(f.logLost.Load() || isLog(name))
 		return lostFile{}, nil
 	}
-	return &file{File: opened, files: f, log: isLog(name)}, nil
+	made := &file{File: opened, files: f, log: isLog(name)}
+	if made.log {
+		made.end = f.logs.begin(name)
+	}
+	return made, nil
+}
+
+// Open implements vfs.FS.
+func (f *files) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	opened, err := f.FS.Open(name, opts...)
+	if err != nil || !isLog(name) {
+		return opened, err
+	}
+	return f.logs.seen(name, opened), nil
 }
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
@@ -242,6 +257,9 @@ func (f *files) Remove(name string) error {
 		return err
 	}
 	err := f.write(func() error { return f.FS.Remove(name) })
+	if isLog(name) {
+		f.logs.forget(name)
+	}
 	if base := f.PathBase(name); err == nil && strings.HasPrefix(base, manifestPrefix) {
 		err = f.dropSum(name)
 	}

@@ -42,6 +42,7 @@ func (s *Store) fallBack() bool {
 	idle := old.calls == 0
 	s.life.Unlock()
 	old.files.settle()
+	s.logs.settle()
 	if idle {
 		_ = old.db.Close() // its failure was told
 	}
@@ -111,7 +112,9 @@ func (s *Store) takeAway() bool {
 }
 
 func (s *Store) open(m mode) (*database, error) {
-	return openDatabase(s.dir, newFiles(s.options.FS, newMonitor(s.dir, s.options.Logger)), s.options, m)
+	disk := newFiles(s.options.FS, newMonitor(s.dir, s.options.Logger))
+	disk.logs = s.logs
+	return openDatabase(s.dir, disk, s.options, m)
 }
 
 // publish lets the calls that wait go on, with a database or with the error

@@ -77,6 +77,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		opts.ProbeEvery = defaultProbeEvery
 	}
 	disk := newFiles(opts.FS, newMonitor(dir, opts.Logger))
+	disk.logs = new(logEnds)
 	if _, err := disk.Stat(dir); opts.ReadOnly && errors.Is(err, fs.ErrNotExist) {
 		return nil, &persistence.StoreError{Op: "open", Path: dir, Kind: fs.ErrNotExist}
 	}

@@ -32,6 +32,7 @@ type Store struct {
 	dir     string
 	options Options
 	lock    io.Closer // of the directory
+	logs    *logEnds
 
 	// write orders commits, so that a batch is applied under the epochs that it
 	// was checked against.
@@ -53,7 +54,7 @@ var _ persistence.Store = (*Store)(nil)
 
 func newStore(dir string, opts Options, lock io.Closer, now *database) *Store {
 	s := &Store{
-		dir: dir, options: opts, lock: lock, now: now,
+		dir: dir, options: opts, lock: lock, logs: now.files.logs, now: now,
 		news: make(chan struct{}), stop: make(chan struct{}), kept: make(chan struct{}), idle: make(chan struct{}, 1),
 	}
 	go s.keep()

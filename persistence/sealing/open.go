@@ -51,7 +51,7 @@ func (s *Store) open(ctx context.Context) error {
 	isNew := false
 	if errors.Is(err, persistence.ErrNotFound) {
 		isNew, err = empty(ctx, s.inner)
-		isNew = isNew && missing == reasonNoAnchor
+		isNew = isNew && (missing == reasonNoAnchor || missing == "" && at == point{})
 	}
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (s *Store) open(ctx context.Context) error {
 	if s.options.ReadOnly {
 		return nil
 	}
-	return s.beginRun(ctx, reason == "" && stored.point != at)
+	return s.beginRun(ctx, reason == "" && !isNew)
 }
 
 // unlock opens the keyring and the store below, or makes both. The keyring is
@@ -112,12 +112,23 @@ func (s *Store) unlock(ctx context.Context) (err error) {
 }
 
 // beginRun makes the store this run's: a fresh epoch, a first head and the
-// anchor. behind says that the anchor lags by the last batch of the run before.
-func (s *Store) beginRun(ctx context.Context, behind bool) error {
-	if behind {
-		if err := s.anchor.move(s.head.point); err != nil {
-			return fmt.Errorf("anchor: %w", err)
-		}
+// anchor. follows says that there are records, and that the anchor belongs to
+// them: it has to say so durably before they go on. It may lag by the last batch
+// of the run before, and of a process that was killed both may be in nothing but
+// the cache of the operating system.
+func (s *Store) beginRun(ctx context.Context, follows bool) error {
+	// Where no anchor can be made, its disk is not mounted for instance, that has
+	// to be told before an epoch is spent and a head written that is not the
+	// anchor's. Nothing but a first head follows from the zero point.
+	var err error
+	switch {
+	case follows:
+		err = s.anchor.move(s.head.point)
+	case s.anchor.cell == nil:
+		err = s.anchor.move(point{})
+	}
+	if err != nil {
+		return fmt.Errorf("anchor: %w", err)
 	}
 	if err := s.begin(); err != nil {
 		return err

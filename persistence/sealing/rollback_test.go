@@ -2,6 +2,7 @@ package sealing_test
 
 import (
 	"bytes"
+	"io/fs"
 	"log/slog"
 	"path"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/persistence/sealing"
 )
 
@@ -204,6 +206,29 @@ func TestStoreThatHasNotGoneBackIsNotTold(t *testing.T) {
 			shut(t, store)
 		})
 	}
+}
+
+// TestAnchorThatCannotBeMadeCostsNothing: a store that is started again and again
+// while the disk of its anchor is not mounted is as it was when it is.
+func TestAnchorThatCannotBeMadeCostsNothing(t *testing.T) {
+	s := newScene(t, true)
+	disk := copied(s.now)
+	ok(t, disk.Rename("elsewhere", "unmounted"))
+	before := contentOf(t, disk, "store/keyring")
+	for range 2 * keyring.MaxEpochs {
+		_, err := sealing.Open(t.Context(), s.options(disk))
+		wantStoreError(t, err, fs.ErrNotExist)
+	}
+	if !bytes.Equal(before, contentOf(t, disk, "store/keyring")) {
+		t.Error("epochs were spent")
+	}
+	ok(t, disk.Rename("unmounted", "elsewhere"))
+	store := open(t, s.options(disk))
+	if store.RolledBack() {
+		t.Error("told to have gone back")
+	}
+	ok(t, survivors(t.Context(), store, 600, 600))
+	shut(t, store)
 }
 
 // TestRecordsOfADestroyedEpochAreRefused is T06 for a copy whose keys are gone:

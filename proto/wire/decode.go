@@ -27,12 +27,23 @@ func Decode(b []byte) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := new(Message)
-	if bundles > 0 {
-		m.Bundles = make([]Bundle, 0, bundles)
+	var usual struct { // one allocation for a message to one installation
+		message Message
+		bundle  [1]Bundle
+		entry   [1]Entry
 	}
-	if entries > 0 {
+	m := &usual.message
+	switch {
+	case bundles > len(usual.bundle):
+		m.Bundles = make([]Bundle, 0, bundles)
+	case bundles > 0:
+		m.Bundles = usual.bundle[:0]
+	}
+	switch {
+	case entries > len(usual.entry):
 		m.Entries = make([]Entry, 0, entries)
+	case entries > 0:
+		m.Entries = usual.entry[:0]
 	}
 	var deprecated Bundle
 	for s.next() {
