@@ -221,7 +221,7 @@ func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
 		if err != nil {
 			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
-		i.reported[messageKey{PublicKey(m.Sender), MessageID(m.ID)}] = false
+		i.reported[messageKey{m.Sender, MessageID(m.ID)}] = false
 		left.inbox = append(left.inbox, i.event(m))
 		return nil
 	})

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"testing"
 	"time"
 )
@@ -31,7 +32,7 @@ func (g *gatherer) Idle() {
 func TestIdleComesBehindAllThatWaits(t *testing.T) {
 	system := NewSystem(Options{})
 	t.Cleanup(func() {
-		if err := system.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
+		if err := system.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

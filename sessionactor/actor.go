@@ -114,10 +114,7 @@ func (a *Actor) encrypt(m Encrypt) (Encrypted, error) {
 	if err != nil {
 		return Encrypted{}, err
 	}
-	records, err := a.config.Place.records(change, a.sessions)
-	if err != nil {
-		return Encrypted{}, err
-	}
+	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
 	return Encrypted{Part: part, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned}, nil
 }
@@ -127,30 +124,21 @@ func (a *Actor) decrypt(m Decrypt) (Decrypted, error) {
 	if err != nil {
 		return Decrypted{}, err
 	}
-	records, err := a.config.Place.records(change, a.sessions)
-	if err != nil {
-		return Decrypted{}, err
-	}
+	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
 	return Decrypted{Payload: payload, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned}, nil
 }
 
 func (a *Actor) expire(m Expire) (ExpiredSessions, error) {
 	next, change := a.sessions.Sweep(m.Usable, m.Now)
-	records, err := a.config.Place.records(change, a.sessions)
-	if err != nil {
-		return ExpiredSessions{}, err
-	}
+	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
 	return ExpiredSessions{Records: records, Transitions: change.Transitions}, nil
 }
 
 func (a *Actor) delete() (DeletedAll, error) {
 	next, change := a.sessions.Delete()
-	records, err := a.config.Place.records(change, a.sessions)
-	if err != nil {
-		return DeletedAll{}, err
-	}
+	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
 	return DeletedAll{Records: records}, nil
 }

@@ -89,10 +89,7 @@ func TestSkippedKeysOfAllSessionsAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		records, err := bob.place().Records(change, &bob.sessions)
-		if err != nil {
-			t.Fatal(err)
-		}
+		records := bob.place().Records(change, &bob.sessions)
 		stored.apply(records)
 		bob.advance(t, next, change)
 		bob.peer = in.Entry

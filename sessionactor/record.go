@@ -55,14 +55,14 @@ func (p Place) skippedKey(id ID, ref ratchet.KeyRef) persistence.Name {
 // Records turns the change of a step into the records that have to be committed
 // in one batch. before are the sessions that the step was made on, as they were
 // before Apply: the skipped message keys of deleted sessions are named by them.
-func (p Place) Records(change Change, before *Sessions) ([]persistence.Record, error) {
-	records, err := p.records(change, before)
+func (p Place) Records(change Change, before *Sessions) []persistence.Record {
+	records := p.records(change, before)
 	persistence.Encode(records)
-	return records, err
+	return records
 }
 
 // records are those of Records, with sessions that are not encoded yet.
-func (p Place) records(change Change, before *Sessions) ([]persistence.Record, error) {
+func (p Place) records(change Change, before *Sessions) []persistence.Record {
 	out := make([]persistence.Record, 0, len(change.Put)+len(change.Skipped.Add)+len(change.Skipped.Remove))
 	for i := range change.Put {
 		id := change.Put[i].ID
@@ -89,7 +89,7 @@ func (p Place) records(change Change, before *Sessions) ([]persistence.Record, e
 			out = append(out, persistence.Record{Name: p.skippedKey(id, ref), Delete: true})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // maxRatchetKey is the size of the longest ratchet key, in bytes.

@@ -38,10 +38,7 @@ func (s *shelf) apply(records []persistence.Record) {
 
 func (s *shelf) put(tb testing.TB, of *side, change Change) {
 	tb.Helper()
-	records, err := of.place().Records(change, &of.sessions)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	records := of.place().Records(change, &of.sessions)
 	s.apply(records)
 }
 
@@ -86,10 +83,7 @@ func TestSessionsComeBackFromTheirRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		records, err := s.place().Records(change, &before)
-		if err != nil {
-			t.Fatal(err)
-		}
+		records := s.place().Records(change, &before)
 		stored[s].apply(records)
 		s.advance(t, next, change)
 		loaded := stored[s].load(t, s)

@@ -44,10 +44,7 @@ func (a *Actor) reserve(m Reserve) (Reserved, error) {
 	if err != nil {
 		return Reserved{}, err
 	}
-	records, err := a.config.Place.records(change, a.sessions)
-	if err != nil {
-		return Reserved{}, err
-	}
+	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
 	return Reserved{reservation, records, change.Transitions, change.Started, change.Turned}, nil
 }

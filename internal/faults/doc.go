@@ -17,7 +17,7 @@
 // A last test knows every key that ever was (book_test.go), and looks for those
 // that are used up in all files, with the keyring that is left (search_test.go).
 //
-//	go test ./internal/faults                         # every third point
+//	go test ./internal/faults                         # a part of the points
 //	go test ./internal/faults -crash.offset 1         # others of them
 //	make crash                                        # all
 //	go test ./internal/faults -run TestCrashAtEveryWrite/send -crash.index 12 -crash.percent 50

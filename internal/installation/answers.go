@@ -47,9 +47,7 @@ func (i *Installation) Deny(ctx context.Context, peer x3dh.IdentityPublicKey) er
 			return err
 		}
 		next, change := sessions.Delete()
-		if err := i.takeSessions(&s, c, id, sessions, next, change); err != nil {
-			return err
-		}
+		i.takeSessions(&s, c, id, sessions, next, change)
 	}
 	forgotten, err := deviceactor.Forget(ctx, i.config.Store, i.owner, &c.Contact)
 	if err != nil {

@@ -96,7 +96,8 @@ func (i *Installation) reserveFor(ctx context.Context, s *step, c *contact, targ
 	if err != nil {
 		return sessionactor.Reservation{}, err
 	}
-	return reservation, i.takeSessions(s, c, target.ID, sessions, next, change)
+	i.takeSessions(s, c, target.ID, sessions, next, change)
+	return reservation, nil
 }
 
 // endLeases gives up all blocks: our bundle has changed, or what is in memory is

@@ -95,7 +95,8 @@ func (i *Installation) decrypt(ctx context.Context, s *step, c *contact, r devic
 	if err != nil {
 		return nil, err
 	}
-	return payload, i.takeSessions(s, c, sender, sessions, next, change)
+	i.takeSessions(s, c, sender, sessions, next, change)
+	return payload, nil
 }
 
 // remedy answers a message that we could not read, if that helps. If the answer

@@ -100,7 +100,8 @@ func (i *Installation) encrypt(ctx context.Context, s *step, c *contact, draft *
 		if err != nil {
 			return part, change, err
 		}
-		return part, change, i.takeSessions(s, c, target.ID, sessions, next, change)
+		i.takeSessions(s, c, target.ID, sessions, next, change)
+		return part, change, nil
 	}()
 	draft.Encrypted(n, part, change.Started, err)
 }

@@ -51,12 +51,8 @@ func (i *Installation) takeContact(s *step, c *contact, next deviceactor.Contact
 }
 
 // takeSessions adds the next state of the sessions with an installation.
-func (i *Installation) takeSessions(s *step, c *contact, installation string, before *sessionactor.Sessions, next sessionactor.Sessions, change sessionactor.Change) error {
-	records, err := i.place(c, installation).Records(change, before)
-	if err != nil {
-		return err
-	}
-	s.records = append(s.records, records...)
+func (i *Installation) takeSessions(s *step, c *contact, installation string, before *sessionactor.Sessions, next sessionactor.Sessions, change sessionactor.Change) {
+	s.records = append(s.records, i.place(c, installation).Records(change, before)...)
 	for _, t := range change.Transitions {
 		s.events = append(s.events, deviceactor.SessionChanged{Identity: c.Identity, Installation: installation, Transition: t})
 	}
@@ -65,5 +61,4 @@ func (i *Installation) takeSessions(s *step, c *contact, installation string, be
 		next.Apply(change)
 		c.sessions[installation] = &next
 	})
-	return nil
 }

@@ -45,9 +45,7 @@ func (i *Installation) expire(ctx context.Context, peer x3dh.IdentityPublicKey, 
 			return err
 		}
 		next, change := sessions.Sweep(keys.Keys.Usable(), now)
-		if err := i.takeSessions(&s, c, id, sessions, next, change); err != nil {
-			return err
-		}
+		i.takeSessions(&s, c, id, sessions, next, change)
 	}
 	return i.commit(ctx, &s)
 }

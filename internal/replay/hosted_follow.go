@@ -3,7 +3,6 @@ package replay
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -105,8 +104,7 @@ func (x *sending) followPart(u *use) (wire.Part, []persistence.Record, error) {
 		return wire.Part{}, nil, fmt.Errorf("recorded session: %w", err)
 	}
 	change.Put = append(expired, change.Put...)
-	records, err := place.Records(change, &u.sessions)
-	return part, records, err
+	return part, place.Records(change, &u.sessions), nil
 }
 
 // adopt gives the installation the session of an initial message that we
@@ -137,8 +135,7 @@ func (x *sending) adopt(e *wire.Entry) {
 		Ratchet:   begun.state,
 	}}}
 	place := sessionactor.Place{Owner: x.owner(), Ends: x.ends(e.Recipient)}
-	records, err := place.Records(change, &sessions)
-	if err = errors.Join(err, x.restore(records, x.Clock)); err != nil {
+	if err := x.restore(place.Records(change, &sessions), x.Clock); err != nil {
 		x.rep.differs(KindValue, "session", "%v", err)
 	}
 }

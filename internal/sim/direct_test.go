@@ -13,7 +13,7 @@ const directBlock = 8
 
 // sendDirect lets the user of a device make a message and carry it himself:
 // nothing of it is stored, and our own other devices get no copy.
-func (w *world) sendDirect(d *device, to *person) *message {
+func (w *world) sendDirect(d *device, to *person) {
 	m := w.compose(d, to)
 	m.wantCopy = false
 	made, err := d.running.Direct(ctx, to.public, m.payload, directBlock, d.clock())
@@ -40,7 +40,6 @@ func (w *world) sendDirect(d *device, to *person) *message {
 		w.checkReceipt(m, deviceactor.Receipt{ID: made.ID, Installations: made.Installations, ForwardSecrecy: true})
 		w.publish(d, transport.Envelope{Topic: transport.PersonalTopic(to.public), Sender: d.person.public, Payload: made.Message})
 	}
-	return m
 }
 
 // excuseDirect finds the reason why a message could not be made: beside those of

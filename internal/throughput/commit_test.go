@@ -109,10 +109,7 @@ func (s *sender) encrypt() ([]persistence.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := s.place.Records(change, &s.sessions)
-	if err != nil {
-		return nil, err
-	}
+	records := s.place.Records(change, &s.sessions)
 	next.Apply(change)
 	s.sessions = next
 	return records, nil
