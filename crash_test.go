@@ -29,6 +29,7 @@ func (j *journal) Apply(ctx context.Context, batch persistence.Batch) error {
 	if err := j.lasting.Apply(ctx, batch); err != nil {
 		return err
 	}
+	batch = batch.Clone()
 	j.steps = append(j.steps, func(s persistence.Store) error { return s.Apply(context.Background(), batch) })
 	return nil
 }

@@ -33,7 +33,7 @@ var (
 // takes the ciphertext and carries it: it durably reserves a block of message
 // numbers in the session with each of the contact's installations, and encrypts
 // inside of it (docs/adr/0016). The next block is reserved when half of one is
-// used, twice as large up to Options.DirectBlock. After a crash, or when it is
+// used, four times as large up to Options.DirectBlock. After a crash, or when it is
 // closed, what is left of the blocks is never used: receivers see at most twice
 // the largest block as lost messages. They let a sender skip 1,000 in all, so one
 // Direct for a contact is enough.
@@ -43,16 +43,16 @@ var (
 //
 // Safe for concurrent use.
 type Direct struct {
-	identity *Identity
-	contact  PublicKey
-	block    uint32 // the largest
-
 	mu     sync.Mutex
-	size   uint32             // of the block that was asked for last
 	lease  *deviceactor.Lease // in use; nil: none
 	next   *deviceactor.Lease // reserved ahead; nil: none
 	asked  *directAnswer      // on its way; nil: nothing
+	size   uint32             // of the block that was asked for last
 	closed bool
+
+	identity *Identity
+	block    uint32 // the largest
+	contact  PublicKey
 }
 
 // directAnswer is the outcome of a reservation, when it is there.
@@ -149,7 +149,7 @@ func (d *Direct) try(payload []byte) (DirectMessage, *directAnswer, error) {
 		return DirectMessage{}, nil, err
 	}
 	if left <= d.size/2 && d.next == nil {
-		d.ask(min(2*d.size, d.block))
+		d.ask(min(4*d.size, d.block))
 	}
 	return DirectMessage{MessageID(id), message, lease.Installations, lease.Failed, lease.NoCopy}, nil, nil
 }

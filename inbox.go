@@ -152,6 +152,9 @@ func (b *inbox) settle(m acknowledged) {
 	for _, message := range m.messages {
 		delete(b.identity.reported, message)
 	}
+	if b.done == nil {
+		b.done = m.messages[:0]
+	}
 }
 
 // dropDone takes what was acknowledged by now out of the store.

@@ -3,22 +3,54 @@ package actors
 import (
 	"runtime"
 	"sync"
+	"time"
 )
 
 // throughput is how many messages an actor handles before it lets others run.
 const throughput = 300
 
-// maxIdleWorkers bounds the goroutines that wait for a mailbox to run.
-const maxIdleWorkers = 512
+const (
+	// maxIdleWorkers bounds the goroutines that wait for a mailbox to run.
+	maxIdleWorkers = 64
+	// heldAfter is how long one run of a mailbox keeps a worker from others
+	// before another worker takes its place, at most twice this.
+	heldAfter = time.Millisecond
+	// maxRelieved bounds the workers that are started at one time.
+	maxRelieved = 256
+	// maxWarm bounds how often in a row what was scheduled last runs next.
+	maxWarm = 16
+)
 
-// dispatcher runs mailboxes on goroutines that it uses again: a new one would
-// have to grow its stack first, which costs more than most messages do. It
-// starts as many as there are mailboxes to run, since an actor may be held up
-// while it starts or by the application. Safe for concurrent use.
+// dispatcher runs mailboxes on few goroutines, one after the other: waking one
+// up for each costs more than most messages do, and a new one has to grow its
+// stack besides. An actor may be held up while it starts, or by the application;
+// then others take the place of its worker, so that all of them run in the end.
+// Safe for concurrent use.
 type dispatcher struct {
-	mu     sync.Mutex
-	idle   []chan func()
-	closed bool
+	most int // workers that run and are not held up
+
+	mu       sync.Mutex
+	last     func()   // was scheduled last: what it needs is still in the caches
+	warm     int      // how often in a row that was preferred
+	waiting  runQueue // before it
+	idle     []*worker
+	running  []*worker
+	held     int // of those running, when it was looked at last
+	watching bool
+	closed   bool
+}
+
+// worker is a goroutine of the dispatcher; its fields belong to the dispatcher's
+// lock.
+type worker struct {
+	next chan func()
+	runs uint64 // that it has begun
+	seen uint64 // the same, when it was looked at last
+	at   int    // its place among those that are running
+}
+
+func newDispatcher() *dispatcher {
+	return &dispatcher{most: 2 * runtime.GOMAXPROCS(0)}
 }
 
 // Throughput implements protoactor's dispatcher interface.
@@ -27,37 +59,112 @@ func (d *dispatcher) Throughput() int { return throughput }
 // Schedule implements protoactor's dispatcher interface.
 func (d *dispatcher) Schedule(run func()) {
 	d.mu.Lock()
-	if last := len(d.idle) - 1; last >= 0 {
-		worker := d.idle[last] // the one whose stack is warmest
-		d.idle = d.idle[:last]
-		d.mu.Unlock()
-		worker <- run
+	defer d.mu.Unlock()
+	if len(d.running) < d.most+d.held {
+		d.start(run)
 		return
 	}
-	d.mu.Unlock()
-	go d.work(run)
+	if d.last != nil {
+		d.waiting.push(d.last)
+	}
+	d.last = run
+	if !d.watching {
+		d.watching = true
+		time.AfterFunc(heldAfter, d.watch)
+	}
 }
 
-func (d *dispatcher) work(run func()) {
+// start runs a mailbox on a worker of its own. d.mu is held.
+func (d *dispatcher) start(run func()) {
+	var w *worker
+	if last := len(d.idle) - 1; last >= 0 {
+		w, d.idle = d.idle[last], d.idle[:last] // the one whose stack is warmest
+		w.next <- run
+	} else {
+		w = &worker{next: make(chan func(), 1)}
+		go d.work(w, run)
+	}
+	w.runs++
+	w.at = len(d.running)
+	d.running = append(d.running, w)
+}
+
+// take gives what is to run next, nil for nothing. d.mu is held.
+func (d *dispatcher) take() func() {
+	if d.last != nil && (d.warm < maxWarm || d.waiting.len() == 0) {
+		run := d.last
+		d.last = nil
+		d.warm++
+		return run
+	}
+	d.warm = 0
+	return d.waiting.pop()
+}
+
+func (d *dispatcher) work(w *worker, run func()) {
 	// What takes a quarter of a stack keeps the collector from cutting it down
 	// while the goroutine is idle: it stays at four times this.
 	var quarter [4 << 10]byte
 	defer runtime.KeepAlive(&quarter)
-	next := make(chan func(), 1)
-	for {
+	for run != nil {
 		run()
-		d.mu.Lock()
-		if d.closed || len(d.idle) == maxIdleWorkers {
-			d.mu.Unlock()
-			return
-		}
-		d.idle = append(d.idle, next)
-		d.mu.Unlock()
-		var more bool
-		if run, more = <-next; !more {
-			return
+		if run = d.after(w); run == nil {
+			run = <-w.next // nil when there is no more
 		}
 	}
+}
+
+// after gives what a worker runs next; nil: what comes on its channel.
+func (d *dispatcher) after(w *worker) func() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.running) <= d.most+d.held {
+		if run := d.take(); run != nil {
+			w.runs++
+			return run
+		}
+	}
+	end := len(d.running) - 1
+	d.running[w.at] = d.running[end]
+	d.running[w.at].at = w.at
+	d.running[end] = nil
+	d.running = d.running[:end]
+	if d.closed || len(d.idle) == maxIdleWorkers {
+		close(w.next)
+	} else {
+		d.idle = append(d.idle, w)
+	}
+	return nil
+}
+
+// watch looks, as long as mailboxes wait, for workers that are still at the run
+// that they were at before, and starts others in their place.
+func (d *dispatcher) watch() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = 0
+	for _, w := range d.running {
+		if w.seen == w.runs {
+			d.held++
+		}
+		w.seen = w.runs
+	}
+	relief := d.most + d.held - len(d.running)
+	if d.held == len(d.running) {
+		relief = maxRelieved // all of them: so will be the next
+	}
+	for ; relief > 0; relief-- {
+		run := d.take()
+		if run == nil {
+			break
+		}
+		d.start(run)
+	}
+	if d.last == nil && d.waiting.len() == 0 {
+		d.held, d.watching = 0, false
+		return
+	}
+	time.AfterFunc(heldAfter, d.watch)
 }
 
 // close ends the goroutines that are idle, and the others once they are. What
@@ -66,8 +173,39 @@ func (d *dispatcher) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	for _, worker := range d.idle {
-		close(worker)
+	for _, w := range d.idle {
+		close(w.next)
 	}
 	d.idle = nil
+}
+
+// runQueue holds what waits to run, first in, first out.
+type runQueue struct {
+	runs  []func() // a ring
+	first int
+	n     int
+}
+
+func (q *runQueue) len() int { return q.n }
+
+func (q *runQueue) push(run func()) {
+	if q.n == len(q.runs) {
+		larger := make([]func(), max(64, 2*q.n))
+		copy(larger[copy(larger, q.runs[q.first:]):], q.runs[:q.first])
+		q.runs, q.first = larger, 0
+	}
+	q.runs[(q.first+q.n)%len(q.runs)] = run
+	q.n++
+}
+
+// pop is nil when nothing waits.
+func (q *runQueue) pop() func() {
+	if q.n == 0 {
+		return nil
+	}
+	run := q.runs[q.first]
+	q.runs[q.first] = nil
+	q.first = (q.first + 1) % len(q.runs)
+	q.n--
+	return run
 }

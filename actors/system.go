@@ -40,7 +40,7 @@ type System struct {
 	logger     *slog.Logger
 	proto      *actor.ActorSystem
 	supervisor *supervisor
-	dispatcher dispatcher
+	dispatcher *dispatcher
 	refused    atomic.Uint64
 
 	mu     sync.Mutex
@@ -61,10 +61,11 @@ type root struct {
 func NewSystem(options Options) *System {
 	options.Backoff = options.Backoff.withDefaults()
 	s := &System{
-		options:   options,
-		logger:    options.Logger,
-		roots:     make(map[string]*root),
-		stopTicks: make(chan struct{}),
+		options:    options,
+		logger:     options.Logger,
+		dispatcher: newDispatcher(),
+		roots:      make(map[string]*root),
+		stopTicks:  make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -204,7 +205,7 @@ func (s *System) props(create func(name string) Actor, onStopped func()) *actor.
 			return newGuardedMailbox(s)
 		}),
 		actor.WithSupervisor(s.supervisor),
-		actor.WithDispatcher(&s.dispatcher),
+		actor.WithDispatcher(s.dispatcher),
 	)
 }
 

@@ -90,6 +90,10 @@ type Actor struct {
 	queue    []*work // in the order in which it was given out
 	prepared []*work // to be committed together
 	inFlight int     // commits
+	batch    *batch  // the records of what is prepared; nil: none
+	// written are the records of the work that is being prepared, mostly in room.
+	written []persistence.Record
+	room    [4]persistence.Record
 	// unaccepted are the published messages that the transport has not taken
 	// yet; true if it has refused one, which the next sweep publishes again.
 	unaccepted map[MessageID]bool
@@ -249,11 +253,11 @@ func (a *Actor) answer(message any) error {
 	case gotUsable:
 		a.gotUsable(m)
 	case encrypted:
-		return a.encrypted(m)
+		a.encrypted(m.share)
 	case reserved:
 		a.reserved(m)
 	case decrypted:
-		return a.decrypted(m)
+		a.decrypted(m.incoming)
 	case swept:
 		a.swept(m)
 	case committed:

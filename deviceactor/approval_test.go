@@ -28,7 +28,7 @@ func TestCopyOfAnUnapprovedDeviceIsDropped(t *testing.T) {
 		{"not approved, not a copy", false, ratchets, []byte("of another implementation"), true},
 	} {
 		own := Contact{Identity: here.Own}.put(Installation{ID: "other", Enabled: test.enabled, FirstSeen: 1})
-		r := Reading{Message: &wire.Message{InstallationID: "other"}, kind: test.kind, part: wire.Part{DH: &wire.DHHeader{}}}
+		r := Reading{Message: &wire.Message{InstallationID: "other"}, kind: test.kind, part: &wire.Part{DH: &wire.DHHeader{}}}
 		next, e, err := own.Receive(here, r, test.payload, noon)
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)

@@ -72,13 +72,14 @@ func (d *Draft) Seal(peer x3dh.IdentityPublicKey, rand io.Reader) error {
 	return nil
 }
 
-// Assemble is the step of sending: it makes the one message of a draft's parts.
-// bundle is ours. An error means that no part could be encrypted.
+// Assemble is the step of sending: it makes the one message of a draft's parts,
+// and uses the draft up. bundle is ours. An error means that no part could be
+// encrypted.
 func (c Contact) Assemble(v View, d *Draft, bundle wire.Bundle, now int64) (Contact, Outgoing, Receipt, Effects, error) {
 	message := wire.Message{
 		InstallationID: v.Installation,
 		Bundles:        []wire.Bundle{bundle},
-		Entries:        make([]wire.Entry, 0, len(d.parts)),
+		Entries:        d.parts[:0],
 	}
 	receipt := Receipt{Started: d.Started, Installations: make([]string, 0, len(d.parts))}
 	for i, part := range d.parts {

@@ -73,7 +73,7 @@ func (a *Actor) copied(m copied) {
 	case errors.Is(m.err, ErrNoTarget) && !Unhandled(m.err):
 		delete(a.copies, m.id)
 		a.enqueue(&work{finish: func(*Actor, error) {}}, func(w *work) error {
-			w.records = append(w.records, persistence.Record{Name: CopyName(a.config.Owner, m.id), Delete: true})
+			a.write(persistence.Record{Name: CopyName(a.config.Owner, m.id), Delete: true})
 			w.events = append(w.events, Alarm{a.config.Peer, "", fmt.Errorf("%w: %w", ErrCopyLost, m.err)})
 			return nil
 		})

@@ -16,6 +16,11 @@ type Effects struct {
 
 // add puts the effects of a later step behind those of an earlier one.
 func (e *Effects) add(later Effects) {
+	if e.Installations == nil && e.Events == nil {
+		later.Contact = e.Contact || later.Contact
+		*e = later
+		return
+	}
 	e.Contact = e.Contact || later.Contact
 	for _, in := range later.Installations {
 		e.put(in)
@@ -38,14 +43,13 @@ func (e *Effects) report(events ...Event) { e.Events = append(e.Events, events..
 // Records are what has to be committed before an event of the step is
 // reported. c is the contact as the step has left it.
 func (e *Effects) Records(owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
-	records, err := e.records(owner, c)
+	records, err := e.records(nil, owner, c)
 	persistence.Encode(records)
 	return records, err
 }
 
-// records are those of Records, of which not all are encoded yet.
-func (e *Effects) records(owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
-	out := make([]persistence.Record, 0, 1+len(e.Installations)+len(e.Events))
+// records appends those of Records, of which not all are encoded yet.
+func (e *Effects) records(out []persistence.Record, owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
 	if e.Contact {
 		value, err := c.record()
 		if err != nil {

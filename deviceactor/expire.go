@@ -108,7 +108,7 @@ func (a *Actor) deny(m Deny) {
 		if err != nil {
 			return err
 		}
-		w.records = append(w.records, records...)
+		a.write(records...)
 		a.contact = Contact{Identity: a.config.Peer}
 		clear(a.unaccepted)
 		return nil

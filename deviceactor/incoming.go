@@ -33,7 +33,23 @@ func (a *Actor) receive(m Receive) {
 		a.refuse(m, err)
 		return
 	}
-	a.enqueue(a.receiving(m), func(w *work) error { return a.authentic(w, r, payload) })
+	in := receiving(m, r)
+	a.enqueue(&in.work, func(*work) error { return a.authentic(in, payload) })
+}
+
+// incoming is a message being received.
+type incoming struct {
+	work
+	message Receive
+	reading Reading
+	ask     sessionactor.Decrypt
+	result  sessionactor.Decrypted // the answer, or the work's error
+}
+
+func receiving(m Receive, r Reading) *incoming {
+	in := &incoming{message: m, reading: r}
+	in.work.finish = in.finish
+	return in
 }
 
 // refuse reports a message that changed nothing.
@@ -98,7 +114,7 @@ func (a *Actor) gotPreKey(m gotPreKey) {
 func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 	sender := m.Message.InstallationID
 	now := a.config.Now()
-	in, err := a.contact.Incoming(a.config.View, r, prekey, now)
+	part, err := a.contact.Incoming(a.config.View, r, prekey, now)
 	if _, known := a.contact.Find(sender); err == nil && !known && a.handovers.len() >= maxSessionActors {
 		err = ErrTooManyInstallations
 	}
@@ -106,39 +122,38 @@ func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 		a.refuse(m, err)
 		return
 	}
-	w := a.receiving(m)
-	w.waiting, w.sender = 1, sender
+	in := receiving(m, r)
+	in.waiting, in.sender = 1, sender
 	self := a.self
-	a.sessions.Tell(a.sessionName(sender), sessionactor.Decrypt{
-		Incoming: in,
+	in.ask = sessionactor.Decrypt{
+		Incoming: part,
 		Encoded:  m.Encoded,
 		Now:      now,
 		Reply: actors.ReplyFunc(func(r sessionactor.Decrypted, err error) {
-			self.Tell(decrypted{w, r, err})
+			in.result, in.err = r, err
+			self.Tell(decrypted{in})
 		}),
-	})
-	a.enqueue(w, func(w *work) error {
-		if w.err != nil {
-			return w.err
+	}
+	a.sessions.Tell(a.sessionName(sender), &in.ask)
+	a.enqueue(&in.work, func(*work) error {
+		if in.err != nil {
+			return in.err
 		}
-		return a.authentic(w, r, w.result.Payload)
+		return a.authentic(in, in.result.Payload)
 	})
 }
 
-func (a *Actor) receiving(m Receive) *work {
-	return &work{finish: func(a *Actor, err error) {
-		switch {
-		case err == nil:
-		case Unhandled(err):
-			m.Fail(err)
-			return
-		default:
-			a.refuse(m, err)
-			return
-		}
+// finish answers whoever handed the message in.
+func (in *incoming) finish(a *Actor, err error) {
+	switch {
+	case err == nil:
 		a.config.Counters.Received.Add(1)
-		m.Reply.Send(struct{}{})
-	}}
+		in.message.Reply.Send(struct{}{})
+	case Unhandled(err):
+		in.message.Fail(err)
+	default:
+		a.refuse(in.message, err)
+	}
 }
 
 func (a *Actor) count(started, turned bool) {
@@ -150,21 +165,19 @@ func (a *Actor) count(started, turned bool) {
 	}
 }
 
-func (a *Actor) decrypted(m decrypted) error {
-	m.of.err, m.of.result = m.err, m.result
-	m.of.transitions(a, m.of.sender, m.result.Transitions)
-	a.count(m.result.Started, m.result.Turned)
-	a.answered(m.of, m.of.sender, m.result.Records, m.err)
-	return nil
+func (a *Actor) decrypted(in *incoming) {
+	in.transitions(a, in.sender, in.result.Transitions)
+	a.count(in.result.Started, in.result.Turned)
+	a.answered(&in.work, in.sender, in.result.Records, in.err)
 }
 
 // authentic prepares what an authentic message changes.
-func (a *Actor) authentic(w *work, r Reading, payload []byte) error {
-	contact, effects, err := a.contact.Receive(a.config.View, r, payload, a.config.Now())
+func (a *Actor) authentic(in *incoming, payload []byte) error {
+	contact, effects, err := a.contact.Receive(a.config.View, in.reading, payload, a.config.Now())
 	if err != nil {
 		return err
 	}
-	return w.take(a, contact, effects)
+	return in.take(a, contact, effects)
 }
 
 // verifiedBundles remembers the last bundles that were found good: most

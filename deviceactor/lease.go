@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -29,6 +30,19 @@ const leaseLife = int64(time.Hour)
 // numbers that its session has moved past durably (docs/adr/0016). It lives in
 // memory only. Encrypt, Left and End are safe for concurrent use.
 type Lease struct {
+	// First all that each message needs, close together: with many leases in use
+	// fetching it from memory is much of what a message costs.
+	mu           sync.Mutex
+	over         bool
+	note         bool  // to our own other installations
+	since, until int64 // ns, readings of the clock
+	blocks       []*ratchet.Block
+	only         [1]*ratchet.Block // room for blocks if there is one
+	form         *wire.Form
+	start        unique.Handle[string] // of each message: all before its entries
+	idStart      unique.Handle[string] // of what a message id is the hash of: the same
+	random       io.Reader
+
 	// Installations are those that messages are encrypted for.
 	Installations []string
 	// Failed are installations that they cannot be encrypted for.
@@ -42,16 +56,6 @@ type Lease struct {
 	parts   []wire.Entry
 	errs    []error
 	bundle  wire.Bundle
-
-	mu           sync.Mutex
-	over         bool
-	note         bool  // to our own other installations
-	since, until int64 // ns, readings of the clock
-	blocks       []*ratchet.Block
-	form         *wire.Form
-	start        []byte // of each message: all before its entries
-	idStart      []byte // of what a message id is the hash of: the same
-	random       io.Reader
 }
 
 // Lease picks the installations that the messages of a lease will go to, as Draft
@@ -104,7 +108,7 @@ func (c Contact) Grant(v View, l *Lease, now int64) (Contact, Effects, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	message := wire.Message{InstallationID: v.Installation, Bundles: []wire.Bundle{l.bundle}}
-	var blocks []*ratchet.Block
+	blocks := l.only[:0]
 	for i := range l.parts {
 		if l.errs[i] != nil {
 			l.Failed = append(l.Failed, InstallationError{l.parts[i].Recipient, l.errs[i]})
@@ -118,8 +122,9 @@ func (c Contact) Grant(v View, l *Lease, now int64) (Contact, Effects, error) {
 		return c, Effects{}, fmt.Errorf("%w: %w", ErrNoTarget, errors.Join(l.errs...))
 	}
 	l.blocks, l.form = blocks, wire.NewForm(&message)
-	l.start = slices.Concat(l.form.Head(), l.form.Bundles())
-	l.idStart = append(appendIDStart(nil, v.Own, ""), l.form.Head()...)
+	// The leases of all contacts share these.
+	l.start = unique.Make(string(slices.Concat(l.form.Head(), l.form.Bundles())))
+	l.idStart = unique.Make(string(append(appendIDStart(nil, v.Own, ""), l.form.Head()...)))
 	next, e := c.Accept(now)
 	return next, e, nil
 }
@@ -142,9 +147,9 @@ func (l *Lease) Encrypt(payload []byte, now int64) (id MessageID, message []byte
 		l.end()
 		return id, nil, 0, ErrLeaseOver
 	}
-	size, start := len(payload)+ratchet.Overhead, len(l.idStart)
+	size, start, idStart := len(payload)+ratchet.Overhead, l.start.Value(), l.idStart.Value()
 	room := rooms.Get().(*[]byte)
-	work := append((*room)[:0], l.idStart...)
+	work := append((*room)[:0], idStart...)
 	for i, b := range l.blocks {
 		work = l.form.AppendEntry(work, i, b.Header().N, size)
 		if work, err = b.AppendEncrypt(work, payload, nil, ratchet.RandomIV, l.random); err != nil {
@@ -152,8 +157,8 @@ func (l *Lease) Encrypt(payload []byte, now int64) (id MessageID, message []byte
 			return id, nil, 0, err
 		}
 	}
-	message = make([]byte, 0, len(l.start)+len(work)-start)
-	message = append(append(message, l.start...), work[start:]...)
+	message = make([]byte, 0, len(start)+len(work)-len(idStart))
+	message = append(append(message, start...), work[len(idStart):]...)
 	id = sha256.Sum256(work)
 	if cap(work) <= maxRoom {
 		*room = work

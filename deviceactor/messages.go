@@ -143,17 +143,8 @@ type (
 		id  MessageID
 		err error
 	}
-	encrypted struct {
-		of     *work
-		target int
-		result sessionactor.Encrypted
-		err    error
-	}
-	decrypted struct {
-		of     *work
-		result sessionactor.Decrypted
-		err    error
-	}
+	encrypted struct{ *share }
+	decrypted struct{ *incoming }
 	committed struct {
 		by  *Actor // the incarnation that committed it
 		of  []*work

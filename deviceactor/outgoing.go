@@ -87,8 +87,7 @@ func (a *Actor) encrypt(m Send) {
 		a.noTarget(m, err)
 		return
 	}
-	out := &outgoing{send: m, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
-	out.work.of = out
+	out := &outgoing{reply: m.Reply, copyOf: m.copyOf, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
 	out.work.finish = out.finish
 	if len(draft.Targets) == 0 {
 		if err := out.draft.Seal(a.config.Peer, a.config.Random); err != nil {
@@ -96,19 +95,22 @@ func (a *Actor) encrypt(m Send) {
 			return
 		}
 	}
-	for i, target := range draft.Targets {
-		self := a.self
-		a.sessions.Tell(a.sessionName(target.ID), sessionactor.Encrypt{
+	shares, self := make([]share, len(draft.Targets)), a.self
+	for i := range shares {
+		s, target := &shares[i], &draft.Targets[i]
+		*s = share{of: out, target: i, ask: sessionactor.Encrypt{
 			Payload: m.Payload,
 			Entry:   target.Entry,
 			Own:     a.ownEntry,
 			Now:     now,
 			Reply: actors.ReplyFunc(func(r sessionactor.Encrypted, err error) {
-				self.Tell(encrypted{&out.work, i, r, err})
+				s.result, s.err = r, err
+				self.Tell(encrypted{s})
 			}),
-		})
+		}}
+		a.sessions.Tell(a.sessionName(target.ID), &s.ask)
 	}
-	out.waiting = len(draft.Targets)
+	out.waiting = len(shares)
 	a.enqueue(&out.work, func(*work) error { return a.assemble(out) })
 }
 
@@ -123,23 +125,32 @@ func (a *Actor) noTarget(m interface{ Fail(err error) }, err error) {
 // outgoing is a message being made.
 type outgoing struct {
 	work
-	send    Send
+	reply   actors.Reply[Receipt]
+	copyOf  *MessageID // see Send
 	draft   Draft
 	bundle  *wire.Bundle // ours, which goes with it
 	receipt Receipt
-	message []byte // encoded
-	copied  bool   // our own other installations get it too
+	message Outgoing
+	copied  bool // our own other installations get it too
 	copyOut func(MessageID)
 }
 
-func (a *Actor) encrypted(m encrypted) error {
-	draft := &m.of.of.draft
-	target := draft.Targets[m.target].ID
-	draft.Encrypted(m.target, m.result.Part, m.result.Started, m.err)
-	a.count(m.result.Started, m.result.Turned)
-	m.of.transitions(a, target, m.result.Transitions)
-	a.answered(m.of, target, m.result.Records, m.err)
-	return nil
+// share is what one of a message's targets gets of it.
+type share struct {
+	of     *outgoing
+	target int
+	ask    sessionactor.Encrypt
+	result sessionactor.Encrypted // the answer
+	err    error
+}
+
+func (a *Actor) encrypted(s *share) {
+	draft := &s.of.draft
+	target := draft.Targets[s.target].ID
+	draft.Encrypted(s.target, s.result.Part, s.result.Started, s.err)
+	a.count(s.result.Started, s.result.Turned)
+	s.of.transitions(a, target, s.result.Transitions)
+	a.answered(&s.of.work, target, s.result.Records, s.err)
 }
 
 // assemble makes the one message for all targets, its outbox record, and the
@@ -151,23 +162,24 @@ func (a *Actor) assemble(out *outgoing) error {
 		return err
 	}
 	lost, err := receipt.CopyLost(a.config.Peer)
-	if out.send.copyOf != nil && err != nil {
+	if out.copyOf != nil && err != nil {
 		return err // once more, later, for all
 	}
-	out.records = append(out.records, message.Record(a.config.Owner))
-	out.message, out.receipt = message.Message, receipt
+	out.message, out.receipt = message, receipt
+	a.write(out.message.Record(a.config.Owner))
 	switch {
-	case out.send.copyOf != nil:
-		name := CopyName(a.config.Owner, *out.send.copyOf)
-		out.records = append(out.records, persistence.Record{Name: name, Delete: true})
+	case out.copyOf != nil:
+		name := CopyName(a.config.Owner, *out.copyOf)
+		a.write(persistence.Record{Name: name, Delete: true})
 		out.events = append(out.events, lost...)
 	case !a.own() && a.config.Siblings():
-		c := Copy{Recipient: a.config.Peer, ID: receipt.ID, Payload: out.send.Payload}
+		c := Copy{Recipient: a.config.Peer, ID: receipt.ID, Payload: out.draft.Payload}
 		record, err := c.Record(a.config.Owner)
 		if err != nil {
 			return err
 		}
-		out.records, out.copied = append(out.records, record), true
+		a.write(record)
+		out.copied = true
 	}
 	return out.take(a, contact, effects)
 }
@@ -178,16 +190,16 @@ func (out *outgoing) finish(a *Actor, err error) {
 		if out.copied {
 			out.copyOut(out.receipt.ID) // it may be in the store all the same
 		}
-		a.noTarget(out.send, err)
+		a.noTarget(out.reply, err)
 		return
 	}
-	if out.send.copyOf != nil {
+	if out.copyOf != nil {
 		a.config.Counters.Copies.Add(1)
 	} else {
 		a.config.Counters.Sent.Add(1)
 	}
-	out.send.Reply.Send(out.receipt)
-	a.transmit(out.receipt.ID, out.message)
+	out.reply.Send(out.receipt)
+	a.transmit(out.receipt.ID, out.message.Message)
 	if out.copied {
 		out.copyOut(out.receipt.ID)
 	}
@@ -270,10 +282,9 @@ func (a *Actor) dropAccepted() {
 	if len(a.accepted) == 0 {
 		return
 	}
-	w := &work{records: make([]persistence.Record, len(a.accepted)), finish: func(*Actor, error) {}}
-	for i, id := range a.accepted {
-		w.records[i] = persistence.Record{Name: OutboxName(a.config.Owner, a.config.Peer, id), Delete: true}
+	for _, id := range a.accepted {
+		a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.config.Peer, id), Delete: true})
 	}
 	a.accepted = a.accepted[:0]
-	a.prepared = append(a.prepared, w)
+	a.prepared = append(a.prepared, &work{finish: func(*Actor, error) {}})
 }

@@ -36,7 +36,7 @@ func (d *disk) Apply(ctx context.Context, batch persistence.Batch) error {
 	if d.fails != nil && d.fails(batch) {
 		return errDisk
 	}
-	d.batches = append(d.batches, batch)
+	d.batches = append(d.batches, batch.Clone())
 	return d.Store.Apply(ctx, batch)
 }
 

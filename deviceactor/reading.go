@@ -46,7 +46,7 @@ type Reading struct {
 	Message *wire.Message // without a bundle that is not to be believed
 	Chat    string        // the public chat it was published in, or ""
 	kind    kind
-	part    wire.Part         // the one for us
+	part    *wire.Part        // the one for us; nil of a public or empty message
 	claimed x3dh.PreKeyPublic // the sender's, in a bundle that is not believed
 }
 
@@ -71,18 +71,18 @@ func (c *Contact) Read(v View, m *wire.Message, chat string, verify func(*wire.B
 			m = withoutBundles(m)
 		}
 	}
-	entry, ok := entryFor(m, v.Installation)
-	r := Reading{Message: m, Chat: chat, part: entry.Part, claimed: claimed}
+	part := partFor(m, v.Installation)
+	r := Reading{Message: m, Chat: chat, part: part, claimed: claimed}
 	switch {
-	case m.HasPublic != (chat != "") || m.HasPublic && len(m.Entries) > 0 || entry.Part.HashRatchet:
+	case m.HasPublic != (chat != "") || m.HasPublic && len(m.Entries) > 0 || part != nil && part.HashRatchet:
 		return Reading{}, ErrUnsupported
 	case m.HasPublic:
 		r.kind = public
-	case !ok && len(m.Entries) > 0:
+	case part == nil && len(m.Entries) > 0:
 		return Reading{}, ErrNotTargeted
-	case !ok:
+	case part == nil:
 		r.kind = empty
-	case entry.Part.DH != nil && entry.Part.DR == nil:
+	case part.DH != nil && part.DR == nil:
 		r.kind = dhOnly
 	default:
 		r.kind = ratchets
@@ -96,15 +96,16 @@ func withoutBundles(m *wire.Message) *wire.Message {
 	return &stripped
 }
 
-func entryFor(m *wire.Message, installation string) (wire.Entry, bool) {
+// partFor is the part of the message for an installation, nil if there is none.
+func partFor(m *wire.Message, installation string) *wire.Part {
 	for _, recipient := range []string{installation, wire.NoInstallation} {
-		for _, e := range m.Entries {
-			if e.Recipient == recipient {
-				return e, true
+		for i := range m.Entries {
+			if m.Entries[i].Recipient == recipient {
+				return &m.Entries[i].Part
 			}
 		}
 	}
-	return wire.Entry{}, false
+	return nil
 }
 
 // bundleOf is the bundle of the message that is the contact's own. Those of
@@ -147,7 +148,7 @@ func (c *Contact) Incoming(v View, r Reading, prekey *sessionactor.OwnPreKey, no
 	case !ok && prekey == nil:
 		return sessionactor.Incoming{}, sessionactor.ErrUnknownPreKey
 	}
-	in := sessionactor.Incoming{Part: r.part, PreKey: prekey, Entry: known.Entry, Heard: known.Signed, Claimed: r.claimed}
+	in := sessionactor.Incoming{Part: *r.part, PreKey: prekey, Entry: known.Entry, Heard: known.Signed, Claimed: r.claimed}
 	if b := c.bundleOf(r.Message); b != nil {
 		in.Sent = EntryOf(b, sender)
 		next, _ := c.TakeBundle(v, b, sender, now)

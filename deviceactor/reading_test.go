@@ -148,7 +148,7 @@ func TestSessionsHearOnlyOfWhatTheyCouldRead(t *testing.T) {
 		{"not too many", full, "003", initial, ours, nil, sessionactor.Incoming{}, nil},
 		{"of nobody", known, "", initial, ours, nil, sessionactor.Incoming{}, sessionactor.ErrHeader},
 	} {
-		r := Reading{Message: &wire.Message{InstallationID: test.sender, Bundles: test.bundles}, kind: ratchets, part: test.part}
+		r := Reading{Message: &wire.Message{InstallationID: test.sender, Bundles: test.bundles}, kind: ratchets, part: &test.part}
 		in, err := test.c.Incoming(here, r, test.prekey, noon)
 		if !errors.Is(err, test.err) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.err)
@@ -395,7 +395,7 @@ func TestActivityComesFromMessagesToUs(t *testing.T) {
 		{ratchets, "b", 0, "[a b]"},
 	} {
 		c := Contact{Identity: peer}.put(Installation{ID: "a", Enabled: true, Entry: entry(100, 1, 1)})
-		r := Reading{Message: &wire.Message{InstallationID: test.sender}, kind: test.kind, part: part}
+		r := Reading{Message: &wire.Message{InstallationID: test.sender}, kind: test.kind, part: &part}
 		c, _, err := c.Receive(here, r, []byte("x"), noon)
 		if in, _ := c.Find("a"); err != nil || in.Active != test.active || ids(c.Installations) != test.known {
 			t.Errorf("kind %d of %s: active %d, known %s, %v", test.kind, test.sender, in.Active, ids(c.Installations), err)
@@ -407,7 +407,7 @@ func TestActivityComesFromMessagesToUs(t *testing.T) {
 // changes anything.
 func TestReplayedStepChangesNothing(t *testing.T) {
 	part := wire.Part{DH: &wire.DHHeader{Ephemeral: wire.PublicKey{2, 5}}, Payload: []byte("c")}
-	r := Reading{Message: &wire.Message{InstallationID: "a"}, kind: dhOnly, part: part}
+	r := Reading{Message: &wire.Message{InstallationID: "a"}, kind: dhOnly, part: &part}
 	c, _, err := Contact{Identity: peer}.Receive(here, r, []byte("x"), noon)
 	if err != nil || len(c.Seen) != 1 || c.Seen[0] != sha256.Sum256(append(make([]byte, 0, 40), append(append([]byte{}, part.DH.Ephemeral[1:]...), 'c')...)) {
 		t.Fatalf("%+v, %v", c, err)

@@ -63,7 +63,7 @@ func TestStandingFollowsPolicyAndAnswers(t *testing.T) {
 func TestMessageOfAnUnknownIdentityIsARequest(t *testing.T) {
 	v := here
 	v.Requests = Ask
-	part := wire.Part{DH: &wire.DHHeader{Ephemeral: wire.PublicKey{2}}, Payload: []byte("c")}
+	part := &wire.Part{DH: &wire.DHHeader{Ephemeral: wire.PublicKey{2}}, Payload: []byte("c")}
 	for _, test := range []struct {
 		name    string
 		kind    kind

@@ -28,18 +28,15 @@ func Unhandled(err error) bool {
 // order in which it was given to the sessions, so that an older state of a
 // session never follows a newer one into the store.
 type work struct {
-	by      *Actor    // the incarnation that committed it
-	waiting int       // answers of sessions still missing
-	of      *outgoing // a message being sent
-	lease   *Lease    // being made
-	sender  string    // installation of a message being received
-	result  sessionactor.Decrypted
+	waiting int    // answers of sessions still missing
+	lease   *Lease // being made
+	sender  string // installation of a message being received
 	// prepare runs when all answers are in and every earlier work has been
-	// prepared: it turns the answers into records and the contact's next
-	// state. An error refuses the work; what sessions did on it is still
-	// committed, since they have moved on.
+	// prepared: it turns the answers into the contact's next state, and
+	// writes its records. An error refuses the work; what sessions did on it is
+	// still committed, since they have moved on. After a panic none of it is.
 	prepare   func(*work) error
-	records   []persistence.Record
+	records   []persistence.Record     // of sessions
 	handovers []*sessionactor.Handover // to settle when the records are handed on
 	events    []Event
 	contact   *Contact // as the work leaves it, if it changes installations of ours
@@ -57,7 +54,11 @@ func (a *Actor) enqueue(w *work, prepare func(*work) error) {
 // answered notes one answer and prepares what has become complete.
 func (a *Actor) answered(w *work, installation string, records []persistence.Record, err error) {
 	if err == nil {
-		w.records = append(w.records, records...)
+		if len(w.records) == 0 {
+			w.records = records // all there are, of most messages
+		} else {
+			w.records = append(w.records, records...)
+		}
 		w.handovers = append(w.handovers, a.handovers.of(installation))
 	}
 	w.waiting--
@@ -72,12 +73,19 @@ const together = 64
 func (a *Actor) flush() {
 	for len(a.queue) > 0 && a.queue[0].waiting == 0 {
 		w := a.queue[0]
+		a.written = a.room[:0]
 		w.err = w.prepare(w)
+		a.gather(w.records...)
+		if w.err == nil {
+			a.gather(a.written...)
+		}
+		a.written = nil
+		clear(a.room[:])
 		a.queue[0] = nil
 		a.queue = a.queue[1:]
 		// A result without records may still rest on what is not durable yet:
 		// a duplicate is one only if its first copy is not lost.
-		if len(w.records) == 0 && a.inFlight == 0 && len(a.prepared) == 0 {
+		if a.batch == nil && a.inFlight == 0 && len(a.prepared) == 0 {
 			w.settle()
 			w.conclude(a)
 			continue
@@ -101,20 +109,8 @@ func (a *Actor) commit() {
 	if len(a.prepared) == 0 {
 		return
 	}
-	done := a.prepared
-	a.prepared = nil
-	n := 0
-	for _, w := range done {
-		w.by = a
-		n += len(w.records)
-	}
-	records := done[0].records
-	if len(done) > 1 {
-		records = make([]persistence.Record, 0, n)
-		for _, w := range done {
-			records = appendLatest(records, w.records)
-		}
-	}
+	done, records := a.prepared, a.batch.take()
+	a.prepared, a.batch = nil, nil
 	a.inFlight++
 	self := a.self
 	a.config.Stream.Commit(records, func(err error) { self.Tell(committed{a, done, err}) })
@@ -123,24 +119,20 @@ func (a *Actor) commit() {
 	}
 }
 
-// appendLatest appends records. Sessions and installations are written again by
-// each message; of these the last write stays, in the place of the first.
-func appendLatest(records, later []persistence.Record) []persistence.Record {
-	for _, r := range later {
-		kind := r.Name.Kind()
-		again := kind == persistence.KindSession || kind == persistence.KindInstallation
-		at := -1
-		if again {
-			at = slices.IndexFunc(records, func(known persistence.Record) bool { return known.Name == r.Name })
-		}
-		if at < 0 {
-			records = append(records, r)
-			continue
-		}
-		r.New = records[at].New
-		records[at] = r
+// write adds records to those of the work that is being prepared.
+func (a *Actor) write(records ...persistence.Record) { a.written = append(a.written, records...) }
+
+// gather adds records to those that are committed next.
+func (a *Actor) gather(records ...persistence.Record) {
+	if len(records) == 0 {
+		return
 	}
-	return records
+	if a.batch == nil {
+		a.batch = batches.Get().(*batch)
+	}
+	for i := range records {
+		a.batch.put(&records[i])
+	}
 }
 
 // settle says that the sessions' states are with the committer now.
@@ -189,7 +181,7 @@ func (w *work) conclude(a *Actor) {
 func (w *work) take(a *Actor, contact Contact, e Effects) error {
 	before := a.contact
 	a.contact = contact
-	records, err := e.records(a.config.Owner, &a.contact)
+	written, err := e.records(a.written, a.config.Owner, &a.contact)
 	if err != nil {
 		a.contact = before
 		return err
@@ -197,7 +189,7 @@ func (w *work) take(a *Actor, contact Contact, e Effects) error {
 	if a.leases.Any() {
 		a.leases.Follow(&a.contact, a.config.View, a.config.Now())
 	}
-	w.records = append(w.records, records...)
+	a.written = written
 	w.events = append(w.events, e.Events...)
 	if len(e.Installations) > 0 && a.own() {
 		own := a.contact

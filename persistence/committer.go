@@ -14,6 +14,8 @@ const (
 	// maxBatchBytes bounds the values in one batch: past it, a longer batch
 	// gains nothing over its one sync and only keeps its commits waiting.
 	maxBatchBytes = 16 << 20
+	// keptValues bounds the room for values that is kept, in bytes.
+	keptValues = 4 << 20
 )
 
 // CommitterOptions tune a Committer; the zero value is good.
@@ -46,6 +48,8 @@ type Committer struct {
 	gathered uint64 // counts the batches taken
 	merges   uint64 // counts the batches made of them
 	fences   map[Fence]struct{}
+	records  []Record // room for those of a batch
+	values   []byte   // room for the values in it that are encoded late
 }
 
 // CommitterCounts are what a Committer has done so far.
@@ -250,8 +254,10 @@ func (c *Committer) write(batch []*commit) map[*Stream]error {
 		}
 		// No deadline: a sync that has begun cannot be called off.
 		err := c.store.Apply(context.Background(), merged)
+		records := len(merged.Records)
+		c.release(merged)
 		if err == nil {
-			c.count(len(live), len(merged.Records))
+			c.count(len(live), records)
 			break
 		}
 		// A fenced owner loses its own commits and nobody else's.
@@ -290,11 +296,7 @@ func (c *Committer) count(commits, records int) {
 func (c *Committer) merge(commits []*commit) Batch {
 	c.merges++
 	clear(c.fences)
-	writes := 0
-	for _, one := range commits {
-		writes += len(one.writes)
-	}
-	batch := Batch{Records: make([]Record, 0, writes)}
+	batch := Batch{Records: c.records[:0]}
 	for _, one := range commits {
 		if len(one.records) > 0 {
 			c.fence(&batch, one.stream.fence)
@@ -313,9 +315,29 @@ func (c *Committer) merge(commits []*commit) Batch {
 			earlier.New = isNew
 		}
 	}
+	c.records = batch.Records
 	batch.Records = slices.DeleteFunc(batch.Records, func(r Record) bool { return r.New && r.Delete })
-	Encode(batch.Records)
+	size := 0
+	for i := range batch.Records {
+		if r := &batch.Records[i]; r.Content != nil {
+			size += r.size()
+		}
+	}
+	c.values = appendValues(slices.Grow(c.values[:0], size), batch.Records)
 	return batch
+}
+
+// release takes back the room of a batch that was applied. Its values are wiped:
+// there are keys in them.
+func (c *Committer) release(batch Batch) {
+	clear(batch.Records)
+	clear(c.values)
+	if cap(c.values) > keptValues {
+		c.values = nil
+	}
+	if cap(c.records) > 2*c.maxBatch {
+		c.records = nil
+	}
 }
 
 // fence adds a fence to the batch unless it is there.

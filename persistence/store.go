@@ -1,10 +1,12 @@
 package persistence
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 )
 
 // Record is one write: Value under Name, or with Delete the end of that record
@@ -48,8 +50,10 @@ func (r *Record) value() []byte {
 }
 
 // Encode gives records with Content their values, for whoever has no Committer.
-func Encode(records []Record) {
-	var values []byte
+func Encode(records []Record) { appendValues(nil, records) }
+
+// appendValues is Encode with room for the values.
+func appendValues(values []byte, records []Record) []byte {
 	for i := range records {
 		r := &records[i]
 		if r.Content == nil {
@@ -59,6 +63,7 @@ func Encode(records []Record) {
 		values = r.Content.AppendValue(values)
 		r.Value, r.Content = values[start:len(values):len(values)], nil
 	}
+	return values
 }
 
 // OwnerID names a hosted installation in fences.
@@ -112,6 +117,15 @@ func (b Batch) Check() error {
 	return nil
 }
 
+// Clone is a copy of the batch, for who wants it longer than Apply runs.
+func (b Batch) Clone() Batch {
+	b.Fences, b.Records = slices.Clone(b.Fences), slices.Clone(b.Records)
+	for i := range b.Records {
+		b.Records[i].Value = bytes.Clone(b.Records[i].Value)
+	}
+	return b
+}
+
 // FenceName is the record in which a store keeps an owner's epoch, as 8 bytes
 // big-endian.
 func FenceName(owner OwnerID) Name { return NewName(KindFence, owner[:]) }
@@ -139,7 +153,8 @@ type Store interface {
 	// refused with a *FencedError when a fence does not carry the epoch that the
 	// store has for its owner (0 for an owner that nobody has taken), and with a
 	// *NameError for names that Batch.Check refuses; then nothing is written.
-	// After any other error the batch is there as a whole or not at all.
+	// After any other error the batch is there as a whole or not at all. The store
+	// keeps nothing of the batch: the caller may use its records and values again.
 	Apply(ctx context.Context, batch Batch) error
 
 	// Own takes ownership: it durably counts the owner's epoch up by one and

@@ -48,7 +48,7 @@ func (a *Actor) Close() { a.config.Handover.release() }
 // Receive implements actors.Actor.
 func (a *Actor) Receive(_ *actors.Context, message any) error {
 	switch m := message.(type) {
-	case Encrypt:
+	case *Encrypt:
 		if err := a.load(); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 			return err
 		}
 		answer(a, m.Reply, func() (Reserved, error) { return a.reserve(m) })
-	case Decrypt:
+	case *Decrypt:
 		if err := a.load(); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (a *Actor) load() error {
 	return nil
 }
 
-func (a *Actor) encrypt(m Encrypt) (Encrypted, error) {
+func (a *Actor) encrypt(m *Encrypt) (Encrypted, error) {
 	out := Outgoing{Payload: m.Payload, Entry: m.Entry, Own: m.Own}
 	next, change, part, err := a.sessions.Send(a.config.Identity, a.config.Place.Ends, out, m.Now, a.config.Random)
 	if err != nil {
@@ -119,7 +119,7 @@ func (a *Actor) encrypt(m Encrypt) (Encrypted, error) {
 	return Encrypted{Part: part, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned}, nil
 }
 
-func (a *Actor) decrypt(m Decrypt) (Decrypted, error) {
+func (a *Actor) decrypt(m *Decrypt) (Decrypted, error) {
 	next, change, payload, err := a.sessions.Decrypt(a.config.Identity, a.config.Place.Ends, m.Incoming, a.config.Limits, m.Now)
 	if err != nil {
 		return Decrypted{}, err

@@ -97,7 +97,7 @@ func (h *hosted) encrypt(t *testing.T, payload string) (Encrypted, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return actors.Ask(ctx, h.ref, func(r actors.Reply[Encrypted]) any {
-		return Encrypt{Reply: r, Payload: []byte(payload), Entry: h.peer, Own: h.entry(), Now: 10}
+		return &Encrypt{Reply: r, Payload: []byte(payload), Entry: h.peer, Own: h.entry(), Now: 10}
 	})
 }
 
@@ -106,7 +106,7 @@ func (h *hosted) decrypt(t *testing.T, p packet) (Decrypted, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return actors.Ask(ctx, h.ref, func(r actors.Reply[Decrypted]) any {
-		return Decrypt{Reply: r, Incoming: h.incoming(p), Now: 10}
+		return &Decrypt{Reply: r, Incoming: h.incoming(p), Now: 10}
 	})
 }
 

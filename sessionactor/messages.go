@@ -9,7 +9,8 @@ import (
 	"github.com/rookery-im/rookery/x3dh"
 )
 
-// Encrypt asks for the part of a message that goes to this installation.
+// Encrypt asks for the part of a message that goes to this installation. It is
+// sent by pointer, and not changed afterwards.
 type Encrypt struct {
 	actors.Reply[Encrypted]
 	Payload []byte
@@ -48,7 +49,8 @@ type Reserved struct {
 	Turned      bool // the sending half of a DH ratchet step was made
 }
 
-// Decrypt asks for the payload of a received part.
+// Decrypt asks for the payload of a received part. It is sent by pointer, and not
+// changed afterwards.
 type Decrypt struct {
 	actors.Reply[Decrypted]
 	Incoming Incoming
@@ -57,7 +59,7 @@ type Decrypt struct {
 }
 
 // QuarantineID names the message if handling it panics.
-func (m Decrypt) QuarantineID() [32]byte { return sha256.Sum256(m.Encoded) }
+func (m *Decrypt) QuarantineID() [32]byte { return sha256.Sum256(m.Encoded) }
 
 // Decrypted answers Decrypt. The payload must not be handed on before the
 // records are durable.

@@ -125,15 +125,17 @@ func initiate(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io
 // on this very session each message carries the X3DH header. own is our entry in
 // the bundle that goes with it.
 func (s *Session) part(m ratchet.Message, own Entry) wire.Part {
-	p := wire.Part{
-		DR: &wire.DRHeader{
-			RatchetKey:   m.Header.Key.Bytes(),
-			N:            m.Header.N,
-			PN:           m.Header.PN,
-			SignedPreKey: wire.PublicKey(s.PreKey),
-		},
-		Payload: m.Ciphertext,
+	var header struct {
+		dr  wire.DRHeader
+		key [maxRatchetKey]byte
 	}
+	header.dr = wire.DRHeader{
+		RatchetKey:   m.Header.Key.Append(header.key[:0]),
+		N:            m.Header.N,
+		PN:           m.Header.PN,
+		SignedPreKey: wire.PublicKey(s.PreKey),
+	}
+	p := wire.Part{DR: &header.dr, Payload: m.Ciphertext}
 	if s.Initiator && s.Status == Initiated {
 		p.X3DH = &wire.X3DHHeader{
 			Ephemeral:    wire.PublicKey(s.Ephemeral),

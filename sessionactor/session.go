@@ -88,12 +88,12 @@ func (s Status) String() string {
 // verified and accepted. Timestamp is when that bundle was signed (ns). The
 // zero Entry is none.
 type Entry struct {
-	PreKey    x3dh.PreKeyPublic
-	Version   uint32
-	Timestamp int64
+	PreKey x3dh.PreKeyPublic
 	// BySibling is set if another installation of the peer has signed it: then
 	// Timestamp says when that one did, and the prekey may long be replaced.
 	BySibling bool
+	Version   uint32
+	Timestamp int64
 }
 
 // IsZero tells whether there is no entry.

@@ -177,7 +177,7 @@ func (h *hostedSessions) send(b *testing.B, each int) {
 }
 
 func (h *hostedSessions) next(b *testing.B, i, left int, all *sync.WaitGroup) {
-	h.refs[i].Tell(sessionactor.Encrypt{
+	h.refs[i].Tell(&sessionactor.Encrypt{
 		Payload: make([]byte, payloadSize),
 		Entry:   h.senders[i].entry,
 		Own:     h.senders[i].own,

@@ -61,7 +61,11 @@ func (c comparison) run(b *testing.B) {
 		ratios = append(ratios, engine[len(engine)-1].rate()/other[len(other)-1].rate())
 	}
 	if *profiled {
-		b.ReportMetric(median(engine).rate(), "messages/s")
+		mine := median(engine)
+		b.ReportMetric(mine.rate(), "messages/s")
+		b.ReportMetric(perMessage(mine), "cpu-us/message")
+		b.ReportMetric(float64(mine.counts.Batches), "batches")
+		b.ReportMetric(0, "ns/op")
 		return
 	}
 	slices.Sort(ratios)

@@ -65,7 +65,7 @@ func (f *Faulty) Batches() []persistence.Batch {
 // Apply implements persistence.Store.
 func (f *Faulty) Apply(ctx context.Context, batch persistence.Batch) error {
 	f.mu.Lock()
-	f.batches = append(f.batches, batch)
+	f.batches = append(f.batches, batch.Clone())
 	err := f.applyErr[len(f.batches)]
 	held := f.gate
 	f.gate = nil

@@ -30,7 +30,9 @@ func Decode(b []byte) (*Message, error) {
 	var usual struct { // one allocation for a message to one installation
 		message Message
 		bundle  [1]Bundle
+		preKey  [1]SignedPreKey
 		entry   [1]Entry
+		dr      DRHeader
 	}
 	m := &usual.message
 	switch {
@@ -49,13 +51,21 @@ func Decode(b []byte) (*Message, error) {
 	for s.next() {
 		switch s.num {
 		case 1:
-			deprecated = readBundle(&s, s.single("bundle", "Bundle"))
+			deprecated = readBundle(&s, s.single("bundle", "Bundle"), "", nil)
 		case 2:
 			m.InstallationID = s.installationID("installation_id")
 		case 3:
-			m.Bundles = append(m.Bundles, readBundle(&s, s.element("bundles", "Bundle")))
+			preKeys := usual.preKey[:0:0]
+			if bundles == len(usual.bundle) {
+				preKeys = usual.preKey[:0]
+			}
+			m.Bundles = append(m.Bundles, readBundle(&s, s.element("bundles", "Bundle"), m.InstallationID, preKeys))
 		case 101:
-			m.addEntry(&s)
+			dr := &usual.dr
+			if entries > len(usual.entry) {
+				dr = new(DRHeader)
+			}
+			m.addEntry(&s, dr)
 		case 102:
 			m.Public = s.bytes("public_message")
 			m.HasPublic = m.Public != nil
@@ -79,13 +89,13 @@ func DecodeBundle(b []byte) (Bundle, error) {
 		return Bundle{}, s.err
 	}
 	var outer scanner
-	bundle := readBundle(&outer, s)
+	bundle := readBundle(&outer, s, "", nil)
 	return bundle, outer.err
 }
 
 // addEntry reads the current field of a ProtocolMessage as an entry of the map
-// of encrypted messages and puts it in its place.
-func (m *Message) addEntry(outer *scanner) {
+// of encrypted messages and puts it in its place. dr is room for its header.
+func (m *Message) addEntry(outer *scanner, dr *DRHeader) {
 	const field = "encrypted_message"
 	var e Entry
 	s := outer.element(field, "ProtocolMessage."+field)
@@ -94,7 +104,7 @@ func (m *Message) addEntry(outer *scanner) {
 		case 1:
 			e.Recipient = s.recipient("key")
 		case 2:
-			e.Part = readPart(&s, s.single("value", "EncryptedMessageProtocol"))
+			e.Part = readPart(&s, s.single("value", "EncryptedMessageProtocol"), dr)
 		}
 	}
 	s.require(1, "key", ErrInstallationID)
@@ -114,13 +124,14 @@ func (m *Message) addEntry(outer *scanner) {
 // The read functions below read one embedded message from s and leave its error
 // in outer.
 
-func readPart(outer *scanner, s scanner) (p Part) {
+func readPart(outer *scanner, s scanner, dr *DRHeader) (p Part) {
 	for s.next() {
 		switch s.num {
 		case 1:
 			p.X3DH = readX3DHHeader(&s, s.single("x3dh_header", "X3DHHeader"))
 		case 2:
-			p.DR = readDRHeader(&s, s.single("dr_header", "DRHeader"))
+			p.DR = dr
+			readDRHeader(&s, s.single("dr_header", "DRHeader"), dr)
 		case 3:
 			p.Payload = s.bytes("payload")
 		case 101:
@@ -168,8 +179,7 @@ func readPreKeyStamp(outer *scanner, s scanner) (k PreKeyStamp) {
 	return k
 }
 
-func readDRHeader(outer *scanner, s scanner) *DRHeader {
-	h := new(DRHeader)
+func readDRHeader(outer *scanner, s scanner, h *DRHeader) {
 	for s.next() {
 		switch s.num {
 		case 1:
@@ -185,7 +195,6 @@ func readDRHeader(outer *scanner, s scanner) *DRHeader {
 	s.require(1, "ratchet_key", ErrKeyLength)
 	s.require(4, "signed_pre_key", ErrKeyLength)
 	outer.err = s.err
-	return h
 }
 
 func readDHHeader(outer *scanner, s scanner) *DHHeader {
@@ -200,15 +209,21 @@ func readDHHeader(outer *scanner, s scanner) *DHHeader {
 	return h
 }
 
-func readBundle(outer *scanner, s scanner) (b Bundle) {
+// readBundle reads a bundle that came from the installation sender, into room if
+// its prekeys fit.
+func readBundle(outer *scanner, s scanner, sender string, room []SignedPreKey) (b Bundle) {
 	preKeys, err := s.count(2, "signed_pre_keys", MaxPreKeys)
 	if err != nil {
 		outer.err = err
 		return b
 	}
-	if preKeys > 0 {
+	switch {
+	case preKeys > cap(room):
 		b.PreKeys = make([]SignedPreKey, 0, preKeys)
+	case preKeys > 0:
+		b.PreKeys = room
 	}
+	s.known = sender
 	for s.next() {
 		switch s.num {
 		case 1:
@@ -233,6 +248,7 @@ func (b *Bundle) addPreKey(outer *scanner) {
 	const field = "signed_pre_keys"
 	var k SignedPreKey
 	s := outer.element(field, "Bundle."+field)
+	s.known = outer.known
 	for s.next() {
 		switch s.num {
 		case 1:

@@ -24,9 +24,9 @@ func (m *Message) Encode() []byte {
 // enough, but for what few messages have.
 const (
 	messageRoom = 16
-	bundleRoom  = 128
-	preKeyRoom  = 64
-	entryRoom   = 128
+	bundleRoom  = 120
+	preKeyRoom  = 52
+	entryRoom   = 100
 	x3dhRoom    = 96
 )
 
@@ -185,7 +185,8 @@ func appendID(b []byte, field protowire.Number, id string) []byte {
 		return b
 	}
 	if !utf8.ValidString(id) {
-		panic(fmt.Sprintf("wire: encoding installation id %q, which is not UTF-8", id))
+		// Of a copy of the id: else no message that is encoded could stay on the stack.
+		panic(fmt.Sprintf("wire: encoding installation id %q, which is not UTF-8", strings.Clone(id)))
 	}
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	return protowire.AppendString(b, id)

@@ -17,6 +17,7 @@ type scanner struct {
 	start   int // of the message in the input
 	offset  int // of rest in the input
 	seen    uint64
+	known   string // an id that is likely to come again
 	err     error
 
 	// The field that next has found.
@@ -199,6 +200,8 @@ func (s *scanner) recipient(field string) string {
 	case !utf8.Valid(b):
 		s.fail(field, ErrInvalidUTF8)
 		return ""
+	case string(b) == s.known:
+		return s.known
 	}
 	return string(b)
 }

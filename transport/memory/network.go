@@ -63,22 +63,22 @@ func New(seed uint64, faults Faults) *Network {
 // Publish implements transport.Transport. A lost envelope counts as accepted:
 // the sender cannot know.
 func (n *Network) Publish(e transport.Envelope, accepted func(error)) {
-	now, err := n.schedule(e)
+	var room [3]transport.Envelope
+	now, err := n.schedule(room[:0], e)
 	accepted(err)
 	for _, envelope := range now {
 		n.deliverAll(envelope)
 	}
 }
 
-// schedule decides what is delivered now.
-func (n *Network) schedule(e transport.Envelope) ([]transport.Envelope, error) {
+// schedule appends what is delivered now.
+func (n *Network) schedule(now []transport.Envelope, e transport.Envelope) ([]transport.Envelope, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return nil, transport.ErrClosed
 	}
 	n.counts.Published++
-	var now []transport.Envelope
 	switch {
 	case n.random.Float64() < n.faults.Loss:
 		n.counts.Lost++

@@ -1,0 +1,141 @@
+package actors
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Whoever blocks in an actor keeps no other actor from running, however many do.
+func TestHeldWorkersKeepNobodyFromRunning(t *testing.T) {
+	d := newDispatcher()
+	t.Cleanup(d.close)
+	const held = 500
+	release, all := make(chan struct{}), make(chan struct{}, held)
+	for range held {
+		d.Schedule(func() {
+			all <- struct{}{}
+			<-release
+		})
+	}
+	for n := range held {
+		select {
+		case <-all:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d of %d run", n, held)
+		}
+	}
+	ran := make(chan struct{})
+	d.Schedule(func() { close(ran) })
+	select {
+	case <-ran:
+	case <-time.After(10 * time.Second):
+		t.Error("nothing else runs while they are held")
+	}
+	close(release)
+}
+
+// What was scheduled last runs first, but who schedules himself for ever keeps the
+// rest waiting only for a while.
+func TestNobodyStarvesBehindWhatWasScheduledLast(t *testing.T) {
+	d := &dispatcher{most: 1}
+	t.Cleanup(d.close)
+	var stop atomic.Bool
+	var again func()
+	again = func() {
+		if !stop.Load() {
+			d.Schedule(again)
+		}
+	}
+	d.Schedule(again)
+	var rest sync.WaitGroup
+	const n = 1000
+	rest.Add(n)
+	for range n {
+		d.Schedule(rest.Done)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		rest.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Error("what was scheduled once never ran")
+	}
+	stop.Store(true)
+}
+
+// Every run is made once, from wherever it was scheduled, also after the end.
+func TestEverythingScheduledRunsOnce(t *testing.T) {
+	d := newDispatcher()
+	const outer, inner = 100, 100
+	var ran [outer * inner]atomic.Int32
+	var all sync.WaitGroup
+	all.Add(outer * inner)
+	for i := range outer {
+		go d.Schedule(func() {
+			for k := range inner {
+				d.Schedule(func() {
+					if k%10 == 0 {
+						time.Sleep(2 * heldAfter)
+					}
+					ran[i*inner+k].Add(1)
+					all.Done()
+				})
+			}
+		})
+	}
+	all.Wait()
+	for i := range ran {
+		if n := ran[i].Load(); n != 1 {
+			t.Fatalf("run %d was made %d times", i, n)
+		}
+	}
+	d.close()
+	last := make(chan struct{})
+	d.Schedule(func() { close(last) })
+	<-last
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		d.mu.Lock()
+		left := len(d.running) + len(d.idle)
+		d.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d workers stay after the end", left)
+		}
+	}
+}
+
+func TestRunQueueIsFirstInFirstOut(t *testing.T) {
+	var q runQueue
+	var got []int
+	next := 0
+	push := func() {
+		n := next
+		next++
+		q.push(func() { got = append(got, n) })
+	}
+	for round := range 300 { // grows while it is in the middle of its ring
+		push()
+		push()
+		if round%3 != 0 {
+			q.pop()()
+		}
+	}
+	for run := q.pop(); run != nil; run = q.pop() {
+		run()
+	}
+	if len(got) != next || q.len() != 0 {
+		t.Fatalf("%d of %d came out, %d are left", len(got), next, q.len())
+	}
+	for i, n := range got {
+		if n != i {
+			t.Fatalf("%d came out as number %d", n, i)
+		}
+	}
+}

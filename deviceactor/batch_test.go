@@ -1,0 +1,52 @@
+package deviceactor
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/rookery-im/rookery/persistence"
+)
+
+// What a session did is committed even if its message is refused, since the
+// session has moved on; of what the message would have changed nothing is.
+func TestRefusedWorkCommitsOnlyWhatSessionsDid(t *testing.T) {
+	session := persistence.Record{Name: persistence.NewName(persistence.KindSession, []byte("s"))}
+	outbox := persistence.Record{Name: persistence.NewName(persistence.KindOutbox, []byte("o"))}
+	for name, test := range map[string]struct {
+		end  func() error
+		want int
+	}{
+		"done":     {func() error { return nil }, 2},
+		"refused":  {func() error { return errors.New("refused") }, 1},
+		"panicked": {func() error { panic("while preparing") }, 0},
+	} {
+		a := New(Config{})
+		func() {
+			defer func() { _ = recover() }()
+			a.enqueue(&work{records: []persistence.Record{session}}, func(*work) error {
+				a.write(outbox)
+				return test.end()
+			})
+		}()
+		if got := a.batch.take(); len(got) != test.want || len(got) > 0 && got[0].Name != session.Name {
+			t.Errorf("%s: %d records, want %d", name, len(got), test.want)
+		}
+	}
+}
+
+func TestBatchKeepsTheLastWriteOfASession(t *testing.T) {
+	session := persistence.NewName(persistence.KindSession, []byte("s"))
+	inbox := persistence.NewName(persistence.KindInbox, []byte("i"))
+	var b batch
+	for _, r := range []persistence.Record{
+		{Name: session, Value: []byte("1"), New: true},
+		{Name: inbox, Value: []byte("2")},
+		{Name: session, Value: []byte("3")},
+	} {
+		b.put(&r)
+	}
+	got := b.take()
+	if len(got) != 2 || got[0].Name != session || string(got[0].Value) != "3" || !got[0].New || got[1].Name != inbox {
+		t.Errorf("got %v", got)
+	}
+}
