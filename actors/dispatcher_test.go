@@ -41,31 +41,41 @@ func TestHeldWorkersKeepNobodyFromRunning(t *testing.T) {
 func TestNobodyStarvesBehindWhatWasScheduledLast(t *testing.T) {
 	d := &dispatcher{most: 1}
 	t.Cleanup(d.close)
+	const n = 1000
 	var stop atomic.Bool
+	var others atomic.Int32
+	var turns int // of one goroutine at a time
 	var again func()
 	again = func() {
-		if !stop.Load() {
+		turns++
+		if others.Load() < n && !stop.Load() {
 			d.Schedule(again)
 		}
 	}
 	d.Schedule(again)
-	var rest sync.WaitGroup
-	const n = 1000
-	rest.Add(n)
-	for range n {
-		d.Schedule(rest.Done)
-	}
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		rest.Wait()
-	}()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Error("what was scheduled once never ran")
+	for range n {
+		d.Schedule(func() {
+			if others.Add(1) == n {
+				close(done)
+			}
+		})
 	}
-	stop.Store(true)
+	waiting := func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return len(d.running) > 0 || d.last != nil || d.waiting.len() > 0
+	}
+	for deadline := time.Now().Add(20 * time.Second); waiting(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			stop.Store(true)
+			t.Fatal("what was scheduled once never ran")
+		}
+	}
+	<-done
+	if most := (maxWarm + 1) * (n + 1); turns > 10*most {
+		t.Errorf("%d turns for one, before %d others had theirs; want %d or so", turns, n, most)
+	}
 }
 
 // Every run is made once, from wherever it was scheduled, also after the end.
