@@ -3,8 +3,9 @@
 //
 // It owns how an actor starts, receives, fails, restarts, passivates and
 // stops; asking with a context; admission before the mailbox; quarantine of a
-// message that panics; and the tick that drives idling. It does not know what
-// the actors do: no identity, session, key, record, transport or wire format.
+// message that panics; the workers that run mailboxes; and the tick that drives
+// idling. It does not know what the actors do: no identity, session, key, record,
+// transport or wire format.
 //
 // # What holds
 //
@@ -19,7 +20,8 @@
 //
 // A failure stays in its room. A panic costs the message that raised it; the
 // actor starts again from the store and takes the next one, as often as it
-// takes. Only a start that fails is slowed down, and only ErrCorruptState
+// takes. An actor that waits keeps no other from running for longer than a few
+// milliseconds. Only a start that fails is slowed down, and only ErrCorruptState
 // stops an actor for good. When an actor with children starts again, the
 // children finish what they have queued and stop before it does.
 //
