@@ -47,7 +47,7 @@ type Direct struct {
 	lease  *deviceactor.Lease // in use; nil: none
 	next   *deviceactor.Lease // reserved ahead; nil: none
 	asked  *directAnswer      // on its way; nil: nothing
-	size   uint32             // of the block that was asked for last
+	size   uint32             // of the block that was reserved last
 	closed bool
 
 	identity *Identity
@@ -186,10 +186,10 @@ func (d *Direct) ask(size uint32) *directAnswer {
 	if err != nil {
 		return refuse(err)
 	}
-	d.asked, d.size = asked, size
+	d.asked = asked
 	reply := actors.ReplyFunc(func(lease *deviceactor.Lease, err error) {
 		release()
-		d.answered(asked, lease, err)
+		d.answered(asked, lease, size, err)
 	})
 	// Not from here: who stops refuses at once, on this goroutine, which has the
 	// lock.
@@ -198,7 +198,7 @@ func (d *Direct) ask(size uint32) *directAnswer {
 }
 
 // answered takes a lease that was asked for.
-func (d *Direct) answered(asked *directAnswer, lease *deviceactor.Lease, err error) {
+func (d *Direct) answered(asked *directAnswer, lease *deviceactor.Lease, size uint32, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked, asked.err = nil, err
@@ -207,7 +207,7 @@ func (d *Direct) answered(asked *directAnswer, lease *deviceactor.Lease, err err
 	case d.closed:
 		lease.End()
 	default:
-		d.next = lease
+		d.next, d.size = lease, size
 	}
 	close(asked.there)
 }

@@ -121,8 +121,9 @@ func TestFullDiskRefusesUntilThereIsSpace(t *testing.T) {
 			w.awaitMessages(5, bob) // before, held, and one for each round
 			w.send(bob, alice.key, "after")
 			w.awaitMessages(2, alice)
+			again := 0 // after a batch that was there, once for each round at most
 			for _, r := range refusals(w.bag.all()) {
-				if !errors.Is(r.Err, ratchet.ErrMessageKeyGone) { // came again, after a batch that was there
+				if again++; again > 3 || !errors.Is(r.Err, ratchet.ErrMessageKeyGone) {
 					t.Errorf("refused for good: %v", r.Err)
 				}
 			}

@@ -10,8 +10,9 @@ import (
 const throughput = 300
 
 const (
-	// maxIdleWorkers bounds the goroutines that wait for a mailbox to run.
-	maxIdleWorkers = 64
+	// minIdleWorkers is how many goroutines at least may wait for a mailbox to
+	// run; the others end.
+	minIdleWorkers = 64
 	// heldAfter is how long one run of a mailbox keeps a worker from others
 	// before another worker takes its place, at most twice this.
 	heldAfter = time.Millisecond
@@ -35,7 +36,7 @@ type dispatcher struct {
 	waiting  runQueue // before it
 	idle     []*worker
 	running  []*worker
-	held     int // of those running, when it was looked at last
+	held     int // of those running: see worker
 	watching bool
 	closed   bool
 }
@@ -46,6 +47,7 @@ type worker struct {
 	next chan func()
 	runs uint64 // that it has begun
 	seen uint64 // the same, when it was looked at last
+	held bool   // it was still at that run; until the run ends
 	at   int    // its place among those that are running
 }
 
@@ -106,8 +108,18 @@ func (d *dispatcher) work(w *worker, run func()) {
 	// while the goroutine is idle: it stays at four times this.
 	var quarter [4 << 10]byte
 	defer runtime.KeepAlive(&quarter)
+	returned := true
+	defer func() {
+		if !returned { // the application has ended the goroutine from inside
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.leave(w)
+		}
+	}()
 	for run != nil {
+		returned = false
 		run()
+		returned = true
 		if run = d.after(w); run == nil {
 			run = <-w.next // nil when there is no more
 		}
@@ -118,18 +130,18 @@ func (d *dispatcher) work(w *worker, run func()) {
 func (d *dispatcher) after(w *worker) func() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if w.held {
+		w.held = false
+		d.held--
+	}
 	if len(d.running) <= d.most+d.held {
 		if run := d.take(); run != nil {
 			w.runs++
 			return run
 		}
 	}
-	end := len(d.running) - 1
-	d.running[w.at] = d.running[end]
-	d.running[w.at].at = w.at
-	d.running[end] = nil
-	d.running = d.running[:end]
-	if d.closed || len(d.idle) == maxIdleWorkers {
+	d.leave(w)
+	if d.closed || len(d.idle) >= max(minIdleWorkers, d.most) {
 		close(w.next)
 	} else {
 		d.idle = append(d.idle, w)
@@ -137,14 +149,27 @@ func (d *dispatcher) after(w *worker) func() {
 	return nil
 }
 
+// leave takes a worker from those that are running. d.mu is held.
+func (d *dispatcher) leave(w *worker) {
+	if w.held {
+		w.held = false
+		d.held--
+	}
+	end := len(d.running) - 1
+	d.running[w.at] = d.running[end]
+	d.running[w.at].at = w.at
+	d.running[end] = nil
+	d.running = d.running[:end]
+}
+
 // watch looks, as long as mailboxes wait, for workers that are still at the run
 // that they were at before, and starts others in their place.
 func (d *dispatcher) watch() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = 0
 	for _, w := range d.running {
-		if w.seen == w.runs {
+		if !w.held && w.seen == w.runs {
+			w.held = true
 			d.held++
 		}
 		w.seen = w.runs
@@ -161,7 +186,7 @@ func (d *dispatcher) watch() {
 		d.start(run)
 	}
 	if d.last == nil && d.waiting.len() == 0 {
-		d.held, d.watching = 0, false
+		d.watching = false
 		return
 	}
 	time.AfterFunc(heldAfter, d.watch)

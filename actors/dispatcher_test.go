@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,14 +27,45 @@ func TestHeldWorkersKeepNobodyFromRunning(t *testing.T) {
 			t.Fatalf("%d of %d run", n, held)
 		}
 	}
-	ran := make(chan struct{})
-	d.Schedule(func() { close(ran) })
-	select {
-	case <-ran:
-	case <-time.After(10 * time.Second):
-		t.Error("nothing else runs while they are held")
+	// Of what comes now nothing has to wait to be looked at.
+	const hops = 2000
+	begun := time.Now()
+	for range hops {
+		ran := make(chan struct{})
+		d.Schedule(func() { close(ran) })
+		select {
+		case <-ran:
+		case <-time.After(10 * time.Second):
+			t.Fatal("nothing else runs while they are held")
+		}
+	}
+	if took := time.Since(begun); took > hops*heldAfter/2 {
+		t.Errorf("%d runs took %v, one after the other", hops, took)
 	}
 	close(release)
+}
+
+// A run that ends its goroutine, as a handler may, takes no place for good.
+func TestRunThatEndsItsGoroutineTakesNoPlace(t *testing.T) {
+	d := newDispatcher()
+	t.Cleanup(d.close)
+	for range 10 * d.most {
+		d.Schedule(runtime.Goexit)
+	}
+	ran := make(chan struct{})
+	d.Schedule(func() { close(ran) })
+	<-ran
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		d.mu.Lock()
+		running, held := len(d.running), d.held
+		d.mu.Unlock()
+		if running == 0 && held == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d still run, %d are held", running, held)
+		}
+	}
 }
 
 // What was scheduled last runs first, but who schedules himself for ever keeps the

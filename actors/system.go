@@ -145,6 +145,8 @@ func (s *System) Shutdown(ctx context.Context) error {
 		roots = append(roots, r)
 	}
 	s.mu.Unlock()
+	// Also if somebody does not stop: what is scheduled still runs.
+	defer s.dispatcher.close()
 	s.ticking.Wait()
 
 	for _, r := range roots {
@@ -155,7 +157,6 @@ func (s *System) Shutdown(ctx context.Context) error {
 			return err
 		}
 	}
-	s.dispatcher.close()
 	return nil
 }
 
