@@ -21,11 +21,15 @@ const (
 )
 
 // CheckBundle tells whether a bundle may be believed at the time now
-// (nanoseconds since the epoch): every key on the curve, a timestamp in range,
-// signed bytes that have exactly one reading, and a valid signature by the
-// identity it names. All errors match ErrUntrustedBundle. Nothing of a bundle
-// may be kept before this returned nil (T29, T30, T31, T38).
+// (nanoseconds since the epoch): a valid signature by the identity it names,
+// every key on the curve, a timestamp in range, and signed bytes that have
+// exactly one reading. All errors match ErrUntrustedBundle; any other than
+// ErrBundleSignature says what its owner has signed. Nothing of a bundle may be
+// kept before this returned nil (T29, T30, T31, T38).
 func CheckBundle(b *wire.Bundle, now int64) error {
+	if err := VerifySignature(b); err != nil {
+		return err
+	}
 	if len(b.PreKeys) == 0 {
 		return ErrBundleEmpty
 	}
@@ -44,10 +48,7 @@ func CheckBundle(b *wire.Bundle, now int64) error {
 			return fmt.Errorf("%w: signed prekey %d of %d", ErrBundleKey, i+1, len(b.PreKeys))
 		}
 	}
-	if curve.PublicKey(b.Identity).Check() != nil {
-		return fmt.Errorf("%w: identity key", ErrBundleKey)
-	}
-	return VerifySignature(b)
+	return nil
 }
 
 // ahead is the latest acceptable timestamp, whatever the clock says.

@@ -108,6 +108,11 @@ func TestBundlesAreRefusedForTheirContent(t *testing.T) {
 		}
 		return k
 	}
+	altered := func(e wire.SignedPreKey, change func(*wire.Bundle)) wire.Bundle {
+		b := signed(t, noon, e)
+		change(&b)
+		return b
+	}
 	for _, tc := range []struct {
 		name   string
 		bundle wire.Bundle
@@ -150,7 +155,14 @@ func TestBundlesAreRefusedForTheirContent(t *testing.T) {
 		{"prekey x = 0", signed(t, noon, with(a, func(e *wire.SignedPreKey) { e.Key = wire.PublicKey{2} })), ErrBundleKey},
 		{"a prekey with prefix 04", signed(t, noon, with(a, func(e *wire.SignedPreKey) { e.Key[0] = 4 })), ErrBundleKey},
 		{"the last of three prekeys off the curve", signed(t, noon, a, b, with(c, func(e *wire.SignedPreKey) { e.Key = offCurve(e.Key) })), ErrBundleKey},
-		{"an identity off the curve", identified(signed(t, noon, a), offCurve), ErrBundleKey},
+		{"an identity off the curve", identified(signed(t, noon, a), offCurve), ErrBundleSignature},
+
+		// What is wrong with it is not what its owner has signed: the message
+		// that it came with was altered, and is refused too.
+		{"a prekey altered to one off the curve", altered(a, func(b *wire.Bundle) { b.PreKeys[0].Key = offCurve(b.PreKeys[0].Key) }), ErrBundleSignature},
+		{"an altered id", altered(a, func(b *wire.Bundle) { b.PreKeys[0].InstallationID = "a b" }), ErrBundleSignature},
+		{"a timestamp altered to one ahead", altered(a, func(b *wire.Bundle) { b.Timestamp += 1 << 60 }), ErrBundleSignature},
+		{"prekeys removed", altered(a, func(b *wire.Bundle) { b.PreKeys = nil }), ErrBundleSignature},
 	} {
 		before := clone(tc.bundle)
 		err := CheckBundle(&tc.bundle, noon)

@@ -94,8 +94,12 @@ func (w *world) answer(d *device, p *person, accept bool) error {
 		err = d.running.Accept(ctx, p.public, d.clock())
 	} else {
 		d.denied[p] = true
+		with := w.sessionsWith(d, p)
 		if err = d.running.Deny(ctx, p.public); err == nil || d.faulty {
 			w.forgetPerson(d, p)
+			for _, name := range with {
+				d.forgot[name] = true
+			}
 		}
 	}
 	w.logf("%v %s %s%s", d, choose(accept, "accepts", "denies"), p.name, because(err))

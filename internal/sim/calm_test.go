@@ -1,13 +1,13 @@
 package sim
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // exchanges is within how many exchanges everybody agrees once the faults have
@@ -184,10 +184,45 @@ func (w *world) pairs(with func(from, to *device)) {
 
 // excluded tells why a device need not reach another one, "" if it has to.
 func (w *world) excluded(from, to *device) string {
-	if from.disabled[to.id] {
+	switch {
+	case from.disabled[to.id]:
 		return "disabled by the user"
+	case w.usesForgotten(from, to) || w.usesForgotten(to, from):
+		return "a late message made a session again that its maker has denied and forgotten"
 	}
 	return ""
+}
+
+// sessionName tells one session from all others, the same on both ends.
+type sessionName struct {
+	prekey    x3dh.PreKeyPublic
+	ephemeral [32]byte // the x coordinate
+}
+
+func nameOfSession(s *sessionactor.Session) sessionName {
+	return sessionName{s.PreKey, [32]byte(s.Ephemeral[1:])}
+}
+
+// sessionsWith are the sessions that a device has with somebody.
+func (w *world) sessionsWith(d *device, p *person) []sessionName {
+	var names []sessionName
+	for _, other := range p.devices {
+		sessions, err := d.running.Sessions(ctx, p.public, other.id)
+		for i := range sessions.List {
+			if err == nil {
+				names = append(names, nameOfSession(&sessions.List[i]))
+			}
+		}
+	}
+	return names
+}
+
+// usesForgotten tells whether a device sends on a session that the other end has
+// forgotten with a denied contact, and does not have again: until one of them has
+// a new prekey it need not be left.
+func (w *world) usesForgotten(d, other *device) bool {
+	s := w.activeSession(d, other)
+	return s != nil && other.forgot[nameOfSession(s)] && !slices.Contains(w.sessionsWith(other, d.person), nameOfSession(s))
 }
 
 // checkAgreement holds that of every pair both use the same session.
@@ -210,7 +245,7 @@ func (w *world) checkAgreement() {
 
 // sameSession tells whether two ends have the same session.
 func sameSession(a, b *sessionactor.Session) bool {
-	return a != nil && b != nil && a.PreKey == b.PreKey && bytes.Equal(a.Ephemeral[1:], b.Ephemeral[1:]) && a.Initiator != b.Initiator
+	return a != nil && b != nil && nameOfSession(a) == nameOfSession(b) && a.Initiator != b.Initiator
 }
 
 func describe(s *sessionactor.Session) string {

@@ -35,7 +35,8 @@
 //
 //   - Two such exchanges after the faults have ended, every pair of installations
 //     uses the same session and reads each other. Not held to it: who was disabled
-//     by the other one's user. Not tried: two clocks that are more than a day ahead
+//     by the other one's user; who uses a session that a late message has made
+//     again and that the other end has denied and forgotten. Not tried: two clocks that are more than a day ahead
 //     at once; they believe each other's bundles until that day comes.
 //   - A message is reported at most once, unaltered, with its sender, recipient
 //     and id. Reported again are only: what was not acknowledged, when a device

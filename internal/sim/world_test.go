@@ -76,9 +76,10 @@ type device struct {
 	first, last int64 // the earliest and the latest reading of its clock
 	jumped      bool  // its clock was wrong once
 
-	follows  map[*person]bool // whose contact codes it reads
-	disabled map[string]bool  // installations its user has disabled
-	denied   map[*person]bool // whom its user has ever denied
+	follows  map[*person]bool     // whose contact codes it reads
+	disabled map[string]bool      // installations its user has disabled
+	denied   map[*person]bool     // whom its user has ever denied
+	forgot   map[sessionName]bool // sessions that went with them
 	seen     map[*message]*sighting
 	unacked  []deviceactor.MessageReceived
 	expired  map[string]bool // sessions that were reported as expired
@@ -122,6 +123,7 @@ func (w *world) addDevice(p *person) *device {
 		follows:  make(map[*person]bool),
 		disabled: make(map[string]bool),
 		denied:   make(map[*person]bool),
+		forgot:   make(map[sessionName]bool),
 		seen:     make(map[*message]*sighting),
 		expired:  make(map[string]bool),
 	}
