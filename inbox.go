@@ -1,6 +1,7 @@
 package rookery
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -120,21 +121,41 @@ func (b *inbox) report(e Event) {
 
 // reportAgain reports a message that came a second time, if the first came into
 // the store and was never reported: when a commit fails, its records may be
-// there all the same.
+// there all the same. A copy has the id of what it is a copy of, which only the
+// refused message itself could tell: of those, all that are there are looked at.
+// What cannot be read now, the next Open reports.
 func (b *inbox) reportAgain(message messageKey) error {
 	i := b.identity
 	if _, known := i.reported[message]; known || i.engine.options.Handler == nil {
 		return nil
 	}
-	value, err := i.engine.committer.Get(context.Background(), i.inboxName(message))
-	if err != nil {
-		return nil //nolint:nilerr // it is not there; if it cannot be read now, the next Open reports it
+	if message.sender != i.public {
+		value, err := i.engine.committer.Get(context.Background(), i.inboxName(message))
+		if err != nil {
+			return nil //nolint:nilerr // most often since it is not there
+		}
+		return b.reportRecord(value)
 	}
+	var left [][]byte
+	_ = i.engine.committer.Scan(context.Background(), i.inboxOf(i.public), func(_ persistence.Name, value []byte) error {
+		left = append(left, bytes.Clone(value))
+		return nil
+	})
+	for _, value := range left {
+		if err := b.reportRecord(value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportRecord reports what a record of the inbox holds, unless it was reported.
+func (b *inbox) reportRecord(value []byte) error {
 	m, err := deviceactor.DecodeReceived(value)
 	if err != nil {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
-	b.report(i.event(m))
+	b.report(b.identity.event(m))
 	return nil
 }
 
@@ -170,6 +191,10 @@ func (b *inbox) dropDone() {
 		records[n] = persistence.Record{Name: b.identity.inboxName(message), Delete: true}
 	}
 	b.stream.Commit(records, func(err error) { b.self.Tell(acknowledged{b, done, err}) })
+}
+
+func (i *Identity) inboxOf(sender PublicKey) persistence.Name {
+	return persistence.NewName(persistence.KindInbox, i.owner[:], sender[:])
 }
 
 func (i *Identity) inboxName(m messageKey) persistence.Name {

@@ -73,3 +73,45 @@ func TestMessageThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 	})
 	w.awaitMessages(4, bob)
 }
+
+// T03, T04: the same for a copy of what another device of ours has sent, of which
+// the network cannot tell the id.
+func TestCopyThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
+	store := &unsure{lasting: lasting{memstore.New()}}
+	w := newWorld(t, on(store))
+	alice, bob := w.person(2), w.person(1)[0]
+	w.introduceAll(alice, []device{bob})
+	w.introduceAll([]device{bob}, alice)
+	w.send(alice[0], bob.key, "before")
+	awaitThese[rookery.SentElsewhere](w, 1, alice[1])
+
+	w.bag.keepAll()
+	w.air.setRule(holdIf(between(alice[0].key, alice[0].key)))
+	receipt := w.send(alice[0], bob.key, "landed")
+	w.awaitMessages(2, bob)
+	eventually(t, "the end of the copy's record", func() bool { return count(t, store, persistence.KindCopy) == 0 })
+	store.lies.Store(true)
+	w.air.setRule(nil)
+	refused := w.air.Counts().Refused
+	if w.air.release() == 0 {
+		t.Fatal("no copy was held")
+	}
+	eventually(t, "a refusal", func() bool { return w.air.Counts().Refused > refused })
+	if n := len(these[rookery.SentElsewhere](w.bag.all(), alice[1])); n != 1 {
+		t.Fatalf("%d copies were reported before they were durable", n)
+	}
+	store.lies.Store(false)
+	for range 3 {
+		w.air.Redeliver()
+		if c := awaitThese[rookery.SentElsewhere](w, 2, alice[1]); c.ID != receipt.ID {
+			t.Errorf("the copy has id %v, want %v", c.ID, receipt.ID)
+		}
+		w.air.deliver(notHeld(w.air))
+		w.sweep()
+	}
+	w.send(alice[0], bob.key, "after")
+	awaitThese[rookery.SentElsewhere](w, 3, alice[1])
+	if n := len(these[rookery.SentElsewhere](w.bag.all(), alice[1])); n != 3 {
+		t.Errorf("%d copies were reported", n)
+	}
+}

@@ -43,7 +43,7 @@ func TestCrashAfterAKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d crashes after them", kills, crashes)
-	if kills < 10 || crashes < kills {
+	if kills < 5 || crashes < kills { // the fewer, the slower the machine
 		t.Error("too few")
 	}
 }
