@@ -85,15 +85,16 @@ func (w *world) asLeft(before past) error {
 	return err
 }
 
-// exchange is one more message from every device in use to the other identity.
+// exchange is one more message from every device in use to the other identity,
+// which it may not have been introduced to before the crash.
 func (w *world) exchange() error {
 	for _, i := range w.engine.Identities() {
-		to := alice.public
+		to := alice1
 		if i.PublicKey() == alice.public {
-			to = bob.public
+			to = bob1
 		}
 		from := device{i.PublicKey(), i.InstallationID()}
-		if err := w.send(from, to, "finally, from "+from.installation); err != nil {
+		if err := errors.Join(w.introduce(from, to), w.send(from, to.key, "finally, from "+from.installation)); err != nil {
 			return err
 		}
 	}
