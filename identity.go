@@ -41,6 +41,9 @@ type Identity struct {
 	// that the handler knows of, false for those it is going to be told by itself.
 	// None is told twice. It belongs to the inbox, all incarnations in turn.
 	reported map[messageKey]bool
+	// lingering are those of them that were found in the store, with the sweeps
+	// for which they are remembered at least.
+	lingering map[messageKey]int
 
 	wake      sync.Once
 	actor     actors.Ref
@@ -62,6 +65,7 @@ func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identi
 		owner:        persistence.NewOwnerID(public[:], installation),
 		listening:    make(map[transport.Topic]func()),
 		reported:     make(map[messageKey]bool),
+		lingering:    make(map[messageKey]int),
 	}
 }
 

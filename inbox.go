@@ -41,7 +41,13 @@ type (
 	reportAgain struct{ message messageKey }
 	// forgetReported: the messages of a contact are out of the store.
 	forgetReported struct{ sender PublicKey }
-	acknowledged   struct {
+	// landed are messages of the store that the handler may not know of.
+	landed struct {
+		by       *inbox // the incarnation that committed them
+		messages []deviceactor.MessageReceived
+		err      error
+	}
+	acknowledged struct {
 		by       *inbox // the incarnation that committed it
 		messages []messageKey
 		err      error
@@ -99,7 +105,13 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 			b.inFlight--
 		}
 		b.settle(m)
+	case landed:
+		if m.by == b {
+			b.inFlight--
+		}
+		b.landed(m)
 	case actors.Sweep:
+		b.linger()
 		b.done, b.undone = append(b.done, b.undone...), nil
 		b.dropDone()
 	}
@@ -119,44 +131,79 @@ func (b *inbox) report(e Event) {
 	b.identity.engine.options.Handler(e)
 }
 
-// reportAgain reports a message that came a second time, if the first came into
-// the store and was never reported: when a commit fails, its records may be
-// there all the same. A copy has the id of what it is a copy of, which only the
-// refused message itself could tell: of those, all that are there are looked at.
-// What cannot be read now, the next Open reports.
+// reportAgain looks for a message that came a second time, whose first coming may
+// be in the store without having been reported: when a commit fails, its records
+// may be there all the same. A copy has the id of what it is a copy of, which only
+// the refused message itself could tell: of those, all that are there are looked
+// at. What cannot be read now, the next Open reports.
+//
+// What is found may not be durable yet. It is written once more, and then it is.
 func (b *inbox) reportAgain(message messageKey) error {
 	i := b.identity
-	if _, known := i.reported[message]; known || i.engine.options.Handler == nil {
+	if i.engine.options.Handler == nil || i.engine.committer.Counts().Refused == 0 {
 		return nil
 	}
-	if message.sender != i.public {
-		value, err := i.engine.committer.Get(context.Background(), i.inboxName(message))
-		if err != nil {
-			return nil //nolint:nilerr // most often since it is not there
-		}
-		return b.reportRecord(value)
+	place := i.inboxName(message)
+	if message.sender == i.public {
+		place = persistence.NewName(persistence.KindInbox, i.owner[:], i.public[:])
 	}
-	var left [][]byte
-	_ = i.engine.committer.Scan(context.Background(), i.inboxOf(i.public), func(_ persistence.Name, value []byte) error {
-		left = append(left, bytes.Clone(value))
+	var found []deviceactor.MessageReceived
+	var records []persistence.Record
+	err := i.engine.committer.Scan(context.Background(), place, func(name persistence.Name, value []byte) error {
+		m, err := deviceactor.DecodeReceived(value)
+		if err != nil {
+			return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+		}
+		if _, known := i.reported[messageKey{m.Sender, MessageID(m.ID)}]; !known {
+			found, records = append(found, m), append(records, persistence.Record{Name: name, Value: bytes.Clone(value)})
+		}
 		return nil
 	})
-	for _, value := range left {
-		if err := b.reportRecord(value); err != nil {
-			return err
-		}
+	if errors.Is(err, actors.ErrCorruptState) {
+		return err
+	}
+	if len(found) > 0 {
+		b.inFlight++
+		b.stream.Commit(records, func(err error) { b.self.Tell(landed{b, found, err}) })
 	}
 	return nil
 }
 
-// reportRecord reports what a record of the inbox holds, unless it was reported.
-func (b *inbox) reportRecord(value []byte) error {
-	m, err := deviceactor.DecodeReceived(value)
-	if err != nil {
-		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+// landed reports what was found. That it was, is remembered for a while even after
+// it is acknowledged: the event of its first coming may still be under way.
+func (b *inbox) landed(m landed) {
+	if m.err != nil {
+		b.stream.Resume()
+		return
 	}
-	b.report(b.identity.event(m))
-	return nil
+	for _, received := range m.messages {
+		key := messageKey{received.Sender, MessageID(received.ID)}
+		if _, known := b.identity.reported[key]; !known {
+			b.identity.lingering[key] = 2
+		}
+		b.report(b.identity.event(received))
+	}
+}
+
+// forget drops what is remembered of a message that is out of the store.
+func (b *inbox) forget(message messageKey) {
+	if b.identity.lingering[message] == 0 {
+		delete(b.identity.reported, message)
+	}
+}
+
+// linger ends the while for what was acknowledged and reported two sweeps ago.
+func (b *inbox) linger() {
+	i := b.identity
+	for message, sweeps := range i.lingering {
+		if i.lingering[message]--; sweeps > 1 {
+			continue
+		}
+		delete(i.lingering, message)
+		if _, err := i.engine.committer.Get(context.Background(), i.inboxName(message)); errors.Is(err, persistence.ErrNotFound) {
+			delete(i.reported, message)
+		}
+	}
 }
 
 // settle forgets what is out of the store, and keeps what a full disk holds up
@@ -171,7 +218,7 @@ func (b *inbox) settle(m acknowledged) {
 	}
 	b.identity.engine.acknowledged.Add(uint64(len(m.messages)))
 	for _, message := range m.messages {
-		delete(b.identity.reported, message)
+		b.forget(message)
 	}
 	if b.done == nil {
 		b.done = m.messages[:0]
@@ -191,10 +238,6 @@ func (b *inbox) dropDone() {
 		records[n] = persistence.Record{Name: b.identity.inboxName(message), Delete: true}
 	}
 	b.stream.Commit(records, func(err error) { b.self.Tell(acknowledged{b, done, err}) })
-}
-
-func (i *Identity) inboxOf(sender PublicKey) persistence.Name {
-	return persistence.NewName(persistence.KindInbox, i.owner[:], sender[:])
 }
 
 func (i *Identity) inboxName(m messageKey) persistence.Name {

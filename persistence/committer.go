@@ -57,6 +57,7 @@ type CommitterCounts struct {
 	Batches uint64 // applied to the store, each with one sync
 	Commits uint64 // in them
 	Records uint64 // in them, of several writes of one record the last
+	Refused uint64 // batches that the store did not take
 }
 
 // commit is one call of Stream.Commit.
@@ -157,7 +158,7 @@ func (c *Committer) Queued() int {
 	return c.queued
 }
 
-// Counts gives what has become durable so far.
+// Counts gives what has become durable so far, and what has not.
 func (c *Committer) Counts() CommitterCounts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -256,8 +257,8 @@ func (c *Committer) write(batch []*commit) map[*Stream]error {
 		err := c.store.Apply(context.Background(), merged)
 		records := len(merged.Records)
 		c.release(merged)
+		c.count(len(live), records, err)
 		if err == nil {
-			c.count(len(live), records)
 			break
 		}
 		// A fenced owner loses its own commits and nobody else's.
@@ -283,9 +284,13 @@ func (c *Committer) write(batch []*commit) map[*Stream]error {
 	return failed
 }
 
-func (c *Committer) count(commits, records int) {
+func (c *Committer) count(commits, records int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err != nil {
+		c.counts.Refused++
+		return
+	}
 	c.counts.Batches++
 	c.counts.Commits += uint64(commits) //nolint:gosec // a length
 	c.counts.Records += uint64(records) //nolint:gosec // a length
