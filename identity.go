@@ -44,6 +44,9 @@ type Identity struct {
 	// lingering are those of them that were found in the store, with the sweeps
 	// for which they are remembered at least.
 	lingering map[messageKey]int
+	// unsure are messages of which the store may have one that the handler does
+	// not know of.
+	unsure map[messageKey]bool
 
 	wake      sync.Once
 	actor     actors.Ref
@@ -66,6 +69,7 @@ func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identi
 		listening:    make(map[transport.Topic]func()),
 		reported:     make(map[messageKey]bool),
 		lingering:    make(map[messageKey]int),
+		unsure:       make(map[messageKey]bool),
 	}
 }
 

@@ -43,9 +43,10 @@ type (
 	forgetReported struct{ sender PublicKey }
 	// landed are messages of the store that the handler may not know of.
 	landed struct {
-		by       *inbox // the incarnation that committed them
-		messages []deviceactor.MessageReceived
-		err      error
+		by     *inbox // the incarnation that committed them
+		looked messageKey
+		found  []deviceactor.MessageReceived
+		err    error
 	}
 	acknowledged struct {
 		by       *inbox // the incarnation that committed it
@@ -94,7 +95,9 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 	case reportAgain:
 		return b.reportAgain(m.message)
 	case forgetReported:
-		maps.DeleteFunc(b.identity.reported, func(message messageKey, _ bool) bool { return message.sender == m.sender })
+		of := func(message messageKey, _ bool) bool { return message.sender == m.sender }
+		maps.DeleteFunc(b.identity.reported, of)
+		maps.DeleteFunc(b.identity.unsure, of)
 	case acknowledge:
 		if len(b.done) == 0 {
 			b.since = time.Now()
@@ -112,6 +115,11 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 		b.landed(m)
 	case actors.Sweep:
 		b.linger()
+		for message := range b.identity.unsure {
+			if err := b.reportAgain(message); err != nil {
+				return err
+			}
+		}
 		b.done, b.undone = append(b.done, b.undone...), nil
 		b.dropDone()
 	}
@@ -135,9 +143,10 @@ func (b *inbox) report(e Event) {
 // be in the store without having been reported: when a commit fails, its records
 // may be there all the same. A copy has the id of what it is a copy of, which only
 // the refused message itself could tell: of those, all that are there are looked
-// at. What cannot be read now, the next Open reports.
+// at.
 //
 // What is found may not be durable yet. It is written once more, and then it is.
+// Until that has worked it is tried again with every sweep.
 func (b *inbox) reportAgain(message messageKey) error {
 	i := b.identity
 	if i.engine.options.Handler == nil || i.engine.committer.Counts().Refused == 0 {
@@ -159,12 +168,17 @@ func (b *inbox) reportAgain(message messageKey) error {
 		}
 		return nil
 	})
-	if errors.Is(err, actors.ErrCorruptState) {
+	switch {
+	case errors.Is(err, actors.ErrCorruptState):
 		return err
-	}
-	if len(found) > 0 {
+	case err != nil:
+		i.unsure[message] = true
+	case len(found) == 0:
+		delete(i.unsure, message)
+	default:
+		i.unsure[message] = true
 		b.inFlight++
-		b.stream.Commit(records, func(err error) { b.self.Tell(landed{b, found, err}) })
+		b.stream.Commit(records, func(err error) { b.self.Tell(landed{b, message, found, err}) })
 	}
 	return nil
 }
@@ -176,7 +190,8 @@ func (b *inbox) landed(m landed) {
 		b.stream.Resume()
 		return
 	}
-	for _, received := range m.messages {
+	delete(b.identity.unsure, m.looked)
+	for _, received := range m.found {
 		key := messageKey{received.Sender, MessageID(received.ID)}
 		if _, known := b.identity.reported[key]; !known {
 			b.identity.lingering[key] = 2

@@ -77,8 +77,9 @@ type host struct {
 	actor    Actor
 	families []*Children
 
-	started  bool // Start has succeeded
-	failed   bool // this incarnation must not be called any more
+	started  bool  // Start has succeeded
+	failed   bool  // this incarnation must not be called any more
+	cause    error // since then
 	stopping bool
 	stopped  bool
 	closed   bool
@@ -126,10 +127,10 @@ func (h *host) start() {
 		h.started = true
 		return
 	}
-	h.failed = true
 	if !errors.Is(err, ErrCorruptState) {
 		err = &StartError{Actor: h.name(), Err: err}
 	}
+	h.failed, h.cause = true, err
 	panic(failure{err})
 }
 
@@ -152,14 +153,14 @@ func (h *host) incarnate() (err error) {
 
 func (h *host) deliver(message any) {
 	if h.failed {
-		h.system.undelivered(message, ErrStopped)
+		h.system.undelivered(message, fmt.Errorf("%w: %w", ErrStopped, h.cause))
 		return
 	}
 	cause := h.receive(message)
 	if cause == nil {
 		return
 	}
-	h.failed = true
+	h.failed, h.cause = true, cause
 	refuse(message, cause)
 	if h.stopping {
 		// No new incarnation will follow; the rest is refused above.
@@ -194,7 +195,7 @@ func (h *host) idle() {
 		}
 		cause := errors.New(describePanic(value))
 		h.system.logger.Error("actor panicked while idle", "actor", h.name(), "cause", cause, "stack", callers())
-		h.failed = true
+		h.failed, h.cause = true, cause
 		if !h.stopping {
 			panic(failure{cause})
 		}

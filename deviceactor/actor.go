@@ -70,6 +70,7 @@ type Teller interface{ Tell(message any) }
 type Actor struct {
 	config   Config
 	self     actors.Ref
+	end      error // why this incarnation ends, if a commit has failed
 	contact  Contact
 	sessions *actors.Children
 	// sessionNames are those of the sessions' actors by their installations.
@@ -166,18 +167,22 @@ func (a *Actor) Close() {
 	}
 	a.leases.End()
 	a.Idle()
+	end := a.end
+	if end == nil {
+		end = actors.ErrStopped
+	}
 	for _, s := range a.held {
-		s.Fail(actors.ErrStopped)
+		s.Fail(end)
 	}
 	for _, r := range a.reserves {
-		r.Fail(actors.ErrStopped)
+		r.Fail(end)
 	}
 	for _, w := range a.queue {
-		w.finish(a, actors.ErrStopped)
+		w.finish(a, end)
 	}
 	for _, m := range a.deferred {
 		if f, ok := m.(interface{ Fail(err error) }); ok {
-			f.Fail(actors.ErrStopped)
+			f.Fail(end)
 		}
 	}
 	a.held, a.reserves, a.queue, a.deferred = nil, nil, nil, nil

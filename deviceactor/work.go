@@ -151,11 +151,13 @@ func (a *Actor) committed(m committed) error {
 		a.inFlight--
 	}
 	if m.err != nil {
+		err := fmt.Errorf("%w: %w", ErrNotDurable, m.err)
 		for _, w := range m.of {
-			w.finish(a, fmt.Errorf("%w: %w", ErrNotDurable, m.err))
+			w.finish(a, err)
 		}
 		if m.by == a {
-			return m.err
+			a.end = err
+			return err
 		}
 		return nil // this incarnation has started after the failure, see Start
 	}
