@@ -201,7 +201,7 @@ func (d *Direct) ask(size uint32) *directAnswer {
 func (d *Direct) answered(asked *directAnswer, lease *deviceactor.Lease, size uint32, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked, asked.err = nil, err
+	d.asked, asked.err = nil, d.identity.outcome(err)
 	switch {
 	case err != nil:
 	case d.closed:

@@ -175,7 +175,7 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		h.wakeDue()
 	case upkeep:
 		return h.upkeep()
-	case acknowledge, reportAgain, forgetReported:
+	case acknowledge, repeated, forgetReported:
 		h.inbox.Tell(inboxName, m)
 	}
 	return nil
@@ -249,7 +249,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			LeftOver:  func() { self.Tell(unsent{name}) },
 			Siblings:  h.copied.Load,
 			CopyOut:   func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
-			Repeated:  func(id deviceactor.MessageID) { self.Tell(reportAgain{messageKey{PublicKey(raw), MessageID(id)}}) },
+			Repeated:  func() { self.Tell(repeated{}) },
 			Forgotten: func() { self.Tell(forgetReported{PublicKey(raw)}) },
 			LookUp:    func() { i.lookUp(PublicKey(raw)) },
 			Counters:  &i.engine.counters,

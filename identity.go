@@ -41,12 +41,11 @@ type Identity struct {
 	// that the handler knows of, false for those it is going to be told by itself.
 	// None is told twice. It belongs to the inbox, all incarnations in turn.
 	reported map[messageKey]bool
-	// lingering are those of them that were found in the store, with the sweeps
-	// for which they are remembered at least.
+	// lingering are those of them that were found in the store (see inbox.look):
+	// notGone, or for how many sweeps more they are remembered.
 	lingering map[messageKey]int
-	// unsure are messages of which the store may have one that the handler does
-	// not know of.
-	unsure map[messageKey]bool
+	// unsure: the store may have messages that the handler does not know of.
+	unsure bool
 
 	wake      sync.Once
 	actor     actors.Ref
@@ -69,7 +68,6 @@ func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identi
 		listening:    make(map[transport.Topic]func()),
 		reported:     make(map[messageKey]bool),
 		lingering:    make(map[messageKey]int),
-		unsure:       make(map[messageKey]bool),
 	}
 }
 

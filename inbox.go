@@ -1,7 +1,6 @@
 package rookery
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ type inbox struct {
 	stream   *persistence.Stream
 	self     actors.Ref
 	inFlight int
+	looking  bool
 	done     []messageKey // acknowledged, to be committed together
 	since    time.Time    // of the first of them
 	undone   []messageKey // acknowledged, but the disk was full
@@ -38,16 +38,17 @@ type messageKey struct {
 
 type (
 	acknowledge struct{ message messageKey }
-	reportAgain struct{ message messageKey }
+	// repeated: a message was refused since it was read before.
+	repeated struct{}
 	// forgetReported: the messages of a contact are out of the store.
 	forgetReported struct{ sender PublicKey }
-	// landed are messages of the store that the handler may not know of.
-	landed struct {
-		by     *inbox // the incarnation that committed them
-		looked messageKey
-		found  []deviceactor.MessageReceived
-		err    error
+	// looked says that what was found is durable.
+	looked struct {
+		by      *inbox // the incarnation that has looked
+		unknown []messageKey
+		err     error
 	}
+	landed       struct{ message messageKey }
 	acknowledged struct {
 		by       *inbox // the incarnation that committed it
 		messages []messageKey
@@ -92,12 +93,13 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 	case Event:
 		b.identity.unhandled.Add(-1)
 		b.report(m)
-	case reportAgain:
-		return b.reportAgain(m.message)
+	case repeated:
+		if b.identity.engine.options.Handler != nil && b.identity.engine.committer.Counts().Refused > 0 {
+			b.identity.unsure = true
+		}
 	case forgetReported:
-		of := func(message messageKey, _ bool) bool { return message.sender == m.sender }
-		maps.DeleteFunc(b.identity.reported, of)
-		maps.DeleteFunc(b.identity.unsure, of)
+		maps.DeleteFunc(b.identity.reported, func(key messageKey, _ bool) bool { return key.sender == m.sender })
+		maps.DeleteFunc(b.identity.lingering, func(key messageKey, _ int) bool { return key.sender == m.sender })
 	case acknowledge:
 		if len(b.done) == 0 {
 			b.since = time.Now()
@@ -108,15 +110,14 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 			b.inFlight--
 		}
 		b.settle(m)
+	case looked:
+		b.looked(m)
 	case landed:
-		if m.by == b {
-			b.inFlight--
-		}
-		b.landed(m)
+		return b.landed(m.message)
 	case actors.Sweep:
 		b.linger()
-		for message := range b.identity.unsure {
-			if err := b.reportAgain(message); err != nil {
+		if b.identity.unsure && !b.looking {
+			if err := b.look(); err != nil {
 				return err
 			}
 		}
@@ -139,32 +140,26 @@ func (b *inbox) report(e Event) {
 	b.identity.engine.options.Handler(e)
 }
 
-// reportAgain looks for a message that came a second time, whose first coming may
-// be in the store without having been reported: when a commit fails, its records
-// may be there all the same. A copy has the id of what it is a copy of, which only
-// the refused message itself could tell: of those, all that are there are looked
-// at.
-//
-// What is found may not be durable yet. It is written once more, and then it is.
-// Until that has worked it is tried again with every sweep.
-func (b *inbox) reportAgain(message messageKey) error {
+// A commit that fails may be in the store all the same, and with it messages that
+// were never reported. Their sender's network delivers them again, and they are
+// refused as repeated. From then on the store is looked through with the next
+// sweep for messages that the handler does not know of.
+
+// look notes what the store has and the handler does not know of, and makes sure
+// that it is durable: what was visible before a commit is so after it.
+func (b *inbox) look() error {
 	i := b.identity
-	if i.engine.options.Handler == nil || i.engine.committer.Counts().Refused == 0 {
-		return nil
-	}
-	place := i.inboxName(message)
-	if message.sender == i.public {
-		place = persistence.NewName(persistence.KindInbox, i.owner[:], i.public[:])
-	}
-	var found []deviceactor.MessageReceived
-	var records []persistence.Record
-	err := i.engine.committer.Scan(context.Background(), place, func(name persistence.Name, value []byte) error {
+	i.unsure = false
+	var unknown []messageKey
+	place := persistence.NewName(persistence.KindInbox, i.owner[:])
+	err := i.engine.committer.ScanSettled(context.Background(), place, func(_ persistence.Name, value []byte) error {
 		m, err := deviceactor.DecodeReceived(value)
 		if err != nil {
 			return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 		}
-		if _, known := i.reported[messageKey{m.Sender, MessageID(m.ID)}]; !known {
-			found, records = append(found, m), append(records, persistence.Record{Name: name, Value: bytes.Clone(value)})
+		key := messageKey{m.Sender, MessageID(m.ID)}
+		if _, known := i.reported[key]; !known && m.Chat == "" {
+			unknown = append(unknown, key)
 		}
 		return nil
 	})
@@ -172,51 +167,80 @@ func (b *inbox) reportAgain(message messageKey) error {
 	case errors.Is(err, actors.ErrCorruptState):
 		return err
 	case err != nil:
-		i.unsure[message] = true
-	case len(found) == 0:
-		delete(i.unsure, message)
-	default:
-		i.unsure[message] = true
+		i.unsure = true // the next sweep tries again
+	case len(unknown) > 0:
+		b.looking = true
 		b.inFlight++
-		b.stream.Commit(records, func(err error) { b.self.Tell(landed{b, message, found, err}) })
+		nobody := persistence.Record{Name: i.inboxName(messageKey{}), Delete: true}
+		b.stream.Commit([]persistence.Record{nobody}, func(err error) { b.self.Tell(looked{b, unknown, err}) })
 	}
 	return nil
 }
 
-// landed reports what was found. That it was, is remembered for a while even after
-// it is acknowledged: the event of its first coming may still be under way.
-func (b *inbox) landed(m landed) {
+func (b *inbox) looked(m looked) {
+	if m.by == b {
+		b.inFlight--
+		b.looking = false
+	}
 	if m.err != nil {
 		b.stream.Resume()
+		b.identity.unsure = true
 		return
 	}
-	delete(b.identity.unsure, m.looked)
-	for _, received := range m.found {
-		key := messageKey{received.Sender, MessageID(received.ID)}
-		if _, known := b.identity.reported[key]; !known {
-			b.identity.lingering[key] = 2
-		}
-		b.report(b.identity.event(received))
+	for _, key := range m.unknown { // one by one: the handler may panic
+		b.self.Tell(landed{key})
 	}
 }
+
+// landed reports a message that was found, unless its event or its end has come
+// meanwhile. It is remembered for a while even after it is acknowledged, since the
+// event may still be under way.
+func (b *inbox) landed(key messageKey) error {
+	i := b.identity
+	if _, known := i.reported[key]; known {
+		return nil
+	}
+	value, err := i.engine.committer.Get(context.Background(), i.inboxName(key))
+	if err != nil {
+		i.unsure = i.unsure || !errors.Is(err, persistence.ErrNotFound)
+		return nil
+	}
+	m, err := deviceactor.DecodeReceived(value)
+	if err != nil {
+		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	}
+	i.lingering[key] = notGone
+	b.report(i.event(m))
+	return nil
+}
+
+const (
+	// notGone: it is still in the store.
+	notGone = -1
+	// lingerFor is for how many sweeps a message that was found is remembered
+	// after it is out of the store.
+	lingerFor = 2
+)
 
 // forget drops what is remembered of a message that is out of the store.
-func (b *inbox) forget(message messageKey) {
-	if b.identity.lingering[message] == 0 {
-		delete(b.identity.reported, message)
+func (b *inbox) forget(key messageKey) {
+	if _, lingers := b.identity.lingering[key]; lingers {
+		b.identity.lingering[key] = lingerFor
+		return
 	}
+	delete(b.identity.reported, key)
 }
 
-// linger ends the while for what was acknowledged and reported two sweeps ago.
 func (b *inbox) linger() {
 	i := b.identity
-	for message, sweeps := range i.lingering {
-		if i.lingering[message]--; sweeps > 1 {
-			continue
-		}
-		delete(i.lingering, message)
-		if _, err := i.engine.committer.Get(context.Background(), i.inboxName(message)); errors.Is(err, persistence.ErrNotFound) {
-			delete(i.reported, message)
+	for key, sweeps := range i.lingering {
+		switch {
+		case sweeps == notGone:
+		case sweeps > 1:
+			i.lingering[key] = sweeps - 1
+		default:
+			delete(i.lingering, key)
+			delete(i.reported, key)
 		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
+	"github.com/rookery-im/rookery/transport"
 )
 
 // unsure is a store that says of some batches that they failed although they are
@@ -50,10 +52,20 @@ func TestMessageThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 	if n := len(messages(w.bag.all(), bob)); n != 1 {
 		t.Fatalf("%d messages were reported before they were durable", n)
 	}
-	store.lies.Store(false)
-	for range 3 { // the network goes on until it is taken, and repeats
+	for range 3 { // the network goes on until it is taken
 		w.air.Redeliver()
-		w.awaitMessages(2, bob)
+		w.sweep()
+	}
+	if n := len(messages(w.bag.all(), bob)); n != 1 {
+		t.Fatalf("%d messages were reported while nothing could be made durable", n)
+	}
+	store.lies.Store(false)
+	for range 3 {
+		eventually(t, "a report", func() bool {
+			w.sweep()
+			return len(messages(w.bag.all(), bob)) >= 2
+		})
+		w.air.Redeliver() // and repeats
 		w.air.deliver(notHeld(w.air))
 		w.sweep()
 	}
@@ -102,6 +114,10 @@ func TestCopyThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 	store.lies.Store(false)
 	for range 3 {
 		w.air.Redeliver()
+		eventually(t, "the copy", func() bool {
+			w.sweep()
+			return len(these[rookery.SentElsewhere](w.bag.all(), alice[1])) >= 2
+		})
 		if c := awaitThese[rookery.SentElsewhere](w, 2, alice[1]); c.ID != receipt.ID {
 			t.Errorf("the copy has id %v, want %v", c.ID, receipt.ID)
 		}
@@ -113,4 +129,80 @@ func TestCopyThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 	if n := len(these[rookery.SentElsewhere](w.bag.all(), alice[1])); n != 3 {
 		t.Errorf("%d copies were reported", n)
 	}
+}
+
+// A look through the store tells what is lost to the handler, and nothing of what
+// it knows or is about to be told: not even public messages, which nobody counts.
+func TestLookAfterAFailureTellsNothingTwice(t *testing.T) {
+	store := &unsure{lasting: lasting{memstore.New()}}
+	w := newWorld(t, on(store))
+	alice, bob := w.person(2), w.person(1)[0]
+	w.introduceAll(alice, []device{bob})
+	w.introduceAll([]device{bob}, alice)
+	w.bag.keepAll()
+	w.send(alice[0], bob.key, "before")
+	awaitThese[rookery.SentElsewhere](w, 1, alice[1])
+	w.join(chat, alice[1])
+	w.sendPublic(alice[0], "in public")
+	awaitThese[rookery.PublicMessage](w, 1, alice[1])
+	store.lies.Store(true)
+	_, err := w.at(bob).Send(w.context(), alice[0].key, []byte("x"))
+	wantError(t, err, rookery.ErrNotDurable)
+	store.lies.Store(false)
+	for range 3 {
+		for _, e := range w.air.history() {
+			if between(alice[0].key, alice[0].key)(e) {
+				w.air.deliver([]transport.Envelope{e})
+			}
+		}
+		time.Sleep(20 * time.Millisecond) // there is nothing to wait for: nothing may happen
+		w.sweep()
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.send(alice[0], bob.key, "after")
+	awaitThese[rookery.SentElsewhere](w, 2, alice[1])
+	w.sweep()
+	w.close()
+	copies, public := len(these[rookery.SentElsewhere](w.bag.all(), alice[1])), len(these[rookery.PublicMessage](w.bag.all(), alice[1]))
+	if copies != 2 || public != 1 {
+		t.Errorf("%d copies and %d public messages were reported", copies, public)
+	}
+}
+
+// A handler that panics at one of the messages that were found hears the others.
+func TestPanicAtAFoundMessageCostsNoOther(t *testing.T) {
+	store := &unsure{lasting: lasting{memstore.New()}}
+	var armed atomic.Bool
+	w := newWorld(t, on(store), func(o *rookery.Options) {
+		handle := o.Handler
+		o.Handler = func(e rookery.Event) {
+			if _, ok := e.(rookery.Message); ok && armed.CompareAndSwap(true, false) {
+				panic("bug")
+			}
+			handle(e)
+		}
+	})
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.introduce(w.at(bob), w.at(alice))
+	w.send(alice, bob.key, "before")
+	w.awaitMessages(1, bob)
+	w.bag.keepAll()
+	w.air.setRule(holdIf(between(alice.key, bob.key)))
+	w.send(alice, bob.key, "one")
+	w.send(alice, bob.key, "two")
+	w.air.setRule(nil)
+	store.lies.Store(true)
+	eventually(t, "both in the inbox", func() bool {
+		w.air.release()
+		w.air.Redeliver()
+		return count(t, store, persistence.KindInbox) == 2
+	})
+	armed.Store(true)
+	store.lies.Store(false)
+	eventually(t, "the other one", func() bool {
+		w.air.Redeliver()
+		w.sweep()
+		return len(messages(w.bag.all(), bob)) == 2 && !armed.Load()
+	})
 }

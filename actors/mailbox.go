@@ -158,7 +158,7 @@ func (g *guardedMailbox) EscalateFailure(reason, _ any) {
 	} else {
 		g.cause = errors.New(describePanic(reason))
 	}
-	g.host().failed = true
+	g.host().failed, g.host().cause = true, g.cause
 	var start *StartError
 	if errors.As(g.cause, &start) {
 		g.failedStarts++

@@ -45,10 +45,10 @@ type Config struct {
 	// CopyOut is told that such a copy is durable: the contact that is our own
 	// identity has to make a message of it.
 	CopyOut func(MessageID)
-	// Repeated is told the id of a received message that was refused because it
-	// was read before. If the store failed after that, it may be in the inbox
-	// without having been reported.
-	Repeated func(MessageID)
+	// Repeated is told that a received message was refused because it was read
+	// before. If the store failed after that, it may be in the inbox without
+	// having been reported.
+	Repeated func()
 	// Forgotten is told that the contact was forgotten, its messages in the inbox
 	// too.
 	Forgotten func()

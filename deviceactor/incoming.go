@@ -62,7 +62,7 @@ func (a *Actor) refuse(m Receive, err error) {
 	}
 	m.Fail(err)
 	if repeated(err) {
-		a.config.Repeated(newMessageID(a.config.Peer, m.Message, m.Chat))
+		a.config.Repeated()
 	}
 	a.remedy(err, m.Message.InstallationID)
 }

@@ -66,6 +66,10 @@ func (a *Actor) gotBundle(m gotBundle) {
 		a.ours = &m.published.Bundle
 		a.ownEntry = EntryOf(a.ours, a.config.View.Installation)
 	}
+	var store *persistence.StoreError
+	if errors.As(m.err, &store) { // a new bundle could not be kept
+		m.err = fmt.Errorf("%w: %w", ErrNotDurable, m.err)
+	}
 	if a.outdated { // good for those who asked, not for later ones
 		a.bundle.Until, a.outdated = 0, false
 	}

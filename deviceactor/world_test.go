@@ -227,7 +227,7 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns,
 			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
 			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) },
-			Repeated: func(MessageID) { n.repeated.Add(1) }, Forgotten: func() { n.forgotten.Add(1) },
+			Repeated: func() { n.repeated.Add(1) }, Forgotten: func() { n.forgotten.Add(1) },
 			Limits: ratchet.DeployedLimits(),
 		})
 	})

@@ -150,6 +150,46 @@ func (c *Committer) Scan(ctx context.Context, prefix Name, fn func(Name, []byte)
 	return nil
 }
 
+// ScanSettled is Scan over records of the store alone, without those that a commit
+// in flight puts or deletes: what it shows is durable once a later commit is.
+func (c *Committer) ScanSettled(ctx context.Context, prefix Name, fn func(Name, []byte) error) error {
+	type found struct {
+		name  Name
+		value []byte
+	}
+	var all []found
+	before := c.inFlight(prefix)
+	err := c.store.Scan(ctx, prefix, func(name Name, value []byte) error {
+		if !before[name] {
+			all = append(all, found{name, slices.Clone(value)})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	after := c.inFlight(prefix) // a commit may have come into the store meanwhile
+	for _, f := range all {
+		if after[f.name] {
+			continue
+		}
+		if err := fn(f.name, f.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Committer) inFlight(prefix Name) map[Name]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names := make(map[Name]bool)
+	for _, record := range c.overlay.below(prefix) {
+		names[record.Name] = true
+	}
+	return names
+}
+
 // Queued is the number of records that wait or are being synced. Commit never
 // refuses for it; whoever admits work to the process bounds it.
 func (c *Committer) Queued() int {

@@ -197,7 +197,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	}
 }
 
-// T05 for cells, torn writes: whatever prefix of a slot was written, the older
+// T05, T07 for cells, torn writes: whatever prefix of a slot was written, the older
 // value is there, or the new one once it is whole.
 func TestATornSlotLeavesTheOlderValue(t *testing.T) {
 	disk := celltest.NewDisk()
