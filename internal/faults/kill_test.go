@@ -23,7 +23,7 @@ func TestCrashAfterAKill(t *testing.T) {
 		}
 		start := prepare(t, s, key)
 		var failed atomic.Int64
-		for index := 1 + *offsetFlag%killEvery; ; index += killEvery * *everyFlag {
+		for index := 1 + *offsetFlag%killEvery; ; index += killEvery * min(*everyFlag, 2) {
 			points, reached := killAndFilm(t, s, start, key, index)
 			if !reached {
 				break
@@ -43,7 +43,7 @@ func TestCrashAfterAKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d crashes after them", kills, crashes)
-	if kills < 5 || crashes < kills { // the fewer, the slower the machine
+	if kills < 10 || crashes < kills {
 		t.Error("too few")
 	}
 }
