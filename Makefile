@@ -7,6 +7,7 @@ FUZZ     ?= Fuzz
 FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 6
+ROWTIME  ?= 100ms
 BASE     ?=
 SEEDS    ?= 100000
 FIRST    ?= 1
@@ -106,10 +107,29 @@ bench: ## Run benchmarks (BENCH=regexp) COUNT times and summarise; BASE=file com
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) >$(OUT)/bench.txt || { cat $(OUT)/bench.txt; exit 1; }
 	$(TOOL) benchstat $(BASE) $(OUT)/bench.txt
 
+# In each round every row runs once, those of one operation one after the other, so
+# that what else the machine does hits all of them. CGO_ENABLED=0 measures the
+# other curve. ROWTIME is for one row in one round.
+.PHONY: bench-core
+bench-core: COUNT = 15
+bench-core: ## Measure ratchet and X3DH beside the reference and their primitives (BENCH, COUNT), as a table.
+	@mkdir -p $(OUT)
+	$(GO) test -c -o $(OUT)/core.test ./ratchet
+	@set -eu; : >$(OUT)/core.txt; for round in $$(seq $(COUNT)); do \
+		$(OUT)/core.test -test.run '^$$' -test.bench '$(BENCH)' -test.benchtime $(ROWTIME) -test.cpu 1 >>$(OUT)/core.txt \
+			|| { cat $(OUT)/core.txt; exit 1; }; \
+	done
+	@$(GO) run ./internal/sidebyside <$(OUT)/core.txt
+
 # One process at a time: a figure is worth something beside the one next to it.
 .PHONY: bench-store
 bench-store: ## Measure durable throughput beside what it is compared with, as a table.
 	$(GO) test ./internal/throughput -count=1 -timeout 1h -run '^$$' -bench . -benchtime 1x
+
+# In the package's folder, where "go test" shows each row when it is measured.
+.PHONY: timing
+timing: ## Time operations on secrets of two kinds each, a million samples: none may tell them apart.
+	cd internal/consttime && $(GO) test -count=1 -timeout 1h -samples 1000000 -slow 50000 -seed $(FIRST)
 
 .PHONY: cover
 cover: ## Coverage of the core by its own tests; below 95 % fails.

@@ -93,10 +93,7 @@ func (c *conversation) begin(alice, bob *person) {
 	}
 	suite, first := ratchet.Secp256k1, ratchet.Secp256k1KeyPair(bob.prekey.Pair())
 	if c.number%4 == 3 {
-		suite = ratchet.Curve25519
-		if first, err = ratchet.FirstCurve25519KeyPair(&sk); err != nil {
-			c.fail(err)
-		}
+		suite, first = ratchet.Curve25519, ratchet.FirstCurve25519KeyPair(&sk)
 	}
 	if c.states[0], err = ratchet.NewInitiator(suite, sk, first.Public, c.source); err != nil {
 		c.fail(err)

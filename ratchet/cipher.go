@@ -1,13 +1,12 @@
 package ratchet
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
 	"io"
 
+	"github.com/rookery-im/rookery/internal/aesctr"
+	"github.com/rookery-im/rookery/internal/hmacsha256"
 	"github.com/rookery-im/rookery/internal/secret"
 )
 
@@ -24,84 +23,63 @@ const (
 	UnsafeDerivedIV
 )
 
-// messageKeys are what one message key expands to.
-type messageKeys struct {
-	enc  [keySize]byte
-	auth [keySize]byte
-	iv   [ivSize]byte
+// messageKeys are what one message key expands to: enc || auth || iv.
+type messageKeys [2*keySize + ivSize]byte
+
+func (k *messageKeys) enc() []byte          { return k[:keySize] }
+func (k *messageKeys) auth() *[keySize]byte { return (*[keySize]byte)(k[keySize:]) }
+func (k *messageKeys) iv() []byte           { return k[2*keySize:] }
+func (k *messageKeys) wipe()                { clear(k[:]) }
+
+// derive expands the message key. The IV is a quarter of the work, and only
+// computed for who uses it.
+func (k *messageKeys) derive(mk *secret.Key, withIV bool) {
+	out := k[:]
+	if !withIV {
+		out = k[:2*keySize]
+	}
+	var prk hmacsha256.Key
+	prk.Extract(nil, material(mk))
+	prk.Expand(out, messageInfo)
+	prk.Wipe()
 }
 
-func (k *messageKeys) wipe() {
-	clear(k.enc[:])
-	clear(k.auth[:])
-	clear(k.iv[:])
-}
-
-func deriveMessageKeys(mk *secret.Key) (k messageKeys) {
-	var out [2*keySize + ivSize]byte
-	var salt [keySize]byte
-	ikm := mk.Array()
-	expand(out[:], &ikm, &salt, messageInfo)
-	copy(k.enc[:], out[:keySize])
-	copy(k.auth[:], out[keySize:2*keySize])
-	copy(k.iv[:], out[2*keySize:])
-	clear(out[:])
-	clear(ikm[:])
-	return k
+// sign gives the MAC of the parts, one behind the other.
+func (k *messageKeys) sign(mac *[macSize]byte, ad, header, body []byte) {
+	var auth hmacsha256.Key
+	auth.Init(k.auth())
+	auth.Sum(mac, ad, header, body)
+	auth.Wipe()
 }
 
 // seal encrypts one message: iv || AES-256-CTR || HMAC-SHA256(auth, ad ||
 // header || iv || ciphertext).
-//
-// The buffer starts with the block that keys the inner hash, so that the MAC
-// is computed over the message where it lies: one allocation for the output,
-// two for AES.
 func seal(mk *secret.Key, plaintext, ad []byte, h Header, ivs IVSource, rand io.Reader) ([]byte, error) {
 	var header [associatedDataSize]byte
 	return sealParts(mk, plaintext, ad, h.appendTo(header[:0]), ivs, rand)
 }
 
 func sealParts(mk *secret.Key, plaintext, ad, header []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
-	buf := make([]byte, 0, sealedSize(len(plaintext), len(ad), len(header)))
-	buf, start, err := sealBehind(buf, mk, plaintext, ad, header, ivs, rand) //nolint:gosec // the IV is made there
-	if err != nil {
-		return nil, err
-	}
-	return buf[start:], nil
+	return appendSealed(make([]byte, 0, len(plaintext)+Overhead), mk, plaintext, ad, header, ivs, rand)
 }
 
-// sealedSize is what sealBehind appends, in bytes.
-func sealedSize(plaintext, ad, header int) int {
-	return blockSize + ad + header + plaintext + Overhead
-}
-
-// sealBehind appends the work area of the MAC and the ciphertext to dst, which
-// has room for both; the ciphertext begins at start.
-func sealBehind(dst []byte, mk *secret.Key, plaintext, ad, header []byte, ivs IVSource, rand io.Reader) (buf []byte, start int, err error) {
-	keys := deriveMessageKeys(mk)
+// appendSealed appends the ciphertext to dst, which has room for it.
+func appendSealed(dst []byte, mk *secret.Key, plaintext, ad, header []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
+	var keys messageKeys
+	keys.derive(mk, ivs != RandomIV)
 	defer keys.wipe()
-	end := len(dst)
-	buf = dst[:end+blockSize]
-	padInto(buf[end:], &keys.auth, innerPad)
-	buf = append(buf, ad...)
-	buf = append(buf, header...)
-	start = len(buf)
-	buf = append(buf, keys.iv[:]...)
-	iv := buf[start:]
-	if ivs == RandomIV {
-		if _, err := io.ReadFull(rand, iv); err != nil {
-			clear(buf[end : end+blockSize])
-			return nil, 0, fmt.Errorf("ratchet: read randomness: %w", err)
-		}
+	start := len(dst)
+	sealed := dst[:start+len(plaintext)+Overhead]
+	body, mac := sealed[start:len(sealed)-macSize], (*[macSize]byte)(sealed[len(sealed)-macSize:])
+	iv := body[:ivSize]
+	if ivs != RandomIV {
+		copy(iv, keys.iv())
+	} else if _, err := io.ReadFull(rand, iv); err != nil {
+		return nil, fmt.Errorf("ratchet: read randomness: %w", err)
 	}
-	buf = buf[:len(buf)+len(plaintext)]
-	if err := xorKeyStream(buf[start+ivSize:], plaintext, iv, &keys); err != nil { //nolint:gosec // derived or random, see above
-		clear(buf[end : end+blockSize])
-		return nil, 0, err
-	}
-	mac := finishMAC(buf[end:], &keys)
-	clear(buf[end : end+blockSize])
-	return append(buf, mac[:]...), start, nil
+	keys.xorKeyStream(body[ivSize:], plaintext, iv)
+	keys.sign(mac, ad, header, body)
+	return sealed, nil
 }
 
 // open checks the MAC and then decrypts; on any error it gives no plaintext.
@@ -114,38 +92,22 @@ func openParts(mk *secret.Key, ciphertext, ad, header []byte) ([]byte, error) {
 	if len(ciphertext) < Overhead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCiphertext, len(ciphertext))
 	}
-	keys := deriveMessageKeys(mk)
+	var keys messageKeys
+	keys.derive(mk, false)
 	defer keys.wipe()
 	body, mac := ciphertext[:len(ciphertext)-macSize], ciphertext[len(ciphertext)-macSize:]
-	buf := make([]byte, blockSize, blockSize+len(ad)+len(header)+len(body))
-	padInto(buf, &keys.auth, innerPad)
-	buf = append(buf, ad...)
-	buf = append(buf, header...)
-	start := len(buf)
-	buf = append(buf, body...)
-	want := finishMAC(buf, &keys)
-	clear(buf[:blockSize])
+	var want [macSize]byte
+	keys.sign(&want, ad, header, body)
 	if subtle.ConstantTimeCompare(want[:], mac) != 1 {
 		return nil, ErrMAC
 	}
-	iv, plaintext := buf[start:start+ivSize], buf[start+ivSize:]
-	if err := xorKeyStream(plaintext, plaintext, iv, &keys); err != nil {
-		return nil, err
-	}
+	iv, encrypted := body[:ivSize], body[ivSize:]
+	plaintext := make([]byte, len(encrypted))
+	keys.xorKeyStream(plaintext, encrypted, iv)
 	return plaintext, nil
 }
 
-// finishMAC takes the keyed inner block and the message in one buffer.
-func finishMAC(buf []byte, keys *messageKeys) [macSize]byte {
-	inner := sha256.Sum256(buf)
-	return outerHash(&keys.auth, &inner)
-}
-
-func xorKeyStream(dst, src, iv []byte, keys *messageKeys) error {
-	block, err := aes.NewCipher(keys.enc[:])
-	if err != nil {
-		return fmt.Errorf("ratchet: aes: %w", err)
-	}
-	cipher.NewCTR(block, iv).XORKeyStream(dst, src)
-	return nil
+// xorKeyStream is AES-256-CTR from src to dst, which do not overlap.
+func (k *messageKeys) xorKeyStream(dst, src, iv []byte) {
+	aesctr.XORKeyStream(dst, src, (*[keySize]byte)(k.enc()), (*[ivSize]byte)(iv))
 }

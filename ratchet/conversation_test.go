@@ -53,13 +53,10 @@ func newPair(tb testing.TB, suite Suite) (alice, bob *party) {
 
 func firstPair(tb testing.TB, suite Suite, sk *secret.Key, source io.Reader) KeyPair {
 	tb.Helper()
-	var pair KeyPair
-	var err error
 	if suite == Curve25519 {
-		pair, err = FirstCurve25519KeyPair(sk)
-	} else {
-		pair, err = suite.GenerateKeyPair(source)
+		return FirstCurve25519KeyPair(sk)
 	}
+	pair, err := suite.GenerateKeyPair(source)
 	if err != nil {
 		tb.Fatal(err)
 	}

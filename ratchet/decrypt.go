@@ -1,6 +1,10 @@
 package ratchet
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rookery-im/rookery/internal/curve"
+)
 
 // Decrypt gives the state after receiving one message, the changes to the
 // skipped message keys, and the plaintext (a slice of its own). skipped may be
@@ -98,7 +102,8 @@ func (s *State) skip(fresh []SkippedKey, until uint32) []SkippedKey {
 // turn is the receiving half of a DH ratchet step. The sending half waits for
 // the next message sent.
 func (s *State) turn(remote PublicKey) error {
-	shared, err := s.Suite.dh(&s.Self, remote)
+	s.RemotePoint = curve.Point{}
+	shared, err := s.Suite.dh(&s.Self, remote, &s.RemotePoint)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package ratchet
 
-import "io"
+import (
+	"io"
+
+	"github.com/rookery-im/rookery/internal/curve"
+)
 
 // Message is one encrypted message of the ratchet.
 type Message struct {
@@ -41,10 +45,11 @@ func (s *State) answer(rand io.Reader) error {
 	if err != nil {
 		return err
 	}
-	shared, err := s.Suite.dh(&pair, s.Remote)
+	shared, err := s.Suite.dh(&pair, s.Remote, &s.RemotePoint)
 	if err != nil {
 		return err
 	}
+	s.RemotePoint = curve.Point{}
 	s.Self, s.SendPending, s.Send = pair, false, Chain{}
 	s.Root, s.Send.Key = rootStep(&s.Root, &shared)
 	shared.Wipe()

@@ -10,9 +10,9 @@ import "github.com/rookery-im/rookery/internal/secret"
 // chain key and the header key that no deployed client uses.
 func KDFRoot(root, dh *secret.Key) (next, chain, header secret.Key) {
 	var out [3 * keySize]byte
-	ikm, salt := dh.Array(), root.Array()
-	expand(out[:], &ikm, &salt, rootInfo)
+	expand(out[:], material(dh), material(root), rootInfo)
 	copy(header.Bytes(), out[2*keySize:])
+	clear(out[:])
 	next, chain = rootStep(root, dh)
 	return next, chain, header
 }
@@ -22,9 +22,10 @@ func KDFChain(chain *secret.Key) (next, message secret.Key) { return chainStep(c
 
 // KDFMessage expands a message key.
 func KDFMessage(mk *secret.Key) (enc, auth secret.Key, iv [ivSize]byte) {
-	k := deriveMessageKeys(mk)
+	var k messageKeys
+	k.derive(mk, true)
 	defer k.wipe()
-	return secret.KeyOf(k.enc), secret.KeyOf(k.auth), k.iv
+	return secret.KeyOf([keySize]byte(k.enc())), secret.KeyOf(*k.auth()), [ivSize]byte(k.iv())
 }
 
 // SealWith encrypts under a message key with its derived IV; ad is all that the

@@ -66,12 +66,8 @@ func (b *Block) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (Mes
 	return Message{Header: h, Ciphertext: ciphertext}, nil
 }
 
-// Spare is how much more room than the ciphertext AppendEncrypt needs behind
-// dst, in bytes, beside the length of ad.
-const Spare = blockSize + associatedDataSize
-
 // AppendEncrypt is Encrypt with the ciphertext appended to dst: it allocates no
-// buffer if dst has room for len(plaintext)+Overhead+Spare+len(ad) more bytes.
+// buffer if dst has room for len(plaintext)+Overhead more bytes.
 // The header of the message is what Header gave before.
 func (b *Block) AppendEncrypt(dst, plaintext, ad []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
 	if b.left == 0 {
@@ -83,13 +79,8 @@ func (b *Block) AppendEncrypt(dst, plaintext, ad []byte, ivs IVSource, rand io.R
 	defer mk.Wipe()
 	b.header.N++
 	b.left--
-	end := len(dst)
-	dst = slices.Grow(dst, sealedSize(len(plaintext), len(ad), len(encoded)))
-	buf, start, err := sealBehind(dst, mk, plaintext, ad, encoded, ivs, rand)
-	if err != nil {
-		return nil, err
-	}
-	return buf[:end+copy(buf[end:], buf[start:])], nil
+	dst = slices.Grow(dst, len(plaintext)+Overhead)
+	return appendSealed(dst, mk, plaintext, ad, encoded, ivs, rand)
 }
 
 // Wipe overwrites the message keys; the block is exhausted.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/rookery-im/rookery/internal/curve"
 )
 
 func storedKey(chain byte, n uint32, seq uint64) SkippedKey {
@@ -111,7 +113,7 @@ func TestAReusedRatchetKeyIsBounded(t *testing.T) {
 		refused := 0
 		for range 100 {
 			// Alice answers with the same pair each time, and loses a message.
-			shared, err := suite.dh(&pair, alice.state.Remote)
+			shared, err := suite.dh(&pair, alice.state.Remote, new(curve.Point))
 			if err != nil {
 				t.Fatal(err)
 			}

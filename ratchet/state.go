@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/internal/secret"
 )
 
@@ -63,6 +64,11 @@ type State struct {
 	// KeysMade counts the message keys made on the receiving side; it orders
 	// the skipped ones.
 	KeysMade uint64
+
+	// RemotePoint is Remote taken apart, or anything else: what the receiving half of a DH
+	// ratchet step has computed and the sending half needs again. It need not be
+	// stored.
+	RemotePoint curve.Point
 }
 
 // NewInitiator starts a session as the side that sends first, with SK and the
@@ -73,7 +79,8 @@ func NewInitiator(suite Suite, sk secret.Key, remote PublicKey, rand io.Reader) 
 	if err != nil {
 		return State{}, err
 	}
-	shared, err := suite.dh(&pair, remote)
+	var point curve.Point
+	shared, err := suite.dh(&pair, remote, &point)
 	if err != nil {
 		return State{}, err
 	}

@@ -1,9 +1,10 @@
 package ratchet
 
 import (
-	"crypto/ecdh"
 	"fmt"
 	"io"
+
+	"github.com/cloudflare/circl/dh/x25519"
 
 	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/internal/secret"
@@ -90,7 +91,7 @@ func (s Suite) GenerateKeyPair(rand io.Reader) (KeyPair, error) {
 		if err != nil {
 			return KeyPair{}, err
 		}
-		return x25519Pair(k)
+		return x25519Pair(k), nil
 	}
 	return KeyPair{}, ErrSuite
 }
@@ -107,7 +108,7 @@ func Secp256k1PublicKey(p curve.PublicKey) PublicKey { return secpPublic(p) }
 // FirstCurve25519KeyPair derives the responder's first Curve25519 ratchet pair
 // from SK. Both sides can compute it, so that the first flight is protected by
 // SK alone; the first answer repairs that (docs/adr/0005).
-func FirstCurve25519KeyPair(sk *secret.Key) (KeyPair, error) {
+func FirstCurve25519KeyPair(sk *secret.Key) KeyPair {
 	var out, salt [keySize]byte
 	ikm := sk.Array()
 	expand(out[:], &ikm, &salt, bobPairInfo)
@@ -118,22 +119,30 @@ func FirstCurve25519KeyPair(sk *secret.Key) (KeyPair, error) {
 }
 
 // dh gives the Diffie-Hellman result. A point that is not on the curve, or one
-// of low order, is refused.
-func (s Suite) dh(pair *KeyPair, remote PublicKey) (secret.Key, error) {
+// of low order, is refused. point is set to remote taken apart, unless it is that
+// already.
+func (s Suite) dh(pair *KeyPair, remote PublicKey, point *curve.Point) (secret.Key, error) {
 	switch s {
 	case Secp256k1:
 		if remote.n != curve.PublicKeySize {
 			return secret.Key{}, fmt.Errorf("%w: ratchet key of %d bytes", ErrHeader, remote.n)
 		}
+		if !point.Is(remote.b) {
+			parsed, err := curve.PublicKey(remote.b).Point()
+			if err != nil {
+				return secret.Key{}, fmt.Errorf("%w: %w", ErrHeader, err)
+			}
+			*point = parsed
+		}
 		k := curve.PrivateKey{Scalar: pair.Private}
-		shared, err := k.DH(curve.PublicKey(remote.b))
+		shared, err := k.DHPoint(point)
 		k.Wipe()
 		if err != nil {
 			return secret.Key{}, fmt.Errorf("%w: %w", ErrHeader, err)
 		}
 		return shared, nil
 	case Curve25519:
-		return x25519(pair, remote)
+		return dhCurve25519(pair, remote)
 	}
 	return secret.Key{}, ErrSuite
 }
@@ -142,29 +151,30 @@ func secpPublic(p curve.PublicKey) PublicKey {
 	return PublicKey{n: curve.PublicKeySize, b: p}
 }
 
-func x25519Pair(k secret.Key) (KeyPair, error) {
-	private, err := ecdh.X25519().NewPrivateKey(k.Bytes())
-	if err != nil {
-		return KeyPair{}, fmt.Errorf("ratchet: x25519 key: %w", err)
-	}
+func x25519Pair(k secret.Key) KeyPair {
 	pair := KeyPair{Private: k}
+	var public, private x25519.Key
+	copy(private[:], k.Bytes())
+	x25519.KeyGen(&public, &private)
+	clear(private[:])
 	pair.Public.n = x25519Size
-	copy(pair.Public.b[:], private.PublicKey().Bytes())
-	return pair, nil
+	copy(pair.Public.b[:], public[:])
+	return pair
 }
 
-func x25519(pair *KeyPair, remote PublicKey) (secret.Key, error) {
-	private, err := ecdh.X25519().NewPrivateKey(pair.Private.Bytes())
-	if err != nil {
-		return secret.Key{}, fmt.Errorf("ratchet: x25519 key: %w", err)
-	}
-	public, err := ecdh.X25519().NewPublicKey(remote.Bytes())
-	if err != nil {
+func dhCurve25519(pair *KeyPair, remote PublicKey) (secret.Key, error) {
+	if remote.n != x25519Size {
 		return secret.Key{}, fmt.Errorf("%w: ratchet key of %d bytes", ErrHeader, remote.n)
 	}
-	shared, err := private.ECDH(public) // refuses an all-zero result
-	if err != nil {
+	var shared, private, public x25519.Key
+	copy(private[:], pair.Private.Bytes())
+	copy(public[:], remote.b[:x25519Size])
+	ok := x25519.Shared(&shared, &private, &public)
+	clear(private[:])
+	if !ok {
 		return secret.Key{}, fmt.Errorf("%w: point of low order", ErrHeader)
 	}
-	return secret.NewKey(shared)
+	k := secret.KeyOf(shared)
+	clear(shared[:])
+	return k, nil
 }

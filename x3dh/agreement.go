@@ -21,44 +21,60 @@ type SharedKey = secret.Key
 // as deployed (no HKDF, no prefix). The prekey must come from a bundle that
 // CheckBundle accepted.
 func Initiate(own *IdentityKey, peer IdentityPublicKey, prekey PreKeyPublic, rand io.Reader) (SharedKey, EphemeralPublic, error) {
+	spk, err := pointOf(curve.PublicKey(prekey))
+	if err != nil {
+		return SharedKey{}, EphemeralPublic{}, err
+	}
+	ik, err := pointOf(curve.PublicKey(peer))
+	if err != nil {
+		return SharedKey{}, EphemeralPublic{}, err
+	}
 	ephemeral, err := curve.GenerateKey(rand)
 	if err != nil {
 		return SharedKey{}, EphemeralPublic{}, err
 	}
 	defer ephemeral.Wipe()
-	sk, err := agree(
-		term{&own.key, curve.PublicKey(prekey)},
-		term{&ephemeral, curve.PublicKey(peer)},
-		term{&ephemeral, curve.PublicKey(prekey)},
-	)
+	sk, err := agree([3]term{{&own.key, &spk}, {&ephemeral, &ik}, {&ephemeral, &spk}})
 	return sk, EphemeralPublic(ephemeral.Public()), err
 }
 
 // Respond is the responder's side of X3DH.
 func Respond(own *IdentityKey, prekey *PreKey, peer IdentityPublicKey, ephemeral EphemeralPublic) (SharedKey, error) {
-	return agree(
-		term{&prekey.key, curve.PublicKey(peer)},
-		term{&own.key, curve.PublicKey(ephemeral)},
-		term{&prekey.key, curve.PublicKey(ephemeral)},
-	)
+	ik, err := pointOf(curve.PublicKey(peer))
+	if err != nil {
+		return SharedKey{}, err
+	}
+	ek, err := pointOf(curve.PublicKey(ephemeral))
+	if err != nil {
+		return SharedKey{}, err
+	}
+	return agree([3]term{{&prekey.key, &ik}, {&own.key, &ek}, {&prekey.key, &ek}})
+}
+
+func pointOf(key curve.PublicKey) (curve.Point, error) {
+	point, err := key.Point()
+	if err != nil {
+		return point, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return point, nil
 }
 
 // term is one Diffie-Hellman of an agreement.
 type term struct {
 	private *curve.PrivateKey
-	public  curve.PublicKey
+	public  *curve.Point
 }
 
-func agree(terms ...term) (SharedKey, error) {
-	joined := make([]byte, 0, 3*secret.KeySize)
-	defer func() { clear(joined[:cap(joined)]) }()
-	for _, t := range terms {
-		shared, err := t.private.DH(t.public)
+func agree(terms [3]term) (SharedKey, error) {
+	var joined [len(terms) * secret.KeySize]byte
+	defer clear(joined[:])
+	for i, t := range terms {
+		shared, err := t.private.DHPoint(t.public)
 		if err != nil {
 			return SharedKey{}, fmt.Errorf("%w: %w", ErrKey, err)
 		}
-		joined = append(joined, shared.Bytes()...)
+		copy(joined[i*secret.KeySize:], shared.Bytes())
 		shared.Wipe()
 	}
-	return secret.KeyOf(curve.Keccak256(joined)), nil
+	return secret.KeyOf(curve.Keccak256(joined[:])), nil
 }

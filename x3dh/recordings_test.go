@@ -157,7 +157,7 @@ func TestRecordedAgreementsOfTheInitiator(t *testing.T) {
 		if err != nil || EphemeralPublic(eph.Public()) != ephemeral {
 			t.Errorf("vector %d: ephemeral key %x, %v", v.I, ephemeral, err)
 		}
-		checkTerms(t, v, term{&own.key, curve.PublicKey(prekey)}, term{&eph, curve.PublicKey(peer)}, term{&eph, curve.PublicKey(prekey)})
+		checkTerms(t, v, agreement{&own.key, curve.PublicKey(prekey)}, agreement{&eph, curve.PublicKey(peer)}, agreement{&eph, curve.PublicKey(prekey)})
 	})
 }
 
@@ -174,11 +174,17 @@ func TestRecordedAgreementsOfTheResponder(t *testing.T) {
 		if err != nil || !bytes.Equal(sk.Bytes(), v.out(t, "sk")) {
 			t.Errorf("vector %d: %v or another SK", v.I, err)
 		}
-		checkTerms(t, v, term{&prekey.key, curve.PublicKey(peer)}, term{&own.key, curve.PublicKey(ephemeral)}, term{&prekey.key, curve.PublicKey(ephemeral)})
+		checkTerms(t, v, agreement{&prekey.key, curve.PublicKey(peer)}, agreement{&own.key, curve.PublicKey(ephemeral)}, agreement{&prekey.key, curve.PublicKey(ephemeral)})
 	})
 }
 
-func checkTerms(t *testing.T, v *vector, terms ...term) {
+// agreement is one Diffie-Hellman of X3DH.
+type agreement struct {
+	private *curve.PrivateKey
+	public  curve.PublicKey
+}
+
+func checkTerms(t *testing.T, v *vector, terms ...agreement) {
 	t.Helper()
 	for i, name := range []string{"dh1", "dh2", "dh3"} {
 		shared, err := terms[i].private.DH(terms[i].public)

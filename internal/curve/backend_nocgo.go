@@ -1,85 +1,98 @@
-//go:build !cgo
+//go:build !cgo || windows
 
 package curve
 
 import (
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"gitlab.com/yawning/secp256k1-voi"
+	"gitlab.com/yawning/secp256k1-voi/secec"
 
 	"github.com/rookery-im/rookery/internal/secret"
 )
 
 // Backend names the implementation in use.
-const Backend = "pure Go (decred secp256k1)"
+const Backend = "pure Go (secp256k1-voi)"
 
-// compactMagic is what the compact form adds to the recovery id of a
-// signature over a compressed key.
-const compactMagic = 27 + 4
+func decompress(p PublicKey) (Point, error) { return parse(p[:]) }
 
-func decompress(p PublicKey) (out [UncompressedSize]byte, err error) {
-	key, err := secp256k1.ParsePubKey(p[:])
-	if err != nil {
+func parse(encoded []byte) (out Point, err error) {
+	point, err := secp256k1.NewPointFromBytes(encoded)
+	if err != nil || point.IsIdentity() == 1 {
 		return out, ErrPublicKey
 	}
-	copy(out[:], key.SerializeUncompressed())
-	return out, nil
+	return coordinates(point), nil
 }
 
-func compress(uncompressed []byte) (p PublicKey, err error) {
-	key, err := secp256k1.ParsePubKey(uncompressed)
-	if err != nil {
-		return p, ErrPublicKey
+func coordinates(point *secp256k1.Point) (out Point) {
+	copy(out.xy[:], point.UncompressedBytes()[1:])
+	return out
+}
+
+// canonicalScalar checks in constant time that 0 < k < n.
+func canonicalScalar(k *secret.Key) (*secp256k1.Scalar, error) {
+	s, err := secp256k1.NewScalarFromCanonicalBytes((*[secp256k1.ScalarSize]byte)(k.Bytes()))
+	if err != nil || s.IsZero() == 1 {
+		return nil, ErrPrivateKey
 	}
-	copy(p[:], key.SerializeCompressed())
-	return p, nil
+	return s, nil
 }
 
 func basePoint(scalar *secret.Key) (p PublicKey, err error) {
-	if !validScalar(scalar) {
-		return p, ErrPrivateKey
+	s, err := canonicalScalar(scalar)
+	if err != nil {
+		return p, err
 	}
-	key := secp256k1.PrivKeyFromBytes(scalar.Bytes())
-	defer key.Zero()
-	copy(p[:], key.PubKey().SerializeCompressed())
+	defer s.Zero()
+	copy(p[:], secp256k1.NewIdentityPoint().ScalarBaseMult(s).CompressedBytes())
 	return p, nil
 }
 
-func multiply(scalar *secret.Key, pub PublicKey) (shared secret.Key, err error) {
-	if !validScalar(scalar) {
-		return shared, ErrPrivateKey
+func multiply(scalar *secret.Key, point *Point) (shared secret.Key, err error) {
+	s, err := canonicalScalar(scalar)
+	if err != nil {
+		return shared, err
 	}
-	point, err := secp256k1.ParsePubKey(pub[:])
+	defer s.Zero()
+	p, err := secp256k1.NewPointFromCoords((*[secp256k1.CoordSize]byte)(point.xy[:32]), (*[secp256k1.CoordSize]byte)(point.xy[32:]))
 	if err != nil {
 		return shared, ErrPublicKey
 	}
-	key := secp256k1.PrivKeyFromBytes(scalar.Bytes())
-	defer key.Zero()
-	x := secp256k1.GenerateSharedSecret(key, point)
+	defer p.Identity()
+	x, err := p.ScalarMult(s, p).XBytes()
+	if err != nil {
+		return shared, ErrPublicKey
+	}
 	copy(shared.Bytes(), x)
 	clear(x)
 	return shared, nil
 }
 
 func sign(scalar *secret.Key, digest [32]byte) (sig Signature, err error) {
-	if !validScalar(scalar) {
+	s, err := canonicalScalar(scalar)
+	if err != nil {
+		return sig, err
+	}
+	defer s.Zero()
+	key, err := secec.NewPrivateKeyFromScalar(s)
+	if err != nil {
 		return sig, ErrPrivateKey
 	}
-	key := secp256k1.PrivKeyFromBytes(scalar.Bytes())
-	defer key.Zero()
-	compact := ecdsa.SignCompact(key, digest[:], true)
-	copy(sig[:64], compact[1:])
-	sig[64] = compact[0] - compactMagic
+	r, rest, id, err := key.SignRaw(secec.RFC6979SHA256(), digest[:])
+	if err != nil {
+		return sig, ErrPrivateKey
+	}
+	copy(sig[:], secec.BuildCompactRecoverableSignature(r, rest, id))
 	return sig, nil
 }
 
 func recoverKey(digest [32]byte, sig Signature) (p PublicKey, err error) {
-	var compact [SignatureSize]byte
-	compact[0] = sig[64] + compactMagic
-	copy(compact[1:], sig[:64])
-	key, _, err := ecdsa.RecoverCompact(compact[:], digest[:])
+	r, s, id, err := secec.ParseCompactRecoverableSignature(sig[:])
 	if err != nil {
 		return p, ErrSignature
 	}
-	copy(p[:], key.SerializeCompressed())
+	key, err := secec.RecoverPublicKey(digest[:], r, s, id)
+	if err != nil {
+		return p, ErrSignature
+	}
+	copy(p[:], key.CompressedBytes())
 	return p, nil
 }

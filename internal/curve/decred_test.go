@@ -1,5 +1,3 @@
-//go:build cgo
-
 package curve
 
 import (
@@ -13,8 +11,8 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
-// In the cgo build the backend is libsecp256k1; these tests hold it against
-// decred's independent implementation, which is the backend of the other build.
+// These tests hold the backend of either build against an implementation that is
+// independent of both, decred's.
 
 const (
 	crossSeed   = "cross-check of two implementations"

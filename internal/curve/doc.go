@@ -3,6 +3,7 @@
 // Keccak-256.
 //
 // It owns the choice of the implementation: with cgo the libsecp256k1 that
-// go-ethereum carries, without cgo decred's pure Go code (Backend names the
-// one in use). It does not know what a key is for; x3dh and ratchet do.
+// go-ethereum carries, without cgo the pure Go code of secp256k1-voi (Backend
+// names the one in use). Both run in constant time where a secret is involved
+// (docs/adr/0021). It does not know what a key is for; x3dh and ratchet do.
 package curve

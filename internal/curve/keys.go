@@ -42,7 +42,11 @@ func ParseUncompressed(b []byte) (PublicKey, error) {
 	if len(b) != UncompressedSize || b[0] != 4 {
 		return PublicKey{}, fmt.Errorf("%w: %d bytes, uncompressed form wanted", ErrPublicKey, len(b))
 	}
-	return compress(b)
+	point, err := parse(b)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	return point.compressed(), nil
 }
 
 // Check tells whether the key is a point on the curve.
@@ -52,7 +56,13 @@ func (p PublicKey) Check() error {
 }
 
 // Uncompressed gives 04 || x || y.
-func (p PublicKey) Uncompressed() ([UncompressedSize]byte, error) { return decompress(p) }
+func (p PublicKey) Uncompressed() ([UncompressedSize]byte, error) {
+	point, err := decompress(p)
+	if err != nil {
+		return [UncompressedSize]byte{}, err
+	}
+	return point.uncompressed(), nil
+}
 
 // String gives the key in lower-case hexadecimal; it is public.
 func (p PublicKey) String() string { return hex.EncodeToString(p[:]) }
@@ -78,9 +88,24 @@ func NewPrivateKey(scalar []byte) (PrivateKey, error) {
 	return PrivateKey{Scalar: k, Pub: pub}, nil
 }
 
-// GenerateKey draws a private key: 32 bytes from rand, drawn again in the
-// (practically impossible) case that they are not a valid scalar.
+// KeySource is randomness that may also have keys ready that were drawn from
+// it before.
+type KeySource interface {
+	io.Reader
+	// TakeKey gives a key that nobody else has or gets; false when there is
+	// none. It does not wait for one.
+	TakeKey() (PrivateKey, bool)
+}
+
+// GenerateKey gives a fresh private key: one that rand has ready as a
+// KeySource, else 32 bytes from rand, drawn again in the (practically
+// impossible) case that they are not a valid scalar.
 func GenerateKey(rand io.Reader) (PrivateKey, error) {
+	if source, ok := rand.(KeySource); ok {
+		if k, ok := source.TakeKey(); ok {
+			return k, nil
+		}
+	}
 	for range maxKeyDraws {
 		k, err := secret.ReadKey(rand)
 		if err != nil {
@@ -100,7 +125,22 @@ func (k *PrivateKey) Public() PublicKey { return k.Pub }
 
 // DH gives the raw x coordinate of the Diffie-Hellman result, padded on the
 // left to 32 bytes. The parity of the other side's point does not matter.
-func (k *PrivateKey) DH(pub PublicKey) (secret.Key, error) { return multiply(&k.Scalar, pub) }
+func (k *PrivateKey) DH(pub PublicKey) (secret.Key, error) {
+	point, err := decompress(pub)
+	if err != nil {
+		return secret.Key{}, err
+	}
+	return k.DHPoint(&point)
+}
+
+// DHPoint is DH with a public key that has been taken apart before. The zero
+// point gives ErrPublicKey.
+func (k *PrivateKey) DHPoint(point *Point) (secret.Key, error) {
+	if point.IsZero() {
+		return secret.Key{}, ErrPublicKey
+	}
+	return multiply(&k.Scalar, point)
+}
 
 // IsZero tells whether the value holds no key.
 func (k *PrivateKey) IsZero() bool { return k.Scalar.IsZero() }

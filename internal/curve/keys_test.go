@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-
-	"github.com/rookery-im/rookery/internal/secret"
 )
 
 func scalarOf(k *big.Int) []byte { return k.FillBytes(make([]byte, 32)) }
@@ -56,21 +54,17 @@ func TestScalarBounds(t *testing.T) {
 	}
 }
 
-// Every word of the comparison with the order counts, and so does each borrow
-// between them.
-func TestValidScalarAgreesWithBigIntegers(t *testing.T) {
+// Every bit of the comparison with the order counts.
+func TestPrivateKeysAreBelowTheOrder(t *testing.T) {
 	n := groupOrder()
 	check := func(k *big.Int) {
 		t.Helper()
 		if k.Sign() < 0 || k.BitLen() > 256 {
 			return
 		}
-		key, err := secret.NewKey(scalarOf(k))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := k.Sign() > 0 && k.Cmp(n) < 0; validScalar(&key) != want {
-			t.Errorf("scalar %x: valid %v, want %v", k, !want, want)
+		_, err := NewPrivateKey(scalarOf(k))
+		if want := k.Sign() > 0 && k.Cmp(n) < 0; (err == nil) != want {
+			t.Errorf("scalar %x: %v, valid %v", k, err, want)
 		}
 	}
 	for bit := range uint(257) {
@@ -237,6 +231,41 @@ func TestGenerateKeyDrawsAgain(t *testing.T) {
 			t.Errorf("after %d bad draws: %v", bad, err)
 		}
 	}
+}
+
+// A source that has keys ready is not read before they are gone.
+func TestGenerateKeyTakesReadyKeysFirst(t *testing.T) {
+	source := &prepared{seeded: seeded{seed: "drawn"}}
+	for range 2 {
+		k, err := GenerateKey(&seeded{seed: fmt.Sprint("ready", len(source.ready))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.ready = append(source.ready, k)
+	}
+	drawn, err := GenerateKey(&seeded{seed: "drawn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range append(source.ready[:2:2], drawn) {
+		if k, err := GenerateKey(source); err != nil || k.Pub != want.Pub || !k.Scalar.Equal(&want.Scalar) {
+			t.Errorf("key %d is %s, want %s (%v)", i, k.Pub, want.Pub, err)
+		}
+	}
+}
+
+// prepared is a source with keys ready.
+type prepared struct {
+	seeded
+	ready []PrivateKey
+}
+
+func (p *prepared) TakeKey() (k PrivateKey, ok bool) {
+	if len(p.ready) == 0 {
+		return k, false
+	}
+	k, p.ready = p.ready[0], p.ready[1:]
+	return k, true
 }
 
 // T48: a private key prints its public half only.

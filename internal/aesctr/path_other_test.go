@@ -1,0 +1,15 @@
+//go:build !amd64 || purego
+
+package aesctr
+
+import "testing"
+
+// onEveryPath runs a test on the only path of this build.
+func onEveryPath(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	t.Run("portable", test)
+}
+
+func benchmarkEveryPath(b *testing.B, n int, run func()) {
+	b.Run("portable", func(b *testing.B) { measure(b, n, run) })
+}

@@ -1,0 +1,17 @@
+// Package hmacsha256 is HMAC-SHA256 (RFC 2104) and HKDF-SHA256 (RFC 5869)
+// under keys of 32 bytes, for the symmetric step of the ratchet.
+//
+// It owns the keyed states that an HMAC begins with, so that a key that signs
+// several times is hashed once, and the assembly that computes them
+// (docs/adr/0020). It does not know what is authenticated or derived.
+//
+// There are two paths with the same results. On amd64 with the SHA extensions
+// the compression function is called directly, two independent states at a
+// time where the algorithms allow it. Everywhere else, and with the build tag
+// purego, crypto/sha256 does the work.
+//
+// Nothing here allocates memory (HKDF for a label of more than 32 bytes does),
+// and every function clears the buffers of its own that held keys. A Key must
+// not be used while another goroutine makes or wipes it; several may sign with
+// it at once.
+package hmacsha256

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package hmacsha256
+
+func (k *Key) init(key *[Size]byte)                      { k.pad(key) }
+func (k *Key) sum(out *[Size]byte, parts [][]byte)       { k.sumPadded(out, parts) }
+func (k *Key) sumPair(outA, outB *[Size]byte, a, b byte) { k.sumPairPadded(outA, outB, a, b) }

@@ -1,0 +1,127 @@
+package ratchet_test
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"testing"
+
+	"golang.org/x/crypto/sha3"
+
+	"github.com/rookery-im/rookery/internal/aesctr"
+	"github.com/rookery-im/rookery/internal/curve"
+)
+
+// How many SHA-256 compressions the steps of the ratchet cannot do without. A key
+// costs two of HMAC, one for each pad. Where the product has a compression
+// function of its own, the floor makes these calls of it, some of them in pairs
+// (floor_amd64_test.go).
+const (
+	chainBlocks = 2 + 2*2 // KDF_CK: two messages of one byte
+	// KDF_RK gives 64 bytes (what deployed clients expand beyond that has no use):
+	// extract 2 + 1 + 1, then one key with T(1) in 1 + 1 and T(2) in 2 + 1.
+	rootBlocks = 4 + 2 + 2 + 3
+	// A message key gives 64 bytes under a salt of zeros, whose pads are constants:
+	// extract 1 + 1, then one key with T(1) in 1 + 1 and T(2) in 2 + 1. T(3), an IV
+	// that nobody uses, would be three more.
+	expandBlocks = 2 + 2 + 2 + 3
+)
+
+// macBlocks is the MAC over header (41 bytes), IV (16) and ciphertext: both pads,
+// the message with its padding (9 or more), and the outer message.
+func macBlocks(plaintext int) int { return 2 + signedBlocks(plaintext) + 1 }
+
+func signedBlocks(plaintext int) int { return (41 + 16 + plaintext + 9 + 63) / 64 }
+
+// messageBlocks is one message in order: 21 for 100 bytes, 36 for 1 KiB.
+func messageBlocks(plaintext int) int { return chainBlocks + expandBlocks + macBlocks(plaintext) }
+
+// floor has the primitives of the product on fixed buffers: no message is taken
+// apart, no key is, nothing is remembered and no result is used. Randomness is
+// left out.
+// When the product gets other primitives, the methods below change and nothing
+// else.
+type floor struct {
+	b      *testing.B
+	blocks [64 * 64]byte
+	states [4][32]byte
+	text   [1024]byte
+
+	key       curve.PrivateKey
+	point     curve.Point
+	digest    [32]byte
+	signature curve.Signature
+	hash      [32]byte
+}
+
+func newFloor(b *testing.B) *floor {
+	b.Helper()
+	f := &floor{b: b}
+	var err error
+	f.key, err = curve.GenerateKey(rand.Reader)
+	f.must(err)
+	f.point, err = f.key.Public().Point()
+	f.must(err)
+	f.signature, err = f.key.Sign(f.digest)
+	f.must(err)
+	return f
+}
+
+func (f *floor) must(err error) {
+	if err != nil {
+		f.b.Helper()
+		f.b.Fatal(err)
+	}
+}
+
+// sum is n compressions of SHA-256, at most 64. In one message, so that a block
+// costs its compression and nothing else.
+func (f *floor) sum(n int) {
+	sum := sha256.Sum256(f.blocks[:64*n-9]) // which the padding fills up to n
+	f.blocks[0] = sum[0]
+}
+
+// aesCTR is n bytes of AES-256-CTR under a key of their own.
+func (f *floor) aesCTR(n int) {
+	aesctr.XORKeyStream(f.text[:n], f.text[:n], (*[32]byte)(f.blocks[:]), (*[16]byte)(f.blocks[32:]))
+}
+
+// message is one message in order on either side.
+func (f *floor) message(plaintext int) {
+	f.chain()
+	f.expand()
+	f.mac(plaintext)
+	f.aesCTR(plaintext)
+}
+
+// multiply is the x coordinate of a multiple of a point.
+func (f *floor) multiply() {
+	_, err := f.key.DHPoint(&f.point)
+	f.must(err)
+}
+
+// baseMultiply is the public key of a scalar.
+func (f *floor) baseMultiply() {
+	_, err := curve.NewPrivateKey(f.key.Scalar.Bytes())
+	f.must(err)
+}
+
+func (f *floor) recoverSigner() {
+	_, err := curve.Recover(f.digest, f.signature)
+	f.must(err)
+}
+
+// keccak is Keccak-256 of n bytes.
+func (f *floor) keccak(n int) {
+	h := sha3.NewLegacyKeccak256()
+	h.Write(f.blocks[:n])
+	h.Sum(f.hash[:0])
+}
+
+// The counts that the floor rests on, as they follow from RFC 2104 and RFC 5869.
+func TestFloorCountsBlocks(t *testing.T) {
+	for plaintext, want := range map[int]int{0: 20, 100: 21, 1024: 36} {
+		if got := messageBlocks(plaintext); got != want {
+			t.Errorf("%d bytes: %d blocks, want %d", plaintext, got, want)
+		}
+	}
+}
