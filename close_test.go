@@ -161,6 +161,7 @@ func TestCloseThatGivesUpTakesNoKeysFromWorkUnderWay(t *testing.T) {
 	w.reopen()
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	w.introduce(w.at(alice), w.at(bob))
+	eventually(t, "two keys made ahead", func() bool { return w.keysReady() == 2 }) // for two prekeys
 	open := random.shut()
 	defer open()
 	sent := make(chan error, 1)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/internal/keypool"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/x3dh"
@@ -25,6 +26,7 @@ type Engine struct {
 	store     persistence.Store
 	committer *persistence.Committer
 	system    *actors.System
+	keys      *keypool.Pool // the randomness of the actors
 	admission *actors.Admission[conversation]
 	senders   validSenders
 	counters  deviceactor.Counters
@@ -52,11 +54,13 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys := keypool.New(options.Random)
 	e := &Engine{
 		options:    options,
+		keys:       keys,
 		store:      store,
 		committer:  persistence.NewCommitter(store, persistence.CommitterOptions{}),
-		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: sweepEvery}),
+		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: sweepEvery, SpareTime: keys.MakeKey}),
 		admission:  actors.NewAdmission[conversation](options.MaxInFlight, options.MaxInFlightPerContact),
 		identities: make(map[persistence.OwnerID]*Identity),
 	}
@@ -261,6 +265,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		identities = append(identities, i)
 	}
 	e.mu.Unlock()
+	e.keys.Close() // what is still under way draws its own
 	for _, i := range identities {
 		i.unsubscribe()
 	}

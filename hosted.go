@@ -207,7 +207,7 @@ func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 			Owner:        i.owner,
 			Reader:       i.engine.committer,
 			Stream:       i.engine.committer.NewStream(fence),
-			Random:       i.engine.options.Random,
+			Random:       i.engine.keys,
 			Now:          i.now,
 			Schedule:     i.engine.options.Schedule,
 			Siblings:     *h.approved.Load(),
@@ -235,7 +235,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			Stream:    i.engine.committer.NewStream(fence),
 			Bundle:    bundleOf{self},
 			Transport: i.engine.options.Transport,
-			Random:    i.engine.options.Random,
+			Random:    i.engine.keys,
 			Now:       i.now,
 			Deliver: func(e deviceactor.Event) {
 				if !i.unheard(e) {

@@ -45,8 +45,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Random is the source of all keys; safe for concurrent use. Default:
-	// crypto/rand.
+	// Random is the source of all keys; safe for concurrent use. Key pairs of
+	// ratchet steps, sessions and signed prekeys are drawn from it ahead of
+	// their use, in idle time: which draw becomes which key is not fixed.
+	// Default: crypto/rand.
 	Random io.Reader
 	// MaxInstallations is how many installations of a contact a message goes
 	// to, the most recently active first. Default: 3, as deployed.

@@ -25,7 +25,7 @@ const (
 )
 
 // sweeper is the actor that wakes identities one after the other, so that they
-// are spread over the day.
+// are spread over the day. It also lets go of key pairs that nobody needed.
 type sweeper struct {
 	engine *Engine
 	left   []*Identity // of this round
@@ -45,6 +45,7 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 	if !ok {
 		return nil
 	}
+	s.engine.keys.Sweep(tick.Now)
 	if len(s.left) == 0 {
 		if tick.Now.Sub(s.begun).Abs() < upkeepEvery {
 			return nil

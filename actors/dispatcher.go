@@ -28,7 +28,8 @@ const (
 // then others take the place of its worker, so that all of them run in the end.
 // Safe for concurrent use.
 type dispatcher struct {
-	most int // workers that run and are not held up
+	most  int         // workers that run and are not held up
+	spare func() bool // see Options.SpareTime; may be nil
 
 	mu       sync.Mutex
 	last     func()   // was scheduled last: what it needs is still in the caches
@@ -42,17 +43,20 @@ type dispatcher struct {
 }
 
 // worker is a goroutine of the dispatcher; its fields belong to the dispatcher's
-// lock.
+// lock, but for done, which is its own.
 type worker struct {
 	next chan func()
 	runs uint64 // that it has begun
 	seen uint64 // the same, when it was looked at last
 	held bool   // it was still at that run; until the run ends
 	at   int    // its place among those that are running
+
+	spare func() // one run of the dispatcher's; nil without
+	done  bool   // the run before was that one, and nothing is left for it to do
 }
 
-func newDispatcher() *dispatcher {
-	return &dispatcher{most: 2 * runtime.GOMAXPROCS(0)}
+func newDispatcher(spare func() bool) *dispatcher {
+	return &dispatcher{most: 2 * runtime.GOMAXPROCS(0), spare: spare}
 }
 
 // Throughput implements protoactor's dispatcher interface.
@@ -83,12 +87,20 @@ func (d *dispatcher) start(run func()) {
 		w, d.idle = d.idle[last], d.idle[:last] // the one whose stack is warmest
 		w.next <- run
 	} else {
-		w = &worker{next: make(chan func(), 1)}
+		w = d.newWorker()
 		go d.work(w, run)
 	}
 	w.runs++
 	w.at = len(d.running)
 	d.running = append(d.running, w)
+}
+
+func (d *dispatcher) newWorker() *worker {
+	w := &worker{next: make(chan func(), 1)}
+	if d.spare != nil {
+		w.spare = func() { w.done = !d.spare() }
+	}
+	return w
 }
 
 // take gives what is to run next, nil for nothing. d.mu is held.
@@ -134,8 +146,14 @@ func (d *dispatcher) after(w *worker) func() {
 		w.held = false
 		d.held--
 	}
+	done := w.done
+	w.done = false
 	if len(d.running) <= d.most+d.held {
-		if run := d.take(); run != nil {
+		run := d.take()
+		if run == nil && !done && !d.closed {
+			run = w.spare // a run like any other: it may be held up too
+		}
+		if run != nil {
 			w.runs++
 			return run
 		}

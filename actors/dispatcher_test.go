@@ -10,7 +10,7 @@ import (
 
 // Whoever blocks in an actor keeps no other actor from running, however many do.
 func TestHeldWorkersKeepNobodyFromRunning(t *testing.T) {
-	d := newDispatcher()
+	d := newDispatcher(nil)
 	t.Cleanup(d.close)
 	const held = 500
 	release, all := make(chan struct{}), make(chan struct{}, held)
@@ -47,7 +47,7 @@ func TestHeldWorkersKeepNobodyFromRunning(t *testing.T) {
 
 // A run that ends its goroutine, as a handler may, takes no place for good.
 func TestRunThatEndsItsGoroutineTakesNoPlace(t *testing.T) {
-	d := newDispatcher()
+	d := newDispatcher(nil)
 	t.Cleanup(d.close)
 	for range 10 * d.most {
 		d.Schedule(runtime.Goexit)
@@ -112,7 +112,7 @@ func TestNobodyStarvesBehindWhatWasScheduledLast(t *testing.T) {
 
 // Every run is made once, from wherever it was scheduled, also after the end.
 func TestEverythingScheduledRunsOnce(t *testing.T) {
-	d := newDispatcher()
+	d := newDispatcher(nil)
 	const outer, inner = 100, 100
 	var ran [outer * inner]atomic.Int32
 	var all sync.WaitGroup
@@ -180,4 +180,119 @@ func TestRunQueueIsFirstInFirstOut(t *testing.T) {
 			t.Fatalf("%d came out as number %d", n, i)
 		}
 	}
+}
+
+// idleAgain waits until no worker of a dispatcher runs.
+func idleAgain(t *testing.T, d *dispatcher) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		d.mu.Lock()
+		running, held := len(d.running), d.held
+		d.mu.Unlock()
+		if running == 0 {
+			if held != 0 {
+				t.Fatalf("none runs, and %d are held", held)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d still run, %d are held", running, held)
+		}
+	}
+}
+
+// Spare time is asked for what there is to do until there is nothing, and then
+// not before something has run.
+func TestSpareTimeEndsWhenNothingIsLeftToDo(t *testing.T) {
+	var left, calls atomic.Int32
+	d := newDispatcher(func() bool { calls.Add(1); return left.Add(-1) >= 0 })
+	t.Cleanup(d.close)
+	time.Sleep(10 * time.Millisecond)
+	if n := calls.Load(); n != 0 {
+		t.Fatalf("asked %d times before anything ran", n)
+	}
+	for _, todo := range []int32{0, 1, 5, 0} {
+		left.Store(todo)
+		calls.Store(0)
+		d.Schedule(func() {})
+		idleAgain(t, d)
+		time.Sleep(5 * time.Millisecond)
+		if n := calls.Load(); n != todo+1 {
+			t.Errorf("with %d things to do it was asked %d times", todo, n)
+		}
+	}
+	d.close()
+	calls.Store(0)
+	ran := make(chan struct{})
+	d.Schedule(func() { close(ran) })
+	<-ran
+	idleAgain(t, d)
+	if n := calls.Load(); n != 0 {
+		t.Errorf("asked %d times after the end", n)
+	}
+}
+
+// What is scheduled while all workers use spare time runs before they go on
+// with that.
+func TestScheduledRunsComeBeforeMoreSpareTime(t *testing.T) {
+	const n = 100
+	var order []string // of one goroutine at a time
+	d := &dispatcher{most: 1}
+	begun, scheduled := make(chan struct{}), make(chan struct{})
+	d.spare = func() bool {
+		if len(order) == 0 {
+			close(begun)
+			<-scheduled
+		}
+		order = append(order, "spare")
+		return len(order) < 2*n
+	}
+	t.Cleanup(d.close)
+	d.watching = true // so that nobody watches: no worker comes in its place
+	d.Schedule(func() {})
+	<-begun
+	for range n {
+		d.Schedule(func() { order = append(order, "run") })
+	}
+	close(scheduled)
+	idleAgain(t, d)
+	for i, what := range order[:n+1] {
+		if (what == "run") != (i > 0) {
+			t.Fatalf("%s was number %d of %d", what, i, len(order))
+		}
+	}
+	if len(order) != 2*n {
+		t.Errorf("%d runs, want %d", len(order), 2*n)
+	}
+}
+
+// Who is held up in spare time holds up nobody else, and counts again when he
+// comes back.
+func TestHeldSpareTimeKeepsNobodyFromRunning(t *testing.T) {
+	release := make(chan struct{})
+	d := newDispatcher(func() bool { <-release; return false })
+	t.Cleanup(d.close)
+	for range 200 {
+		ran := make(chan struct{})
+		d.Schedule(func() { close(ran) })
+		select {
+		case <-ran:
+		case <-time.After(patience):
+			t.Fatal("nothing runs while spare time is held up")
+		}
+	}
+	close(release)
+	idleAgain(t, d)
+}
+
+// Spare time that ends its goroutine takes no place for good.
+func TestSpareTimeThatEndsItsGoroutineTakesNoPlace(t *testing.T) {
+	d := newDispatcher(func() bool { runtime.Goexit(); return true })
+	t.Cleanup(d.close)
+	for range 10 * d.most {
+		ran := make(chan struct{})
+		d.Schedule(func() { close(ran) })
+		<-ran
+	}
+	idleAgain(t, d)
 }

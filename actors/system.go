@@ -32,6 +32,13 @@ type Options struct {
 	// SweepEvery is the interval of the tick. 0 means that whoever made the
 	// System calls Sweep.
 	SweepEvery time.Duration
+
+	// SpareTime does a small piece of work that can wait, and tells whether
+	// there may be more. A worker that finds no actor with anything to do calls
+	// it until it says no or there is an actor again; idle workers do not.
+	// Several goroutines may call it at the same time. What is told to an actor
+	// meanwhile may have to wait until it returns. It must not panic. nil: none.
+	SpareTime func() bool
 }
 
 // System hosts actors. Its methods are safe for concurrent use.
@@ -63,7 +70,7 @@ func NewSystem(options Options) *System {
 	s := &System{
 		options:    options,
 		logger:     options.Logger,
-		dispatcher: newDispatcher(),
+		dispatcher: newDispatcher(options.SpareTime),
 		roots:      make(map[string]*root),
 		stopTicks:  make(chan struct{}),
 	}
