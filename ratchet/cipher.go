@@ -40,7 +40,7 @@ func (k *messageKeys) derive(mk *secret.Key, withIV bool) {
 	}
 	var prk hmacsha256.Key
 	prk.Extract(nil, material(mk))
-	prk.Expand(out, messageInfo)
+	prk.Expand(out, messageLabel)
 	prk.Wipe()
 }
 

@@ -2,7 +2,5 @@
 
 package ratchet_test
 
-func (f *floor) chain()            { f.sum(chainBlocks) }
-func (f *floor) expand()           { f.sum(expandBlocks) }
-func (f *floor) mac(plaintext int) { f.sum(macBlocks(plaintext)) }
-func (f *floor) root()             { f.sum(rootBlocks) }
+func (f *floor) compress(n int)            { f.sum(n) }
+func (f *floor) leastHashes(plaintext int) { f.sum(messageBlocks(plaintext) - ivBlocks) }

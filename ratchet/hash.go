@@ -5,13 +5,20 @@ import (
 	"github.com/rookery-im/rookery/internal/secret"
 )
 
+// Labels of the expansions, laid out once.
+var (
+	rootLabel    = hmacsha256.NewLabel(rootInfo)
+	messageLabel = hmacsha256.NewLabel(messageInfo)
+	bobPairLabel = hmacsha256.NewLabel(bobPairInfo)
+)
+
 // expand is HKDF-SHA256 (RFC 5869): extract with a 32-byte salt, expand to
 // len(out) bytes.
-func expand(out []byte, ikm, salt *[keySize]byte, info string) {
+func expand(out []byte, ikm, salt *[keySize]byte, label *hmacsha256.Label) {
 	var salted, prk hmacsha256.Key
 	salted.Init(salt)
 	prk.Extract(&salted, ikm)
-	prk.Expand(out, info)
+	prk.Expand(out, label)
 	salted.Wipe()
 	prk.Wipe()
 }
@@ -21,7 +28,7 @@ func expand(out []byte, ikm, salt *[keySize]byte, info string) {
 // used by anybody and not computed.
 func rootStep(root, dh *secret.Key) (next, chain secret.Key) {
 	var out [2 * keySize]byte
-	expand(out[:], material(dh), material(root), rootInfo)
+	expand(out[:], material(dh), material(root), rootLabel)
 	copy(next.Bytes(), out[:keySize])
 	copy(chain.Bytes(), out[keySize:])
 	clear(out[:])

@@ -59,7 +59,7 @@ func TestExpandEqualsTheStandardLibrary(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := make([]byte, n)
-			expand(got, &ikm, &salt, info)
+			expand(got, &ikm, &salt, hmacsha256.NewLabel(info))
 			if !bytes.Equal(got, want) {
 				t.Errorf("%s, %d bytes: %x", info, n, got)
 			}
@@ -176,7 +176,7 @@ func TestWycheproofHKDF(t *testing.T) {
 		k.Sum(&extracted, unhex(t, c.IKM))
 		k.Init(&extracted)
 		okm := make([]byte, c.Size)
-		k.Expand(okm, string(unhex(t, c.Info)))
+		k.Expand(okm, hmacsha256.NewLabel(string(unhex(t, c.Info))))
 		if !bytes.Equal(okm, unhex(t, c.OKM)) {
 			t.Errorf("case %d: another result", c.ID)
 		}

@@ -10,7 +10,7 @@ import "github.com/rookery-im/rookery/internal/secret"
 // chain key and the header key that no deployed client uses.
 func KDFRoot(root, dh *secret.Key) (next, chain, header secret.Key) {
 	var out [3 * keySize]byte
-	expand(out[:], material(dh), material(root), rootInfo)
+	expand(out[:], material(dh), material(root), rootLabel)
 	copy(header.Bytes(), out[2*keySize:])
 	clear(out[:])
 	next, chain = rootStep(root, dh)

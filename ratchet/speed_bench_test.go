@@ -63,6 +63,7 @@ func BenchmarkEncrypt(b *testing.B) {
 				row{"rookery", func() error { _, err := mine.send(payload); return err }},
 				row{"reference", func() error { _, err := theirs.send(payload); return err }},
 				floorOf(func() { f.message(c.size) }),
+				row{"least", func() error { f.least(c.size); return nil }},
 			)
 		})
 	}
@@ -111,6 +112,7 @@ func BenchmarkDecrypt(b *testing.B) {
 					return err
 				}},
 				floorOf(func() { f.message(c.size) }),
+				row{"least", func() error { f.least(c.size); return nil }},
 			)
 		})
 	}
@@ -135,7 +137,7 @@ func BenchmarkPingPong(b *testing.B) {
 				f.message(len(payload))
 				for range 2 { // sides
 					f.multiply()
-					f.root()
+					f.compress(rootBlocks)
 				}
 				f.baseMultiply()
 				f.message(len(payload))
@@ -206,12 +208,11 @@ func BenchmarkGap(b *testing.B) {
 				}},
 				floorOf(func() {
 					for range c.gap {
-						f.chain()
+						f.compress(chainBlocks)
 					}
 					f.message(len(payload))
 					for range late {
-						f.expand()
-						f.mac(len(payload))
+						f.compress(messageBlocks(len(payload)) - chainBlocks)
 						f.aesCTR(len(payload))
 					}
 				}),

@@ -111,7 +111,7 @@ func Secp256k1PublicKey(p curve.PublicKey) PublicKey { return secpPublic(p) }
 func FirstCurve25519KeyPair(sk *secret.Key) KeyPair {
 	var out, salt [keySize]byte
 	ikm := sk.Array()
-	expand(out[:], &ikm, &salt, bobPairInfo)
+	expand(out[:], &ikm, &salt, bobPairLabel)
 	k := secret.KeyOf(out)
 	clear(out[:])
 	clear(ikm[:])

@@ -4,7 +4,7 @@ import "testing"
 
 // The steps of one message of the ratchet.
 func BenchmarkSteps(b *testing.B) {
-	const label = "a label that is 32 bytes long..."
+	label := NewLabel("a label that is 32 bytes long...")
 	var k Key
 	var key, other [Size]byte
 	var okm [80]byte

@@ -10,7 +10,7 @@
 // time where the algorithms allow it. Everywhere else, and with the build tag
 // purego, crypto/sha256 does the work.
 //
-// Nothing here allocates memory (HKDF for a label of more than 32 bytes does),
+// Nothing here allocates memory but NewLabel,
 // and every function clears the buffers of its own that held keys. A Key must
 // not be used while another goroutine makes or wipes it; several may sign with
 // it at once.

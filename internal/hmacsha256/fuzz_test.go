@@ -29,7 +29,7 @@ func FuzzSum(f *testing.F) {
 			k.Sum(&out, message[:at], message[at:])
 			k.SumPair(&pairA, &pairB, byte(cut), byte(length))
 			okm := make([]byte, n)
-			k.Expand(okm, string(key))
+			k.Expand(okm, NewLabel(string(key)))
 			if !bytes.Equal(out[:], wantSum) || !bytes.Equal(okm, wantOKM) ||
 				!bytes.Equal(pairA[:], standard(short[:], []byte{byte(cut)})) ||
 				!bytes.Equal(pairB[:], standard(short[:], []byte{byte(length)})) {

@@ -219,13 +219,13 @@ func TestNothingAllocates(t *testing.T) {
 		var k, salt Key
 		var okm [80]byte
 		prefix, message := make([]byte, 41), make([]byte, 1000)
-		const label = "a label that is 32 bytes long..."
+		laid := NewLabel("a label that is 32 bytes long...")
 		for name, run := range map[string]func(){
 			"Init":    func() { k.Init(&key) },
 			"Sum":     func() { k.Sum(&out, prefix, message) },
 			"SumPair": func() { k.SumPair(&out, &other, 1, 2) },
 			"Extract": func() { salt.Init(&key); k.Extract(&salt, &out); k.Extract(nil, &out) },
-			"Expand":  func() { k.Expand(okm[:], label) },
+			"Expand":  func() { k.Expand(okm[:], laid) },
 			"Wipe":    func() { k.Wipe() },
 		} {
 			if n := testing.AllocsPerRun(100, run); n != 0 {

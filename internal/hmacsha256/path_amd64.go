@@ -31,3 +31,19 @@ func (k *Key) sumPair(outA, outB *[Size]byte, a, b byte) {
 	}
 	k.sumPairFromStates(outA, outB, a, b)
 }
+
+func (k *Key) sumOfSum(out, message *[Size]byte) {
+	if !accelerated {
+		k.sumPadded(out, [][]byte{message[:]})
+		return
+	}
+	k.sumOfSumFromStates(out, message)
+}
+
+func (k *Key) expandTwo(out *[2 * Size]byte, label *Label) {
+	if !accelerated {
+		k.expandTwoPadded(out, label)
+		return
+	}
+	k.expandTwoFromStates(out, label)
+}

@@ -43,3 +43,11 @@ func (k *Key) sumPairPadded(outA, outB *[Size]byte, a, b byte) {
 	message[0] = b
 	k.sumPadded(outB, [][]byte{message[:]})
 }
+
+func (k *Key) expandTwoPadded(out *[2 * Size]byte, label *Label) {
+	t1, t2 := (*[Size]byte)(out[:]), (*[Size]byte)(out[Size:])
+	counter := [1]byte{1}
+	k.sumPadded(t1, [][]byte{label.info, counter[:]})
+	counter[0] = 2
+	k.sumPadded(t2, [][]byte{t1[:], label.info, counter[:]})
+}

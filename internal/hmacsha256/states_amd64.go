@@ -14,8 +14,9 @@ import (
 // marker follows the message in its last block; the length ends that block.
 const marker = 0x80
 
-// outerEnd is what follows the inner sum in the last block of the outer hash:
-// the marker, zeros, and the length of one padded key and one sum in bits.
+// outerEnd is what follows a message of one sum in its block, as that of the
+// outer hash is: the marker, zeros, and the length of one padded key and one sum
+// in bits.
 var outerEnd = [blockSize - Size]byte{
 	0:                    marker,
 	blockSize - Size - 2: (blockSize + Size) * 8 >> 8,
@@ -68,4 +69,28 @@ func (k *Key) sumPairFromStates(outA, outB *[Size]byte, a, b byte) {
 	sha256block.CompressPair(outA, outB, &k.outer, &bufA, &bufB)
 	clear(bufA[:])
 	clear(bufB[:])
+}
+
+// sumOfSumFromStates is sum for a message as long as a sum.
+func (k *Key) sumOfSumFromStates(out, message *[Size]byte) {
+	var buf [blockSize]byte
+	copy(buf[:], message[:])
+	copy(buf[Size:], outerEnd[:])
+	sha256block.Compress((*[Size]byte)(buf[:]), &k.inner, &buf[0], 1)
+	sha256block.Compress(out, &k.outer, &buf[0], 1)
+	clear(buf[:])
+}
+
+func (k *Key) expandTwoFromStates(out *[2 * Size]byte, label *Label) {
+	t1, t2 := (*[Size]byte)(out[:]), (*[Size]byte)(out[Size:])
+	var outer [blockSize]byte
+	copy(outer[Size:], outerEnd[:])
+	sha256block.Compress((*[Size]byte)(outer[:]), &k.inner, &label.one[0], 1)
+	sha256block.Compress(t1, &k.outer, &outer[0], 1)
+	two := label.two
+	copy(two[:], t1[:])
+	sha256block.Compress((*[Size]byte)(outer[:]), &k.inner, &two[0], 2)
+	sha256block.Compress(t2, &k.outer, &outer[0], 1)
+	clear(outer[:])
+	clear(two[:Size])
 }
