@@ -67,7 +67,8 @@ func (b *Block) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (Mes
 }
 
 // AppendEncrypt is Encrypt with the ciphertext appended to dst: it allocates no
-// buffer if dst has room for len(plaintext)+Overhead more bytes.
+// buffer if dst has room for len(plaintext)+Overhead more bytes, which must not
+// overlap plaintext (it panics).
 // The header of the message is what Header gave before.
 func (b *Block) AppendEncrypt(dst, plaintext, ad []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
 	if b.left == 0 {

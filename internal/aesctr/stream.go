@@ -1,15 +1,31 @@
 package aesctr
 
+import "unsafe"
+
 // XORKeyStream encrypts or decrypts src to dst under a key that begins with the
 // counter iv, a big-endian number of 128 bits that wraps. A key must see each
 // counter once.
 //
 // dst may be longer than src; what is behind len(src) is neither read nor
-// written. It panics if dst is shorter. Both may begin at the same byte, else
-// they must not overlap. Several goroutines may call it at once.
+// written. It panics if dst is shorter. Both may begin at the same byte; if they
+// overlap in another way it panics. Several goroutines may call it at once.
 func XORKeyStream(dst, src []byte, key *[32]byte, iv *[16]byte) {
 	if len(dst) < len(src) {
 		panic("aesctr: the destination is shorter than the source")
 	}
-	xorKeyStream(dst[:len(src)], src, key, iv)
+	dst = dst[:len(src)]
+	if overlap(dst, src) {
+		panic("aesctr: source and destination overlap")
+	}
+	xorKeyStream(dst, src, key, iv)
+}
+
+// overlap tells whether two slices of one length share memory without beginning
+// at the same byte.
+func overlap(a, b []byte) bool {
+	if len(a) == 0 || &a[0] == &b[0] {
+		return false
+	}
+	from, to := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0])) //nolint:gosec // only compared
+	return from < to+uintptr(len(b)) && to < from+uintptr(len(a))
 }

@@ -1,4 +1,4 @@
-//go:build cgo && !windows
+//go:build cgo && !windows && !gofuzz
 
 package curve
 
@@ -41,8 +41,12 @@ ELSEWHERE int secp256k1_ecdsa_recover(const secp256k1_context *ctx, secp256k1_pu
 
 enum { CONTEXT_NONE = 1, COMPRESSED = 258, UNCOMPRESSED = 2 };
 
-// rookery_new_context gives NULL if the library does not work.
+// rookery_new_context gives NULL if the library is not there, or does not work.
 static secp256k1_context *rookery_new_context(const unsigned char *seed32) {
+	if (!secp256k1_context_create || !secp256k1_context_randomize || !secp256k1_ec_pubkey_parse ||
+		!secp256k1_ec_pubkey_serialize || !secp256k1_ec_pubkey_create || !secp256k1_ext_scalar_mul ||
+		!secp256k1_ecdsa_sign_recoverable || !secp256k1_ecdsa_recoverable_signature_serialize_compact ||
+		!secp256k1_ecdsa_recoverable_signature_parse_compact || !secp256k1_ecdsa_recover) return NULL;
 	secp256k1_context *ctx = secp256k1_context_create(CONTEXT_NONE);
 	if (ctx == NULL || !secp256k1_context_randomize(ctx, seed32)) return NULL;
 	return ctx;

@@ -1,8 +1,8 @@
 package curve
 
 // Point is a public key taken apart into its coordinates: x || y, 32 bytes each.
-// Taking the square root that a compressed key leaves out costs a tenth of a
-// multiplication, so who uses a key twice keeps its Point. Every value made by
+// Taking the square root that a compressed key leaves out costs an eighth of a
+// multiplication or more, so who uses a key twice keeps its Point. Every value made by
 // PublicKey.Point is on the curve; the zero value is none. Comparable.
 type Point struct{ xy [UncompressedSize - 1]byte }
 

@@ -22,7 +22,7 @@ func run(output io.Reader, table io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(table, "processor time, medians of %d rounds on one thread; %s; curve: %s\n\n", r.rounds, r.processor, curve.Backend)
+	_, _ = fmt.Fprintf(table, "processor time of the process, medians of %d rounds on one thread; %s; curve: %s\n\n", r.rounds, r.processor, curve.Backend)
 	r.write(table)
 	return nil
 }
