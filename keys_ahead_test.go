@@ -38,7 +38,7 @@ func TestKeysAreMadeAheadForWhoTalks(t *testing.T) {
 		w.sweep() // and workers look for what there is to do
 		time.Sleep(time.Millisecond)
 	}
-	if c := w.engine.KeysAhead(); c != idle {
+	if c := w.engine.KeysAhead(); c.Made != idle.Made || w.keysReady() != 0 {
 		t.Errorf("an idle engine goes on: %+v, then %+v", idle, c)
 	}
 	w.send(alice, bob.key, "again")

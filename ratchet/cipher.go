@@ -54,7 +54,7 @@ func (k *messageKeys) sign(mac *[macSize]byte, ad, header, body []byte) {
 
 // seal encrypts one message: iv || AES-256-CTR || HMAC-SHA256(auth, ad ||
 // header || iv || ciphertext).
-func seal(mk *secret.Key, plaintext, ad []byte, h Header, ivs IVSource, rand io.Reader) ([]byte, error) {
+func seal(mk *secret.Key, plaintext, ad []byte, h *Header, ivs IVSource, rand io.Reader) ([]byte, error) {
 	var header [associatedDataSize]byte
 	return sealParts(mk, plaintext, ad, h.appendTo(header[:0]), ivs, rand)
 }
@@ -83,7 +83,7 @@ func appendSealed(dst []byte, mk *secret.Key, plaintext, ad, header []byte, ivs 
 }
 
 // open checks the MAC and then decrypts; on any error it gives no plaintext.
-func open(mk *secret.Key, ciphertext, ad []byte, h Header) ([]byte, error) {
+func open(mk *secret.Key, ciphertext, ad []byte, h *Header) ([]byte, error) {
 	var header [associatedDataSize]byte
 	return openParts(mk, ciphertext, ad, h.appendTo(header[:0]))
 }

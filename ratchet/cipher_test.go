@@ -47,7 +47,7 @@ func TestSealedFormEqualsTheStandardLibrary(t *testing.T) {
 		ad, plaintext := drawn(source, n%5), drawn(source, n)
 		iv := drawn(source, ivSize)
 		for _, ivs := range []IVSource{RandomIV, UnsafeDerivedIV} {
-			got, err := seal(&mk, plaintext, ad, h, ivs, bytes.NewReader(iv))
+			got, err := seal(&mk, plaintext, ad, &h, ivs, bytes.NewReader(iv))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +65,7 @@ func TestSealedFormEqualsTheStandardLibrary(t *testing.T) {
 			if !bytes.Equal(got, append(want, mac...)) {
 				t.Fatalf("%d bytes, key of %d: another ciphertext", n, size)
 			}
-			if back, err := open(&mk, got, ad, h); err != nil || !bytes.Equal(back, plaintext) {
+			if back, err := open(&mk, got, ad, &h); err != nil || !bytes.Equal(back, plaintext) {
 				t.Fatalf("%d bytes do not come back: %v", n, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/rookery-im/rookery/internal/curve"
+	"github.com/rookery-im/rookery/internal/secret"
 )
 
 // Decrypt gives the state after receiving one message, the changes to the
@@ -15,7 +16,8 @@ import (
 // ErrTooManySkipped, ErrUnknownRatchetKey, ErrCiphertext, ErrHeader) the state
 // it was called on is still the right one. A message whose gap is over the
 // limit is refused before any key is derived.
-func (s State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (State, Effects, []byte, error) {
+func (s *State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (next State, effects Effects, plaintext []byte, err error) {
+	next = *s // long before the copy is read, which would wait for it
 	if len(m.Ciphertext) < Overhead {
 		return State{}, Effects{}, nil, fmt.Errorf("%w: %d bytes", ErrCiphertext, len(m.Ciphertext))
 	}
@@ -24,12 +26,12 @@ func (s State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (S
 	}
 	ref := KeyRef{Ratchet: m.Header.Key, N: m.Header.N}
 	if k, ok := skipped.find(ref); ok {
-		plaintext, err := open(&k.Key, m.Ciphertext, ad, m.Header)
+		plaintext, err = open(&k.Key, m.Ciphertext, ad, &m.Header)
 		k.Key.Wipe()
 		if err != nil {
 			return State{}, Effects{}, nil, err
 		}
-		return s, Effects{Remove: []KeyRef{ref}}, plaintext, nil
+		return next, Effects{Remove: []KeyRef{ref}}, plaintext, nil
 	}
 	turns := m.Header.Key != s.Remote
 	if turns && skipped.Knows(m.Header.Key) {
@@ -37,29 +39,30 @@ func (s State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (S
 		// Without this a peer could make one name stand for two keys.
 		return State{}, Effects{}, nil, ErrMessageKeyGone
 	}
-	if err := s.checkGaps(m.Header, turns, limits); err != nil {
+	if err = s.checkGaps(&m.Header, turns, limits); err != nil {
 		return State{}, Effects{}, nil, err
 	}
 	var fresh []SkippedKey
 	if turns {
-		fresh = s.skip(fresh, m.Header.PN)
-		if err := s.turn(m.Header.Key); err != nil {
+		fresh = next.skip(fresh, m.Header.PN)
+		if err = next.turn(m.Header.Key); err != nil {
 			return State{}, Effects{}, nil, err
 		}
 	}
-	fresh = s.skip(fresh, m.Header.N)
-	mk := s.Recv.step()
-	s.KeysMade++
-	plaintext, err := open(&mk, m.Ciphertext, ad, m.Header)
+	fresh = next.skip(fresh, m.Header.N)
+	var mk secret.Key
+	next.Recv.step(&mk)
+	next.KeysMade++
+	plaintext, err = open(&mk, m.Ciphertext, ad, &m.Header)
 	mk.Wipe()
 	if err != nil {
 		return State{}, Effects{}, nil, err
 	}
-	return s, skipped.enforce(fresh, s.KeysMade, limits), plaintext, nil
+	return next, skipped.enforce(fresh, next.KeysMade, limits), plaintext, nil
 }
 
 // checkGaps refuses, without deriving anything, what a message cannot ask for.
-func (s *State) checkGaps(h Header, turns bool, limits Limits) error {
+func (s *State) checkGaps(h *Header, turns bool, limits Limits) error {
 	have := s.Recv.N
 	if turns {
 		if s.SendPending {
@@ -92,8 +95,8 @@ func (s *State) skip(fresh []SkippedKey, until uint32) []SkippedKey {
 		fresh = make([]SkippedKey, 0, until-s.Recv.N)
 	}
 	for s.Recv.N < until {
-		ref := KeyRef{Ratchet: s.Remote, N: s.Recv.N}
-		fresh = append(fresh, SkippedKey{KeyRef: ref, Seq: s.KeysMade, Key: s.Recv.step()})
+		fresh = append(fresh, SkippedKey{KeyRef: KeyRef{Ratchet: s.Remote, N: s.Recv.N}, Seq: s.KeysMade})
+		s.Recv.step(&fresh[len(fresh)-1].Key)
 		s.KeysMade++
 	}
 	return fresh

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/rookery-im/rookery/internal/curve"
+	"github.com/rookery-im/rookery/internal/secret"
 )
 
 // Message is one encrypted message of the ratchet.
@@ -18,21 +19,23 @@ type Message struct {
 // and for the IV (16 bytes, only with RandomIV).
 //
 // The message must not leave the process before the new state is durable.
-func (s State) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (State, Message, error) {
-	if err := s.answer(rand); err != nil {
+func (s *State) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (next State, m Message, err error) {
+	next = *s
+	if err = next.answer(rand); err != nil {
 		return State{}, Message{}, err
 	}
-	if s.Send.N > maxIndex {
+	if next.Send.N > maxIndex {
 		return State{}, Message{}, ErrChainExhausted
 	}
-	h := Header{Key: s.Self.Public, N: s.Send.N, PN: s.PN}
-	mk := s.Send.step()
-	ciphertext, err := seal(&mk, plaintext, ad, h, ivs, rand)
+	m.Header = Header{Key: next.Self.Public, N: next.Send.N, PN: next.PN}
+	var mk secret.Key
+	next.Send.step(&mk)
+	m.Ciphertext, err = seal(&mk, plaintext, ad, &m.Header, ivs, rand)
 	mk.Wipe()
 	if err != nil {
 		return State{}, Message{}, err
 	}
-	return s, Message{Header: h, Ciphertext: ciphertext}, nil
+	return next, m, nil
 }
 
 // answer makes the sending half of a DH ratchet step if a ratchet key is to be

@@ -2,7 +2,10 @@
 
 package ratchet_test
 
-import "github.com/rookery-im/rookery/internal/sha256block"
+import (
+	"github.com/rookery-im/rookery/internal/sha256block"
+	"github.com/rookery-im/rookery/ratchet"
+)
 
 var extensions = sha256block.Available()
 
@@ -15,10 +18,23 @@ func (f *floor) compress(n int) {
 	f.one(n)
 }
 
-// leastHashes are KDF_CK, the expansion of the message key and the MAC.
-func (f *floor) leastHashes(plaintext int) {
+// compressOver is n compressions, of which as many as it fills are over text.
+func (f *floor) compressOver(text []byte, n int) {
 	if !extensions {
-		f.sum(messageBlocks(plaintext) - ivBlocks)
+		f.sumOver(text, n)
+		return
+	}
+	whole := len(text) / sha256block.BlockSize
+	if whole > 0 {
+		sha256block.Compress(&f.states[2], &f.states[0], &text[0], whole)
+	}
+	f.one(n - whole)
+}
+
+// leastHashes are KDF_CK, the expansion of the message key and the MAC.
+func (f *floor) leastHashes(ciphertext []byte) {
+	if !extensions {
+		f.sumOver(ciphertext, blocksOf(ciphertext)-ivBlocks)
 		return
 	}
 	f.keyed()
@@ -34,7 +50,7 @@ func (f *floor) leastHashes(plaintext int) {
 	f.one(1)
 
 	f.keyed()
-	f.one(signedBlocks(plaintext))
+	f.compressOver(ciphertext, signedBlocks(len(ciphertext)-ratchet.Overhead))
 	f.one(1)
 }
 

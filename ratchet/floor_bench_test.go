@@ -3,12 +3,14 @@ package ratchet_test
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"io"
 	"testing"
 
 	"golang.org/x/crypto/sha3"
 
 	"github.com/rookery-im/rookery/internal/aesctr"
 	"github.com/rookery-im/rookery/internal/curve"
+	"github.com/rookery-im/rookery/ratchet"
 )
 
 // How many SHA-256 compressions the steps of the ratchet have as specified. A key
@@ -36,9 +38,17 @@ func signedBlocks(plaintext int) int { return (41 + 16 + plaintext + 9 + 63) / 6
 // messageBlocks is one message in order: 24 for 100 bytes, 39 for 1 KiB.
 func messageBlocks(plaintext int) int { return chainBlocks + expandBlocks + macBlocks(plaintext) }
 
+// ivBytes is the length of an IV, which a ciphertext begins with.
+const ivBytes = ratchet.Overhead - sha256.Size
+
+// blocksOf is messageBlocks of the message with this ciphertext.
+func blocksOf(ciphertext []byte) int { return messageBlocks(len(ciphertext) - ratchet.Overhead) }
+
 // floor has the primitives of the product on fixed buffers: no message is taken
-// apart, no key is, nothing is remembered and no result is used. Randomness is
-// left out.
+// apart, no key is, nothing is remembered and no result is used. What it shares
+// with the product beside them: who encrypts reads the IV from the same randomness,
+// and who decrypts reads the same ciphertexts, so that they are as far away in
+// memory. Other randomness is left out.
 // When the product gets other primitives, the methods below change and nothing
 // else.
 type floor struct {
@@ -46,6 +56,7 @@ type floor struct {
 	blocks [64 * 64]byte
 	states [4][32]byte
 	text   [1024]byte
+	sealed [1024 + ratchet.Overhead]byte // stands for the ciphertext of who encrypts
 
 	key       curve.PrivateKey
 	point     curve.Point
@@ -81,21 +92,44 @@ func (f *floor) sum(n int) {
 	f.blocks[0] = sum[0]
 }
 
-// aesCTR is n bytes of AES-256-CTR under a key of their own.
-func (f *floor) aesCTR(n int) {
-	aesctr.XORKeyStream(f.text[:n], f.text[:n], (*[32]byte)(f.blocks[:]), (*[16]byte)(f.blocks[32:]))
+// sumOver is n compressions, of which as many as it fills are over text.
+func (f *floor) sumOver(text []byte, n int) {
+	if whole := len(text) / sha256.BlockSize; whole > 0 {
+		sum := sha256.Sum256(text[:64*whole-9])
+		f.blocks[0] = sum[0]
+		n -= whole
+	}
+	f.sum(n)
 }
 
-// message is one message in order on either side.
-func (f *floor) message(plaintext int) {
-	f.compress(messageBlocks(plaintext))
-	f.aesCTR(plaintext)
+// aesCTR is AES-256-CTR of what a ciphertext has encrypted, under a key of its own.
+func (f *floor) aesCTR(ciphertext []byte) {
+	encrypted := ciphertext[ivBytes : len(ciphertext)-sha256.Size]
+	aesctr.XORKeyStream(f.text[:], encrypted, (*[32]byte)(f.blocks[:]), (*[ivBytes]byte)(ciphertext))
 }
 
-// least is message with what this package spares.
-func (f *floor) least(plaintext int) {
-	f.leastHashes(plaintext)
-	f.aesCTR(plaintext)
+// encrypt is one message in order for who sends it.
+func (f *floor) encrypt(plaintext int) { f.decrypt(f.withIV(plaintext)) }
+
+// decrypt is one message in order for who receives it.
+func (f *floor) decrypt(ciphertext []byte) {
+	f.compressOver(ciphertext, blocksOf(ciphertext))
+	f.aesCTR(ciphertext)
+}
+
+// leastEncrypt and leastDecrypt leave out what this package spares.
+func (f *floor) leastEncrypt(plaintext int) { f.leastDecrypt(f.withIV(plaintext)) }
+
+func (f *floor) leastDecrypt(ciphertext []byte) {
+	f.leastHashes(ciphertext)
+	f.aesCTR(ciphertext)
+}
+
+// withIV draws the IV of a message and gives the buffer for its ciphertext.
+func (f *floor) withIV(plaintext int) []byte {
+	_, err := io.ReadFull(rand.Reader, f.sealed[:ivBytes])
+	f.must(err)
+	return f.sealed[:plaintext+ratchet.Overhead]
 }
 
 // multiply is the x coordinate of a multiple of a point.

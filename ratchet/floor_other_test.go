@@ -2,5 +2,6 @@
 
 package ratchet_test
 
-func (f *floor) compress(n int)            { f.sum(n) }
-func (f *floor) leastHashes(plaintext int) { f.sum(messageBlocks(plaintext) - ivBlocks) }
+func (f *floor) compress(n int)                  { f.sum(n) }
+func (f *floor) compressOver(text []byte, n int) { f.sumOver(text, n) }
+func (f *floor) leastHashes(ciphertext []byte)   { f.sumOver(ciphertext, blocksOf(ciphertext)-ivBlocks) }

@@ -35,13 +35,13 @@ func rootStep(root, dh *secret.Key) (next, chain secret.Key) {
 	return next, chain
 }
 
-// chainStep is KDF_CK: from a chain key to the next one and the message key.
-func chainStep(chain *secret.Key) (next, message secret.Key) {
+// chainStep is KDF_CK: from a chain key to the next one, which may take its place,
+// and the message key.
+func chainStep(next, message, chain *secret.Key) {
 	var k hmacsha256.Key
 	k.Init(material(chain))
-	k.SumPair(material(&next), material(&message), chainKeyByte, messageKeyByte)
+	k.SumPair(material(next), material(message), chainKeyByte, messageKeyByte)
 	k.Wipe()
-	return next, message
 }
 
 // material is the key's own bytes, not a copy.

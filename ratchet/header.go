@@ -17,7 +17,7 @@ type Header struct {
 const associatedDataSize = headerSize + curve.PublicKeySize
 
 // appendTo appends the bytes that the MAC covers: N (LE32) || PN (LE32) || key.
-func (h Header) appendTo(b []byte) []byte {
+func (h *Header) appendTo(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, h.N)
 	b = binary.LittleEndian.AppendUint32(b, h.PN)
 	return append(b, h.Key.b[:h.Key.n]...)

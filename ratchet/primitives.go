@@ -18,7 +18,10 @@ func KDFRoot(root, dh *secret.Key) (next, chain, header secret.Key) {
 }
 
 // KDFChain is KDF_CK: from a chain key to the next one and the message key.
-func KDFChain(chain *secret.Key) (next, message secret.Key) { return chainStep(chain) }
+func KDFChain(chain *secret.Key) (next, message secret.Key) {
+	chainStep(&next, &message, chain)
+	return next, message
+}
 
 // KDFMessage expands a message key.
 func KDFMessage(mk *secret.Key) (enc, auth secret.Key, iv [ivSize]byte) {

@@ -32,20 +32,21 @@ type Block struct {
 // nothing is left, or for k = 0.
 //
 // The block must not be used before the new state is durable.
-func (s State) Reserve(k uint32, rand io.Reader) (State, *Block, error) {
-	if err := s.answer(rand); err != nil {
+func (s *State) Reserve(k uint32, rand io.Reader) (State, *Block, error) {
+	next := *s
+	if err := next.answer(rand); err != nil {
 		return State{}, nil, err
 	}
-	if k == 0 || s.Send.N > maxIndex {
+	if k == 0 || next.Send.N > maxIndex {
 		return State{}, nil, ErrChainExhausted
 	}
-	k = min(k, maxIndex-s.Send.N+1)
+	k = min(k, maxIndex-next.Send.N+1)
 	keys := make([]secret.Key, k)
-	b := &Block{header: Header{Key: s.Self.Public, N: s.Send.N, PN: s.PN}, left: k, keys: keys}
+	b := &Block{header: Header{Key: next.Self.Public, N: next.Send.N, PN: next.PN}, left: k, keys: keys}
 	for i := range keys {
-		keys[i] = s.Send.step()
+		next.Send.step(&keys[i])
 	}
-	return s, b, nil
+	return next, b, nil
 }
 
 // Left is how many messages the block has left.

@@ -22,22 +22,20 @@ type Chain struct {
 	Head   secret.Key
 }
 
-// step gives the message key of N and moves to N+1.
-func (c *Chain) step() secret.Key {
-	var mk secret.Key
+// step sets mk to the message key of N and moves to N+1.
+func (c *Chain) step(mk *secret.Key) {
 	if c.Primed {
-		mk, c.Primed = c.Head, false
+		*mk, c.Primed = c.Head, false
 		c.Head.Wipe()
 	} else {
-		c.Key, mk = chainStep(&c.Key)
+		chainStep(&c.Key, mk, &c.Key)
 	}
 	c.N++
-	return mk
 }
 
 // prime replaces the chain key by its first message key and the key after it.
 func (c *Chain) prime() {
-	c.Key, c.Head = chainStep(&c.Key)
+	chainStep(&c.Key, &c.Head, &c.Key)
 	c.Primed = true
 }
 
