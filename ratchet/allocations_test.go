@@ -2,6 +2,7 @@ package ratchet
 
 import (
 	"crypto/rand"
+	"errors"
 	"testing"
 
 	"github.com/rookery-im/rookery/internal/aesctr"
@@ -22,15 +23,25 @@ func TestHotPathAllocations(t *testing.T) {
 		alice, bob := newPair(t, Secp256k1)
 		payload := make([]byte, size)
 		permitted := 1 + allocationsOfAES(size)
-		encrypt := func() { _, _, _ = alice.state.Encrypt(payload, nil, RandomIV, rand.Reader) }
+		var failed error
+		encrypt := func() {
+			_, _, err := alice.state.Encrypt(payload, nil, RandomIV, rand.Reader)
+			failed = errors.Join(failed, err)
+		}
 		if n := testing.AllocsPerRun(100, encrypt); n > permitted {
 			t.Errorf("%d bytes: encrypting allocates %v times", size, n)
 		}
 		alice.answer(t, bob) // so that no ratchet turn is in the way
 		m := alice.send(t, payload)
-		decrypt := func() { _, _, _, _ = bob.state.Decrypt(bob.skipped, m, nil, bob.limits) }
+		decrypt := func() {
+			_, _, _, err := bob.state.Decrypt(bob.skipped, m, nil, bob.limits)
+			failed = errors.Join(failed, err)
+		}
 		if n := testing.AllocsPerRun(100, decrypt); n > permitted {
 			t.Errorf("%d bytes: decrypting allocates %v times", size, n)
+		}
+		if failed != nil {
+			t.Errorf("%d bytes: %v", size, failed)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/rookery-im/rookery/internal/secret"
@@ -131,7 +132,7 @@ func (p *party) mustRefuse(tb testing.TB, m Message, want ...error) error {
 
 func (p *party) clone() *party {
 	c := *p
-	c.skipped = &Skipped{keys: maps.Clone(p.skipped.keys), order: append([]KeyRef(nil), p.skipped.order...)}
+	c.skipped = &Skipped{keys: maps.Clone(p.skipped.keys), order: slices.Clone(p.skipped.order), chains: maps.Clone(p.skipped.chains)}
 	return &c
 }
 

@@ -42,10 +42,11 @@ func (s *State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (
 	if err = s.checkGaps(&m.Header, turns, limits); err != nil {
 		return State{}, Effects{}, nil, err
 	}
-	var fresh []SkippedKey
+	fresh := next.room(&m.Header, turns)
 	if turns {
 		fresh = next.skip(fresh, m.Header.PN)
 		if err = next.turn(m.Header.Key); err != nil {
+			wipe(fresh)
 			return State{}, Effects{}, nil, err
 		}
 	}
@@ -56,6 +57,7 @@ func (s *State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (
 	plaintext, err = open(&mk, m.Ciphertext, ad, &m.Header)
 	mk.Wipe()
 	if err != nil {
+		wipe(fresh)
 		return State{}, Effects{}, nil, err
 	}
 	return next, skipped.enforce(fresh, next.KeysMade, limits), plaintext, nil
@@ -88,12 +90,28 @@ func checkGap(have, want uint32, previous bool, limits Limits) error {
 	return nil
 }
 
-// skip moves the receiving chain to number until and collects the message keys
-// on the way.
-func (s *State) skip(fresh []SkippedKey, until uint32) []SkippedKey {
-	if s.Recv.N < until && cap(fresh) == 0 {
-		fresh = make([]SkippedKey, 0, until-s.Recv.N)
+// room is for the keys that a message within the limits skips, of both chains: a
+// slice that grows leaves keys behind.
+func (s *State) room(h *Header, turns bool) []SkippedKey {
+	missing := h.N - s.Recv.N
+	if turns {
+		missing = h.PN - s.Recv.N + h.N
 	}
+	if missing == 0 {
+		return nil
+	}
+	return make([]SkippedKey, 0, missing)
+}
+
+func wipe(keys []SkippedKey) {
+	for i := range keys {
+		keys[i].Key.Wipe()
+	}
+}
+
+// skip moves the receiving chain to number until and collects the message keys
+// on the way, for which there is room.
+func (s *State) skip(fresh []SkippedKey, until uint32) []SkippedKey {
 	for s.Recv.N < until {
 		fresh = append(fresh, SkippedKey{KeyRef: KeyRef{Ratchet: s.Remote, N: s.Recv.N}, Seq: s.KeysMade})
 		s.Recv.step(&fresh[len(fresh)-1].Key)

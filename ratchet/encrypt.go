@@ -48,6 +48,7 @@ func (s *State) answer(rand io.Reader) error {
 	if err != nil {
 		return err
 	}
+	defer pair.Wipe()
 	shared, err := s.Suite.dh(&pair, s.Remote, &s.RemotePoint)
 	if err != nil {
 		return err

@@ -2,6 +2,8 @@ package ratchet
 
 import (
 	"bytes"
+	"errors"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -23,8 +25,11 @@ func TestSendingHalfReusesThePoint(t *testing.T) {
 		t.Fatal("the coordinates are not where this test looks for them")
 	}
 	_, m, err := bob.state.Encrypt(nil, nil, RandomIV, seeded("answer"))
-	if err != nil {
+	if errors.Is(err, ErrHeader) && strings.HasPrefix(curve.Backend, "pure Go") {
 		return // the pure Go code looks at points before it multiplies
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	alice.mustRefuse(t, m, ErrMAC)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unsafe"
 
 	"github.com/rookery-im/rookery/internal/secret"
 )
@@ -68,12 +69,16 @@ func (b *Block) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (Mes
 }
 
 // AppendEncrypt is Encrypt with the ciphertext appended to dst: it allocates no
-// buffer if dst has room for len(plaintext)+Overhead more bytes, which must not
-// overlap plaintext (it panics).
-// The header of the message is what Header gave before.
+// buffer if dst has room for len(plaintext)+Overhead more bytes. It panics if
+// plaintext or ad lie in that room. The header of the message is what Header gave
+// before.
 func (b *Block) AppendEncrypt(dst, plaintext, ad []byte, ivs IVSource, rand io.Reader) ([]byte, error) {
 	if b.left == 0 {
 		return nil, ErrBlockExhausted
+	}
+	dst = slices.Grow(dst, len(plaintext)+Overhead)
+	if room := dst[len(dst) : len(dst)+len(plaintext)+Overhead]; overlap(room, plaintext) || overlap(room, ad) {
+		panic("ratchet: what is encrypted lies where the ciphertext goes")
 	}
 	var header [associatedDataSize]byte
 	encoded := b.header.appendTo(header[:0])
@@ -81,8 +86,16 @@ func (b *Block) AppendEncrypt(dst, plaintext, ad []byte, ivs IVSource, rand io.R
 	defer mk.Wipe()
 	b.header.N++
 	b.left--
-	dst = slices.Grow(dst, len(plaintext)+Overhead)
 	return appendSealed(dst, mk, plaintext, ad, encoded, ivs, rand)
+}
+
+// overlap tells whether two slices share memory.
+func overlap(a, b []byte) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	from, to := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0])) //nolint:gosec // only compared
+	return from < to+uintptr(len(b)) && to < from+uintptr(len(a))
 }
 
 // Wipe overwrites the message keys; the block is exhausted.

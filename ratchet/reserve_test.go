@@ -236,3 +236,38 @@ func TestBlockAllocations(t *testing.T) {
 		t.Errorf("encrypting allocates %v times", n)
 	}
 }
+
+// The ciphertext goes nowhere over what it is made of, in any part of it, and
+// refusing that spends no number.
+func TestAppendEncryptRefusesToOverwriteItsInput(t *testing.T) {
+	const size = 20
+	alice, bob := newPair(t, Secp256k1)
+	b := alice.reserve(t, 1)
+	memory := make([]byte, 400)
+	const at = 150
+	dst := memory[at:at:400]
+	refused := func(plaintext, ad []byte) (refused bool) {
+		defer func() { refused = recover() != nil }()
+		_, _ = b.AppendEncrypt(dst, plaintext, ad, RandomIV, seeded("overlap"))
+		return false
+	}
+	for from := at - size + 1; from < at+size+Overhead; from++ {
+		if !refused(memory[from:from+size], nil) {
+			t.Fatalf("plaintext at %d of the ciphertext is overwritten", from-at)
+		}
+		if !refused(make([]byte, size), memory[from:from+size]) {
+			t.Fatalf("associated data at %d of the ciphertext is overwritten", from-at)
+		}
+	}
+	if b.Left() != 1 {
+		t.Fatalf("%d numbers left", b.Left())
+	}
+	plaintext := memory[at-size : at] // ends where the ciphertext begins
+	copy(plaintext, "as near as it may be")
+	h := b.Header()
+	sealed, err := b.AppendEncrypt(dst, plaintext, nil, RandomIV, seeded("beside"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob.mustReceive(t, Message{Header: h, Ciphertext: sealed}, []byte("as near as it may be"))
+}

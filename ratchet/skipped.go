@@ -31,8 +31,9 @@ type Effects struct {
 // Skipped is the set of skipped message keys of one session. Decrypting reads
 // it and changes nothing; Apply merges. The zero value is empty.
 type Skipped struct {
-	keys  map[KeyRef]SkippedKey
-	order []KeyRef // by Seq, may name keys that are gone
+	keys   map[KeyRef]SkippedKey
+	order  []KeyRef          // by Seq, may name keys that are gone
+	chains map[PublicKey]int // how many keys there are of each
 }
 
 // NewSkipped makes the set of stored keys, in the order of Seq.
@@ -59,16 +60,31 @@ func (s *Skipped) Refs() []KeyRef {
 func (s *Skipped) Apply(e Effects) {
 	if s.keys == nil && len(e.Add) > 0 {
 		s.keys = make(map[KeyRef]SkippedKey, len(e.Add))
+		s.chains = make(map[PublicKey]int)
 	}
 	for i := range e.Add {
-		s.keys[e.Add[i].KeyRef] = e.Add[i]
-		s.order = append(s.order, e.Add[i].KeyRef)
+		ref := e.Add[i].KeyRef
+		if _, ok := s.keys[ref]; !ok {
+			s.chains[ref.Ratchet]++
+		}
+		s.keys[ref] = e.Add[i]
+		s.order = append(s.order, ref)
 	}
 	for _, ref := range e.Remove {
-		delete(s.keys, ref)
+		s.remove(ref)
 	}
 	if len(s.order) > 2*len(s.keys)+16 {
 		s.compact()
+	}
+}
+
+func (s *Skipped) remove(ref KeyRef) {
+	if _, ok := s.keys[ref]; !ok {
+		return
+	}
+	delete(s.keys, ref)
+	if s.chains[ref.Ratchet]--; s.chains[ref.Ratchet] == 0 {
+		delete(s.chains, ref.Ratchet)
 	}
 }
 
@@ -81,6 +97,7 @@ func (s Skipped) Format(f fmt.State, _ rune) {
 // Wipe forgets every key.
 func (s *Skipped) Wipe() {
 	clear(s.keys)
+	clear(s.chains)
 	s.order = nil
 }
 
@@ -96,17 +113,7 @@ func (s *Skipped) compact() {
 
 // Knows tells whether the set holds a key of the chain of that ratchet key.
 func (s *Skipped) Knows(ratchet PublicKey) bool {
-	if s == nil {
-		return false
-	}
-	for _, ref := range s.order {
-		if ref.Ratchet == ratchet {
-			if _, ok := s.keys[ref]; ok {
-				return true
-			}
-		}
-	}
-	return false
+	return s != nil && s.chains[ratchet] > 0
 }
 
 func (s *Skipped) find(ref KeyRef) (SkippedKey, bool) {
@@ -138,6 +145,7 @@ func (s *Skipped) enforce(fresh []SkippedKey, made uint64, limits Limits) Effect
 		}
 	}
 	for len(fresh) > 0 && (over > 0 || tooOld(fresh[0].Seq, made, limits)) {
+		fresh[0].Key.Wipe()
 		fresh = fresh[1:]
 		over--
 	}

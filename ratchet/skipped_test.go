@@ -2,6 +2,7 @@ package ratchet
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -171,5 +172,44 @@ func TestSkippedPrintsItsSizeOnly(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(s), "2 skipped message keys"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// The chains that are known are those of the keys, whatever came and went, also
+// twice.
+func TestKnownChainsAreThoseOfTheKeys(t *testing.T) {
+	source := rand.New(rand.NewPCG(1, 2))
+	s := &Skipped{}
+	for seq := range uint64(2000) {
+		k := storedKey(byte(source.IntN(5)), source.Uint32N(8), seq)
+		s.Apply(Effects{Add: []SkippedKey{k, k}, Remove: []KeyRef{
+			storedKey(byte(source.IntN(5)), source.Uint32N(8), 0).KeyRef,
+			storedKey(byte(source.IntN(5)), source.Uint32N(8), 0).KeyRef,
+		}})
+		held := make(map[PublicKey]bool)
+		for _, ref := range s.Refs() {
+			held[ref.Ratchet] = true
+		}
+		for chain := range byte(6) {
+			if key := storedKey(chain, 0, 0).Ratchet; s.Knows(key) != held[key] {
+				t.Fatalf("after %d steps: chain %d is known: %v", seq+1, chain, s.Knows(key))
+			}
+		}
+	}
+}
+
+// What a message skips in two chains is collected in one place: a slice that grows
+// would leave message keys behind that nobody wipes (T48).
+func TestSkippedKeysOfBothChainsHaveTheirRoom(t *testing.T) {
+	for _, lost := range [][2]int{{0, 0}, {3, 0}, {0, 3}, {3, 4}} {
+		alice, bob := newPair(t, Secp256k1)
+		alice.answer(t, bob)
+		before := alice.sendMany(t, lost[0])
+		bob.answer(t, alice)
+		after := alice.sendMany(t, lost[1])
+		_, effects, _, err := bob.state.Decrypt(bob.skipped, alice.send(t, nil), nil, bob.limits)
+		if err != nil || len(effects.Add) != len(before)+len(after) || cap(effects.Add) != len(effects.Add) {
+			t.Errorf("%v lost: %d keys in room for %d, %v", lost, len(effects.Add), cap(effects.Add), err)
+		}
 	}
 }

@@ -227,8 +227,8 @@ func BenchmarkGap(b *testing.B) {
 }
 
 // BenchmarkRefusedGap is a message over the limit. Refusing it needs no primitive,
-// so there is no floor; the reference finds out about a new chain only after its
-// DH ratchet step.
+// so there is no floor; the last case holds all keys that may be kept. The
+// reference finds out about a new chain only after its DH ratchet step.
 func BenchmarkRefusedGap(b *testing.B) {
 	from, mine := establishedPair(b)
 	deployedFrom, theirs := establishedDeployed(b)
@@ -241,10 +241,17 @@ func BenchmarkRefusedGap(b *testing.B) {
 	}
 	m.Header.N += deployedMaxSkip + 1
 	deployed.n += deployedMaxSkip + 1
-	for _, chain := range []string{"same_chain", "new_chain"} {
-		if chain == "new_chain" {
+	for _, chain := range []string{"same_chain", "new_chain", "new_chain_full_store"} {
+		switch chain {
+		case "new_chain":
 			m.Header.Key, m.Header.PN = other.Public, mine.state.Recv.N
 			deployed.key, deployed.pn = other.Public.Bytes(), theirs.receiving.n
+		case "new_chain_full_store":
+			kept := make([]ratchet.SkippedKey, ratchet.DeployedLimits().MaxStored)
+			for i := range kept {
+				kept[i].KeyRef = ratchet.KeyRef{Ratchet: mine.state.Remote, N: uint32(i)}
+			}
+			mine.skipped.Apply(ratchet.Effects{Add: kept})
 		}
 		b.Run(chain, func(b *testing.B) {
 			sideBySide(

@@ -63,9 +63,10 @@ type State struct {
 	// the skipped ones.
 	KeysMade uint64
 
-	// RemotePoint is Remote taken apart, or anything else: what the receiving half of a DH
-	// ratchet step has computed and the sending half needs again. It need not be
-	// stored.
+	// RemotePoint is Remote taken apart, that of another key, or zero: what the
+	// receiving half of a DH ratchet step has computed and the sending half needs
+	// again. It is not stored, and must not be: a point is checked only where
+	// PublicKey.Point makes it.
 	RemotePoint curve.Point
 }
 
@@ -73,10 +74,12 @@ type State struct {
 // responder's first ratchet key (in Secp256k1 its signed prekey). It draws the
 // first sending ratchet pair from rand.
 func NewInitiator(suite Suite, sk secret.Key, remote PublicKey, rand io.Reader) (State, error) {
+	defer sk.Wipe()
 	pair, err := suite.GenerateKeyPair(rand)
 	if err != nil {
 		return State{}, err
 	}
+	defer pair.Wipe()
 	var point curve.Point
 	shared, err := suite.dh(&pair, remote, &point)
 	if err != nil {

@@ -85,6 +85,7 @@ func (s Suite) GenerateKeyPair(rand io.Reader) (KeyPair, error) {
 		if err != nil {
 			return KeyPair{}, err
 		}
+		defer k.Wipe()
 		return KeyPair{Private: k.Scalar, Public: secpPublic(k.Pub)}, nil
 	case Curve25519:
 		k, err := secret.ReadKey(rand)

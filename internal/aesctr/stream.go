@@ -8,7 +8,7 @@ import "unsafe"
 //
 // dst may be longer than src; what is behind len(src) is neither read nor
 // written. It panics if dst is shorter. Both may begin at the same byte; if they
-// overlap in another way it panics. Several goroutines may call it at once.
+// overlap in another way it panics. Neither key nor iv lies in dst. Several goroutines may call it at once.
 func XORKeyStream(dst, src []byte, key *[32]byte, iv *[16]byte) {
 	if len(dst) < len(src) {
 		panic("aesctr: the destination is shorter than the source")

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/cloudflare/circl/dh/x25519"
+
 	"github.com/rookery-im/rookery/internal/curve"
 	"github.com/rookery-im/rookery/internal/secret"
 )
@@ -27,6 +29,19 @@ func (a *agreement) load(input []byte) { copy(a.key.Scalar.Bytes(), input) }
 func (a *agreement) call() { _, a.err = a.key.DH(a.peer) }
 
 func (a *agreement) right() bool { return a.err == nil }
+
+// curve25519 computes a Diffie-Hellman result on the other curve, of which the
+// scalar is a number after its clamping.
+type curve25519 struct {
+	peer, private, shared x25519.Key
+	ok                    bool
+}
+
+func (c *curve25519) load(input []byte) { copy(c.private[:], input[:x25519.Size]) }
+
+func (c *curve25519) call() { c.ok = x25519.Shared(&c.shared, &c.private, &c.peer) }
+
+func (c *curve25519) right() bool { return c.ok }
 
 // keyMaking computes a public key.
 type keyMaking struct {
@@ -95,6 +110,14 @@ func TestDiffieHellmanTellsNothingOfTheScalar(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustNotLeak(t, againstRandomScalars("Diffie-Hellman", &agreement{peer: peer.Public()})...)
+}
+
+// T39: the same on Curve25519.
+func TestX25519TellsNothingOfTheScalar(t *testing.T) {
+	c := &curve25519{}
+	private := x25519.Key([]byte("a private key of the other side."))
+	x25519.KeyGen(&c.peer, &private)
+	mustNotLeak(t, againstRandomScalars("X25519", c)...)
 }
 
 // T39: how long a public key takes to compute says nothing about the private

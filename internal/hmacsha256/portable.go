@@ -27,6 +27,7 @@ func (k *Key) sumPadded(out *[Size]byte, parts [][]byte) {
 	h.Write(block[:])
 	h.Write(out[:])
 	h.Sum(out[:0])
+	h.Reset() // its state stands for the key
 	clear(block[:])
 }
 

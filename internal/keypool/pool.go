@@ -151,17 +151,17 @@ func (p *Pool) add(key *curve.PrivateKey) bool {
 }
 
 // take moves the key at the front out of the ring.
-func (p *Pool) take() (curve.PrivateKey, bool) {
+func (p *Pool) take() (key curve.PrivateKey, ok bool) {
 	for {
 		front := p.front.Load()
 		if front == p.end.Load() {
-			return curve.PrivateKey{}, false
+			return key, false
 		}
 		if !p.front.CompareAndSwap(front, front+1) {
 			continue
 		}
 		s := &p.slots[front%capacity]
-		key := s.key
+		key = s.key
 		s.key = curve.PrivateKey{}
 		s.full.Store(false)
 		return key, true

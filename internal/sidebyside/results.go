@@ -17,6 +17,7 @@ const (
 	own       = "rookery"
 	reference = "reference"
 	floor     = "floor"
+	least     = "least"
 )
 
 var (

@@ -11,6 +11,7 @@ cpu: Some CPU
 BenchmarkEncrypt/100B/rookery     	  100	      10 ns/op	    48 B/op	       1 allocs/op
 BenchmarkEncrypt/100B/reference   	  100	      30 ns/op	  4000 B/op	      40 allocs/op
 BenchmarkEncrypt/100B/floor       	  100	       5 ns/op	     0 B/op	       0 allocs/op
+BenchmarkEncrypt/100B/least       	  100	       4 ns/op	     0 B/op	       0 allocs/op
 BenchmarkRefused/rookery-2        	  100	     1.5 ns/op
 BenchmarkRefused/reference-2      	  100	      15 ns/op
 BenchmarkRefused/decred-2         	  100	       3 ns/op
@@ -21,6 +22,7 @@ cpu: Some CPU
 BenchmarkEncrypt/100B/rookery     	  100	      20 ns/op	    48 B/op	       1 allocs/op
 BenchmarkEncrypt/100B/reference   	  100	     100 ns/op	  4000 B/op	      40 allocs/op
 BenchmarkEncrypt/100B/floor       	  100	      16 ns/op	     0 B/op	       0 allocs/op
+BenchmarkEncrypt/100B/least       	  100	       5 ns/op	     0 B/op	       0 allocs/op
 BenchmarkRefused/rookery-2        	  100	     2.5 ns/op
 BenchmarkRefused/reference-2      	  100	      25 ns/op
 BenchmarkRefused/decred-2         	  100	       9 ns/op	       5 cpu-ns/op
@@ -39,8 +41,8 @@ func TestTable(t *testing.T) {
 	var out strings.Builder
 	r.write(&out)
 	want := head + `
-| Encrypt/100B | 15 | 65 | 10 | 1.62 | 4.00 | 1 | 48 | 40 | 4000 |
-| Refused | 2 | 20 | - | - | 10.00 | 0 | 0 | 0 | 0 |
+| Encrypt/100B | 15 | 65 | 10 | 1.62 | 4 | 3.25 | 4.00 | 1 | 48 | 40 | 4000 |
+| Refused | 2 | 20 | - | - | - | - | 10.00 | 0 | 0 | 0 | 0 |
 
 ` + otherHead + `
 | Refused | decred | 4 | 2.00 |
@@ -57,7 +59,7 @@ func TestTableOfOneComparisonHasNoOthers(t *testing.T) {
 	}
 	var out strings.Builder
 	r.write(&out)
-	if want := head + "\n| A/b | 7 | - | 4 | 1.75 | - | 0 | 0 | - | - |\n"; out.String() != want {
+	if want := head + "\n| A/b | 7 | - | 4 | 1.75 | - | - | - | 0 | 0 | - | - |\n"; out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 }
