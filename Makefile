@@ -7,7 +7,7 @@ FUZZ     ?= Fuzz
 FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 6
-ROWTIME  ?= 100ms
+ROWTIME  ?= 400ms
 BASE     ?=
 SEEDS    ?= 100000
 FIRST    ?= 1
@@ -111,7 +111,7 @@ bench: ## Run benchmarks (BENCH=regexp) COUNT times and summarise; BASE=file com
 # that what else the machine does hits all of them. CGO_ENABLED=0 measures the
 # other curve. ROWTIME is for one row in one round.
 .PHONY: bench-core
-bench-core: COUNT = 15
+bench-core: COUNT = 7
 bench-core: ## Measure ratchet and X3DH beside the reference and their primitives (BENCH, COUNT), as a table.
 	@mkdir -p $(OUT)
 	$(GO) test -c -o $(OUT)/core.test ./ratchet
