@@ -48,11 +48,16 @@ func (f *file) sync(change func() error) error {
 	if f.log {
 		written = f.end.written.Load()
 	}
-	made, err := f.files.try(change, f.log && !f.files.logLost.Load())
+	made, err := f.files.try(func() error {
+		if err := change(); err != nil {
+			return err
+		}
+		if f.log {
+			f.end.synced.Store(written) // before it may be asked how far the log has come
+		}
+		return nil
+	}, f.log && !f.files.logLost.Load())
 	f.mark(made)
-	if f.log && made && err == nil {
-		f.end.synced.Store(written)
-	}
 	return err
 }
 

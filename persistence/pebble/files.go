@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -40,6 +41,7 @@ type files struct {
 	monitor *monitor
 	modes   bool // the files have permission bits
 	changes sync.RWMutex
+	settled bool // nothing at all is changed any more; guarded by changes
 	// logLost says that a change of a log was not made: of what is applied from
 	// then on nothing is on disk.
 	logLost atomic.Bool
@@ -126,7 +128,7 @@ func (f *files) write(change func() error) error {
 func (f *files) try(change func() error, frozenToo bool) (made bool, err error) {
 	f.changes.RLock()
 	defer f.changes.RUnlock()
-	if f.monitor.failed() && !frozenToo {
+	if f.monitor.failed() && (!frozenToo || f.settled) {
 		return false, nil
 	}
 	err = change()
@@ -137,10 +139,24 @@ func (f *files) try(change func() error, frozenToo bool) (made bool, err error) 
 	return false, nil
 }
 
-// settle returns when the last change of a frozen store has reached the disk.
+// settleWithin is how long settle waits for a disk that does not answer.
+const settleWithin = 10 * time.Second
+
+// settle returns when the last change of a frozen store has reached the disk: also
+// the sync of a batch that is in the log already, and is going to be acknowledged.
+// The database that follows has to show it. One that is not synced in time never
+// is, and is refused.
 func (f *files) settle() {
-	f.changes.Lock()
-	defer f.changes.Unlock()
+	f.changes.Lock()   // waits for the writes
+	f.changes.Unlock() //nolint:staticcheck // see above
+	for end := time.Now().Add(settleWithin); f.logs.unsynced() && !f.logLost.Load(); time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(end) {
+			f.changes.Lock()
+			defer f.changes.Unlock()
+			f.settled = true
+			return
+		}
+	}
 }
 
 // writable opens a file for writing.

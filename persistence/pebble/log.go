@@ -53,6 +53,21 @@ func (l *logEnds) forget(name string) {
 	delete(l.cut, name)
 }
 
+// unsynced tells whether a log has more than was synced.
+func (l *logEnds) unsynced() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, end := range l.open {
+		if end.written.Load() > end.synced.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // settle ends the logs of a database that has ended: of each only what was
 // synced may be seen.
 func (l *logEnds) settle() {
