@@ -212,7 +212,26 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	if strings.HasPrefix(f.PathBase(name), manifestPrefix) {
 		return f.createManifest(name, category)
 	}
-	return f.writable(name, func() (vfs.File, error) { return f.FS.Create(name, category) })
+	return f.writable(name, func() (vfs.File, error) { return f.create(name, category) })
+}
+
+// create makes a file that is private from its first moment on, where files have
+// modes. One that is there makes way: it may have another name.
+func (f *files) create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if !f.modes {
+		return f.FS.Create(name, category)
+	}
+	if err := f.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	empty, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode) //nolint:gosec // Pebble names it, within the store
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(empty.Chmod(fileMode), empty.Close()); err != nil { // the umask may have taken from it
+		return nil, err
+	}
+	return f.FS.OpenReadWrite(name, category)
 }
 
 // OpenReadWrite implements vfs.FS.

@@ -44,7 +44,7 @@ func (f *files) createManifest(name string, category vfs.DiskWriteCategory) (vfs
 	if err := f.dropSum(name); err != nil {
 		return nil, err
 	}
-	made, err := f.writable(name, func() (vfs.File, error) { return f.FS.Create(name, category) })
+	made, err := f.writable(name, func() (vfs.File, error) { return f.create(name, category) })
 	if err != nil {
 		return nil, err
 	}
