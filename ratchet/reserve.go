@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"unsafe"
 
+	"github.com/rookery-im/rookery/internal/aesctr"
 	"github.com/rookery-im/rookery/internal/secret"
 )
 
@@ -77,7 +77,7 @@ func (b *Block) AppendEncrypt(dst, plaintext, ad []byte, ivs IVSource, rand io.R
 		return nil, ErrBlockExhausted
 	}
 	dst = slices.Grow(dst, len(plaintext)+Overhead)
-	if room := dst[len(dst) : len(dst)+len(plaintext)+Overhead]; overlap(room, plaintext) || overlap(room, ad) {
+	if room := dst[len(dst) : len(dst)+len(plaintext)+Overhead]; aesctr.Overlap(room, plaintext) || aesctr.Overlap(room, ad) {
 		panic("ratchet: what is encrypted lies where the ciphertext goes")
 	}
 	var header [associatedDataSize]byte
@@ -87,15 +87,6 @@ func (b *Block) AppendEncrypt(dst, plaintext, ad []byte, ivs IVSource, rand io.R
 	b.header.N++
 	b.left--
 	return appendSealed(dst, mk, plaintext, ad, encoded, ivs, rand)
-}
-
-// overlap tells whether two slices share memory.
-func overlap(a, b []byte) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	from, to := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0])) //nolint:gosec // only compared
-	return from < to+uintptr(len(b)) && to < from+uintptr(len(a))
 }
 
 // Wipe overwrites the message keys; the block is exhausted.

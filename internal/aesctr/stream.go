@@ -14,16 +14,15 @@ func XORKeyStream(dst, src []byte, key *[32]byte, iv *[16]byte) {
 		panic("aesctr: the destination is shorter than the source")
 	}
 	dst = dst[:len(src)]
-	if overlap(dst, src) {
+	if len(src) > 0 && &dst[0] != &src[0] && Overlap(dst, src) {
 		panic("aesctr: source and destination overlap")
 	}
 	xorKeyStream(dst, src, key, iv)
 }
 
-// overlap tells whether two slices of one length share memory without beginning
-// at the same byte.
-func overlap(a, b []byte) bool {
-	if len(a) == 0 || &a[0] == &b[0] {
+// Overlap tells whether two slices share memory.
+func Overlap(a, b []byte) bool {
+	if len(a) == 0 || len(b) == 0 {
 		return false
 	}
 	from, to := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0])) //nolint:gosec // only compared
