@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -76,6 +78,9 @@ func TestRotationForgetsWhatWasOverwrittenAndDeleted(t *testing.T) {
 			t.Errorf("%s: %d values can be had, %d of them consumed ones; %d are live", when, all, consumed, len(live))
 		}
 		for _, name := range files(t, disk, "store") {
+			if _, err := disk.Stat(name); errors.Is(err, fs.ErrNotExist) {
+				continue // a compaction has removed it meanwhile, and with it what it held
+			}
 			content := contentOf(t, disk, name)
 			for secret := range secrets {
 				if bytes.Contains(content, []byte(secret)) {
