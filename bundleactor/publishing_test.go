@@ -84,9 +84,16 @@ func TestRestartDoesNotPublishEarly(t *testing.T) {
 	h.restart()
 	h.tick(noon + publish - 1)
 	h.none("after a restart")
-	h.restart() // now everything is due
-	h.tick(noon + publish + day - 1)
+	late := noon + publish + day
+	h.now.Store(late) // everything is due, and the clock says so from the start on
+	h.restart()
+	h.tick(late)
 	h.none("in the first moment of a process")
+	delay := jitter(DefaultSchedule(), owner)
+	h.tick(late + delay - 1)
+	h.none("before its place in the spread")
+	h.tick(late + delay)
+	wait(t, h.published)
 }
 
 func TestNothingIsPublishedBeforeItIsDurable(t *testing.T) {

@@ -47,6 +47,8 @@ type files struct {
 	logLost atomic.Bool
 	// logs outlive the database, see logEnd; nil where there are none.
 	logs *logEnds
+	// tables outlive it too, see keptTables; nil where there are none.
+	tables *keptTables
 }
 
 func newFiles(below vfs.FS, watch *monitor) *files {
@@ -291,7 +293,11 @@ func (f *files) Remove(name string) error {
 	if err := f.settleMarker(name); err != nil {
 		return err
 	}
-	err := f.write(func() error { return f.FS.Remove(name) })
+	remove := func() error { return f.write(func() error { return f.FS.Remove(name) }) }
+	if f.tables.keep(name, remove) {
+		return nil
+	}
+	err := remove()
 	if isLog(name) {
 		f.logs.forget(name)
 	}

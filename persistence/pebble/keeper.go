@@ -40,6 +40,9 @@ func (s *Store) fallBack() bool {
 	old := s.now
 	s.now, old.retired = nil, true
 	idle := old.calls == 0
+	if !idle {
+		s.tables.hold() // until the last call ends
+	}
 	s.life.Unlock()
 	old.files.settle()
 	s.logs.settle()
@@ -113,7 +116,7 @@ func (s *Store) takeAway() bool {
 
 func (s *Store) open(m mode) (*database, error) {
 	disk := newFiles(s.options.FS, newMonitor(s.dir, s.options.Logger))
-	disk.logs = s.logs
+	disk.logs, disk.tables = s.logs, s.tables
 	return openDatabase(s.dir, disk, s.options, m)
 }
 

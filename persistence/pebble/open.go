@@ -77,7 +77,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		opts.ProbeEvery = defaultProbeEvery
 	}
 	disk := newFiles(opts.FS, newMonitor(dir, opts.Logger))
-	disk.logs = new(logEnds)
+	disk.logs, disk.tables = new(logEnds), new(keptTables)
 	if _, err := disk.Stat(dir); opts.ReadOnly && errors.Is(err, fs.ErrNotExist) {
 		return nil, &persistence.StoreError{Op: "open", Path: dir, Kind: fs.ErrNotExist}
 	}

@@ -33,6 +33,7 @@ type Store struct {
 	options Options
 	lock    io.Closer // of the directory
 	logs    *logEnds
+	tables  *keptTables
 
 	// write orders commits, so that a batch is applied under the epochs that it
 	// was checked against.
@@ -54,7 +55,7 @@ var _ persistence.Store = (*Store)(nil)
 
 func newStore(dir string, opts Options, lock io.Closer, now *database) *Store {
 	s := &Store{
-		dir: dir, options: opts, lock: lock, logs: now.files.logs, now: now,
+		dir: dir, options: opts, lock: lock, logs: now.files.logs, tables: now.files.tables, now: now,
 		news: make(chan struct{}), stop: make(chan struct{}), kept: make(chan struct{}), idle: make(chan struct{}, 1),
 	}
 	go s.keep()
@@ -116,6 +117,7 @@ func (s *Store) end(d *database) {
 	switch {
 	case last && retired:
 		_ = d.db.Close() // its failure was told
+		s.tables.release()
 	case last && d.mode == reading:
 		select {
 		case s.idle <- struct{}{}:

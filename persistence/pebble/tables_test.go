@@ -1,0 +1,85 @@
+package pebble_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/pebble"
+)
+
+// A scan that began before the disk was full reads on from tables which the
+// database that writes after it has compacted away; they go when the scan ends.
+func TestScanGoesOnOverTablesThatAreCompactedAway(t *testing.T) {
+	const records, size = 200, 64 << 10
+	disk := vfs.NewMem()
+	full := &space{errno: syscall.ENOSPC}
+	full.free()
+	options := probing(faulty(disk, full))
+	options.MemTableBytes = 1 << 20
+	store, err := pebble.Open("store", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, store)
+	rewrite := func(version byte) {
+		t.Helper()
+		for i := range records {
+			batch := persistence.Batch{Records: []persistence.Record{{Name: numbered(i), Value: []byte(strings.Repeat(string(version), size))}}}
+			if err := applied(t.Context(), store, batch, persistence.ErrFull); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := store.Compact(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tables := func() (names []string) {
+		t.Helper()
+		all, err := disk.List("store")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range all {
+			if strings.HasSuffix(name, ".sst") {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	rewrite('1')
+	before, during, seen := tables(), 0, 0
+	err = store.Scan(t.Context(), persistence.NewName(persistence.KindSession), func(name persistence.Name, value []byte) error {
+		if seen == 0 {
+			full.left.Store(0)
+			if err := store.Apply(t.Context(), pair(records)); !errors.Is(err, persistence.ErrFull) {
+				return fmt.Errorf("%w, want ErrFull", err)
+			}
+			full.free()
+			rewrite('2')
+			during = len(tables())
+		}
+		seen++
+		if value[0] != '1' || len(value) != size {
+			return fmt.Errorf("%s is %d bytes of version %c", name, len(value), value[0])
+		}
+		return nil
+	})
+	if err != nil || seen != records {
+		t.Fatalf("%d records, %v, want %d", seen, err, records)
+	}
+	if during < len(before)+2 {
+		t.Fatalf("%d tables before and %d during the scan: nothing was compacted away", len(before), during)
+	}
+	for end := time.Now().Add(20 * time.Second); len(tables()) >= during; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d tables before, %d during and %d after the scan", len(before), during, len(tables()))
+		}
+	}
+}
