@@ -113,19 +113,25 @@ func TestBadEnvelopesAreRefusedWithACauseAndChangeNothing(t *testing.T) {
 	}
 	// Carol, who has no session; alice once for a session that has come apart,
 	// and once for not knowing this device.
-	answers := make(map[rookery.PublicKey]int)
+	answers := func() map[rookery.PublicKey]int {
+		sent := make(map[rookery.PublicKey]int)
+		for _, e := range w.air.history()[published:] {
+			for _, to := range []device{alice, carol} {
+				if e.Topic == transport.PersonalTopic(to.key) {
+					sent[to.key]++
+				}
+			}
+		}
+		return sent
+	}
+	eventually(t, "answers", func() bool { return answers()[carol.key] >= 1 && answers()[alice.key] >= 2 })
+	if sent := answers(); sent[carol.key] != 1 || sent[alice.key] != 2 {
+		t.Errorf("%d answers to carol, %d to alice", sent[carol.key], sent[alice.key])
+	}
 	for _, e := range w.air.history()[published:] {
 		if e.Sender != bob.key || !isAdvertisement(e) {
 			t.Errorf("%v published on %v", e.Sender, e.Topic)
 		}
-		for _, to := range []device{alice, carol} {
-			if e.Topic == transport.PersonalTopic(to.key) {
-				answers[to.key]++
-			}
-		}
-	}
-	if answers[carol.key] != 1 || answers[alice.key] != 2 {
-		t.Errorf("%d answers to carol, %d to alice", answers[carol.key], answers[alice.key])
 	}
 	w.air.release()
 	w.awaitMessages(3, bob)
