@@ -32,6 +32,11 @@ const (
 	KindPublication  Kind = 11 // the bundle that an installation published last
 	KindCopy         Kind = 12 // a sent message that our own other installations have no copy of yet
 	KindHead         Kind = 13 // what a sealed store knows of itself; written by the store alone
+	KindTopicKey     Kind = 14 // the symmetric key of a topic of the network
+	KindListening    Kind = 15 // how far the messages on a topic of the network were dealt with
+	KindCursor       Kind = 16 // how far those on all the others were
+	KindEnvelopes    Kind = 17 // which envelopes were dealt with lately
+	KindSegment      Kind = 18 // a part of a message that has not come as a whole yet
 )
 
 // String gives the kind's name, or its number for a byte that is no kind.
@@ -63,12 +68,22 @@ func (k Kind) String() string {
 		return "copy"
 	case KindHead:
 		return "head"
+	case KindTopicKey:
+		return "topic-key"
+	case KindListening:
+		return "listening"
+	case KindCursor:
+		return "cursor"
+	case KindEnvelopes:
+		return "envelopes"
+	case KindSegment:
+		return "segment"
 	}
 	return fmt.Sprintf("kind-%d", byte(k))
 }
 
 func (k Kind) valid() bool {
-	return k >= KindIdentity && k <= KindHead
+	return k >= KindIdentity && k <= KindSegment
 }
 
 // partPrefix is the size of a part's length in bytes.

@@ -23,6 +23,12 @@ var place = map[string]int{
 	"x3dh":                 2,
 	"ratchet":              2,
 	"transport":            3,
+	"transport/carrier":    2,
+	"transport/envelope":   3,
+	"transport/segment":    3,
+	"transport/topic":      3,
+	"transport/courier":    4,
+	"internal/fingerprint": 3,
 	"bundleactor":          4,
 	"sessionactor":         4,
 	"deviceactor":          5,
@@ -145,7 +151,7 @@ func (f file) localName(imported string) string {
 }
 
 // implementations are the packages behind the ports.
-var implementations = []string{"persistence/memory", "persistence/pebble", "transport/memory"}
+var implementations = []string{"persistence/memory", "persistence/pebble", "transport/memory", "transport/carrier/memory", "transport/carrier/wakurest", "transport/carrier/wakurelay", "transport/carrier/jetstream"}
 
 // onlyTheRootAndCommandsChoose holds that everything else is written against
 // the ports. Only the root and the commands, tests and examples name a store
@@ -179,6 +185,8 @@ const faultyDisk = "github.com/cockroachdb/pebble/v2/vfs"
 var keepers = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"actors", "sessionactor", "deviceactor", "bundleactor"},
 	"github.com/cockroachdb/pebble":     {"persistence/pebble"},
+	"github.com/libp2p":                 {"transport/carrier/wakurelay"},
+	"github.com/nats-io":                {"transport/carrier/jetstream"},
 }
 
 // librariesStayWithTheirKeepers holds that a library can be replaced in the

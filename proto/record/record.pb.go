@@ -35,7 +35,9 @@ type Identity struct {
 	// back to an older state; "" while it is in use.
 	Successor string `protobuf:"bytes,4,opt,name=successor,proto3" json:"successor,omitempty"`
 	// recovery is the number of the recovery that it was made in, 0 for none.
-	Recovery      uint64 `protobuf:"varint,5,opt,name=recovery,proto3" json:"recovery,omitempty"`
+	Recovery uint64 `protobuf:"varint,5,opt,name=recovery,proto3" json:"recovery,omitempty"`
+	// name is what its user calls it on this host, "" for nothing.
+	Name          string `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -103,6 +105,13 @@ func (x *Identity) GetRecovery() uint64 {
 		return x.Recovery
 	}
 	return 0
+}
+
+func (x *Identity) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 // PreKey is a signed prekey of a hosted installation, private half included.
@@ -273,7 +282,9 @@ type Contact struct {
 	DhOnlySeen [][]byte `protobuf:"bytes,4,rep,name=dh_only_seen,json=dhOnlySeen,proto3" json:"dh_only_seen,omitempty"`
 	// standing is how far the contact has got: 0 stranger, 1 requested,
 	// 2 accepted.
-	Standing      uint32 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
+	Standing uint32 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
+	// blocked is set while the user wants nothing of the contact.
+	Blocked       bool `protobuf:"varint,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -341,6 +352,13 @@ func (x *Contact) GetStanding() uint32 {
 		return x.Standing
 	}
 	return 0
+}
+
+func (x *Contact) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
 }
 
 // Installation is one device of a contact.
@@ -1153,17 +1171,329 @@ func (x *Copy) GetPayload() []byte {
 	return nil
 }
 
+// TopicKey is the symmetric key of a topic of the network: it opens all that is
+// published there.
+type TopicKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopicKey) Reset() {
+	*x = TopicKey{}
+	mi := &file_record_record_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopicKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopicKey) ProtoMessage() {}
+
+func (x *TopicKey) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopicKey.ProtoReflect.Descriptor instead.
+func (*TopicKey) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TopicKey) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+// Listening is a topic of the network that is listened to, or was.
+type Listening struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// covered is until when its messages were dealt with, by the clock of the
+	// network's history; 0 if they are as far as the cursor says.
+	Covered int64 `protobuf:"varint,1,opt,name=covered,proto3" json:"covered,omitempty"`
+	// left is since when nobody listens any more, 0 if somebody does.
+	Left int64 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`
+	// identity and peer share the topic, if it is a negotiated one.
+	Identity []byte `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
+	Peer     []byte `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"`
+	// topic is what stands on the wire for a negotiated one, 4 bytes.
+	Topic []byte `protobuf:"bytes,5,opt,name=topic,proto3" json:"topic,omitempty"`
+	// key names the TopicKey, if the topic has one.
+	Key []byte `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	// proven is set when the peer has used a negotiated topic.
+	Proven        bool `protobuf:"varint,7,opt,name=proven,proto3" json:"proven,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Listening) Reset() {
+	*x = Listening{}
+	mi := &file_record_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Listening) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Listening) ProtoMessage() {}
+
+func (x *Listening) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Listening.ProtoReflect.Descriptor instead.
+func (*Listening) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Listening) GetCovered() int64 {
+	if x != nil {
+		return x.Covered
+	}
+	return 0
+}
+
+func (x *Listening) GetLeft() int64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *Listening) GetIdentity() []byte {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+func (x *Listening) GetPeer() []byte {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *Listening) GetTopic() []byte {
+	if x != nil {
+		return x.Topic
+	}
+	return nil
+}
+
+func (x *Listening) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Listening) GetProven() bool {
+	if x != nil {
+		return x.Proven
+	}
+	return false
+}
+
+// Cursor is how far the messages of all topics were dealt with that do not say
+// it themselves.
+type Cursor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// at is a time of the clock of the network's history.
+	At            int64 `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cursor) Reset() {
+	*x = Cursor{}
+	mi := &file_record_record_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cursor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cursor) ProtoMessage() {}
+
+func (x *Cursor) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
+func (*Cursor) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Cursor) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+// Envelopes are envelopes that were dealt with.
+type Envelopes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ids are their short hashes, 16 bytes each, in the order of being dealt with.
+	Ids []byte `protobuf:"bytes,1,opt,name=ids,proto3" json:"ids,omitempty"`
+	// last is when the last of them was.
+	Last          int64 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Envelopes) Reset() {
+	*x = Envelopes{}
+	mi := &file_record_record_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Envelopes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Envelopes) ProtoMessage() {}
+
+func (x *Envelopes) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Envelopes.ProtoReflect.Descriptor instead.
+func (*Envelopes) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Envelopes) GetIds() []byte {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *Envelopes) GetLast() int64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+// Segment is a part of a message that has not come as a whole yet.
+type Segment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// author is a hash of the signer and of the topic that it was for.
+	Author []byte `protobuf:"bytes,1,opt,name=author,proto3" json:"author,omitempty"`
+	// segment is the encoded SegmentMessage.
+	Segment       []byte `protobuf:"bytes,2,opt,name=segment,proto3" json:"segment,omitempty"`
+	Received      int64  `protobuf:"varint,3,opt,name=received,proto3" json:"received,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Segment) Reset() {
+	*x = Segment{}
+	mi := &file_record_record_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Segment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Segment) ProtoMessage() {}
+
+func (x *Segment) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Segment.ProtoReflect.Descriptor instead.
+func (*Segment) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Segment) GetAuthor() []byte {
+	if x != nil {
+		return x.Author
+	}
+	return nil
+}
+
+func (x *Segment) GetSegment() []byte {
+	if x != nil {
+		return x.Segment
+	}
+	return nil
+}
+
+func (x *Segment) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
 var File_record_record_proto protoreflect.FileDescriptor
 
 const file_record_record_proto_rawDesc = "" +
 	"\n" +
-	"\x13record/record.proto\x12\x11rookery.record.v1\"\xaa\x01\n" +
+	"\x13record/record.proto\x12\x11rookery.record.v1\"\xbe\x01\n" +
 	"\bIdentity\x12!\n" +
 	"\fidentity_key\x18\x01 \x01(\fR\videntityKey\x12'\n" +
 	"\x0finstallation_id\x18\x02 \x01(\tR\x0einstallationId\x12\x18\n" +
 	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x1c\n" +
 	"\tsuccessor\x18\x04 \x01(\tR\tsuccessor\x12\x1a\n" +
-	"\brecovery\x18\x05 \x01(\x04R\brecovery\"w\n" +
+	"\brecovery\x18\x05 \x01(\x04R\brecovery\x12\x12\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\"w\n" +
 	"\x06PreKey\x12\x1f\n" +
 	"\vprivate_key\x18\x01 \x01(\fR\n" +
 	"privateKey\x12\x18\n" +
@@ -1175,7 +1505,7 @@ const file_record_record_proto_rawDesc = "" +
 	"\x06signed\x18\x02 \x01(\x03R\x06signed\x12\x18\n" +
 	"\adoubted\x18\x03 \x01(\x03R\adoubted\x12\x18\n" +
 	"\achanged\x18\x04 \x01(\x03R\achanged\x12\x1c\n" +
-	"\tannounced\x18\x05 \x01(\x03R\tannounced\"\xab\x01\n" +
+	"\tannounced\x18\x05 \x01(\x03R\tannounced\"\xc5\x01\n" +
 	"\aContact\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\fR\bidentity\x12\x1d\n" +
 	"\n" +
@@ -1183,7 +1513,8 @@ const file_record_record_proto_rawDesc = "" +
 	"\x0fforward_secrecy\x18\x03 \x01(\bR\x0eforwardSecrecy\x12 \n" +
 	"\fdh_only_seen\x18\x04 \x03(\fR\n" +
 	"dhOnlySeen\x12\x1a\n" +
-	"\bstanding\x18\x05 \x01(\rR\bstanding\"\xea\x02\n" +
+	"\bstanding\x18\x05 \x01(\rR\bstanding\x12\x18\n" +
+	"\ablocked\x18\x06 \x01(\bR\ablocked\"\xea\x02\n" +
 	"\fInstallation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x0esigned_pre_key\x18\x02 \x01(\fR\fsignedPreKey\x12\x18\n" +
@@ -1263,7 +1594,26 @@ const file_record_record_proto_rawDesc = "" +
 	"\trecipient\x18\x01 \x01(\fR\trecipient\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x02 \x01(\fR\tmessageId\x12\x18\n" +
-	"\apayload\x18\x03 \x01(\fR\apayloadB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
+	"\apayload\x18\x03 \x01(\fR\apayload\"\x1c\n" +
+	"\bTopicKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"\xa9\x01\n" +
+	"\tListening\x12\x18\n" +
+	"\acovered\x18\x01 \x01(\x03R\acovered\x12\x12\n" +
+	"\x04left\x18\x02 \x01(\x03R\x04left\x12\x1a\n" +
+	"\bidentity\x18\x03 \x01(\fR\bidentity\x12\x12\n" +
+	"\x04peer\x18\x04 \x01(\fR\x04peer\x12\x14\n" +
+	"\x05topic\x18\x05 \x01(\fR\x05topic\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\fR\x03key\x12\x16\n" +
+	"\x06proven\x18\a \x01(\bR\x06proven\"\x18\n" +
+	"\x06Cursor\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\"1\n" +
+	"\tEnvelopes\x12\x10\n" +
+	"\x03ids\x18\x01 \x01(\fR\x03ids\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\x03R\x04last\"W\n" +
+	"\aSegment\x12\x16\n" +
+	"\x06author\x18\x01 \x01(\fR\x06author\x12\x18\n" +
+	"\asegment\x18\x02 \x01(\fR\asegment\x12\x1a\n" +
+	"\breceived\x18\x03 \x01(\x03R\breceivedB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
 
 var (
 	file_record_record_proto_rawDescOnce sync.Once
@@ -1277,7 +1627,7 @@ func file_record_record_proto_rawDescGZIP() []byte {
 	return file_record_record_proto_rawDescData
 }
 
-var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_record_record_proto_goTypes = []any{
 	(*Identity)(nil),     // 0: rookery.record.v1.Identity
 	(*PreKey)(nil),       // 1: rookery.record.v1.PreKey
@@ -1291,6 +1641,11 @@ var file_record_record_proto_goTypes = []any{
 	(*Outbox)(nil),       // 9: rookery.record.v1.Outbox
 	(*Inbox)(nil),        // 10: rookery.record.v1.Inbox
 	(*Copy)(nil),         // 11: rookery.record.v1.Copy
+	(*TopicKey)(nil),     // 12: rookery.record.v1.TopicKey
+	(*Listening)(nil),    // 13: rookery.record.v1.Listening
+	(*Cursor)(nil),       // 14: rookery.record.v1.Cursor
+	(*Envelopes)(nil),    // 15: rookery.record.v1.Envelopes
+	(*Segment)(nil),      // 16: rookery.record.v1.Segment
 }
 var file_record_record_proto_depIdxs = []int32{
 	6, // 0: rookery.record.v1.Session.made_from:type_name -> rookery.record.v1.BundleStamp
@@ -1314,7 +1669,7 @@ func file_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_record_proto_rawDesc), len(file_record_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -3,6 +3,8 @@ package wire
 import (
 	"slices"
 	"strings"
+
+	"github.com/rookery-im/rookery/proto/internal/fields"
 )
 
 // Decode reads a ProtocolMessage of at most MaxMessageSize bytes; no bytes are
@@ -14,16 +16,15 @@ import (
 //
 // Public, the payloads and the ratchet keys of the result alias b.
 func Decode(b []byte) (*Message, error) {
-	s := scan("ProtocolMessage", b, 0)
-	if len(b) > MaxMessageSize {
-		s.fail("", ErrTooLarge)
-		return nil, s.err
+	s := fields.Scan("ProtocolMessage", b, MaxMessageSize, refuse)
+	if s.Err != nil {
+		return nil, s.Err
 	}
-	bundles, err := s.count(3, "bundles", MaxBundles)
+	bundles, err := count(s, 3, "bundles", MaxBundles)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := s.count(101, "encrypted_message", MaxEntries)
+	entries, err := count(s, 101, "encrypted_message", MaxEntries)
 	if err != nil {
 		return nil, err
 	}
@@ -48,18 +49,18 @@ func Decode(b []byte) (*Message, error) {
 		m.Entries = usual.entry[:0]
 	}
 	var deprecated Bundle
-	for s.next() {
-		switch s.num {
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			deprecated = readBundle(&s, s.single("bundle", "Bundle"), "", nil)
+			deprecated = readBundle(&s, s.Single("bundle", "Bundle"), "", nil)
 		case 2:
-			m.InstallationID = s.installationID("installation_id")
+			m.InstallationID = readInstallationID(&s, "installation_id", "")
 		case 3:
 			preKeys := usual.preKey[:0:0]
 			if bundles == len(usual.bundle) {
 				preKeys = usual.preKey[:0]
 			}
-			m.Bundles = append(m.Bundles, readBundle(&s, s.element("bundles", "Bundle"), m.InstallationID, preKeys))
+			m.Bundles = append(m.Bundles, readBundle(&s, s.Element("bundles", "Bundle"), m.InstallationID, preKeys))
 		case 101:
 			dr := &usual.dr
 			if entries > len(usual.entry) {
@@ -67,14 +68,14 @@ func Decode(b []byte) (*Message, error) {
 			}
 			m.addEntry(&s, dr)
 		case 102:
-			m.Public = s.bytes("public_message")
+			m.Public = readBytes(&s, "public_message")
 			m.HasPublic = m.Public != nil
 		}
 	}
-	if s.err != nil {
-		return nil, s.err
+	if s.Err != nil {
+		return nil, s.Err
 	}
-	if len(m.Bundles) == 0 && s.has(1) {
+	if len(m.Bundles) == 0 && s.Has(1) {
 		m.Bundles = []Bundle{deprecated}
 	}
 	return m, nil
@@ -83,39 +84,34 @@ func Decode(b []byte) (*Message, error) {
 // DecodeBundle reads a Bundle of at most MaxBundleSize bytes, by the rules of
 // Decode. The result keeps nothing of b.
 func DecodeBundle(b []byte) (Bundle, error) {
-	s := scan("Bundle", b, 0)
-	if len(b) > MaxBundleSize {
-		s.fail("", ErrTooLarge)
-		return Bundle{}, s.err
-	}
-	var outer scanner
-	bundle := readBundle(&outer, s, "", nil)
-	return bundle, outer.err
+	var outer fields.Scanner
+	bundle := readBundle(&outer, fields.Scan("Bundle", b, MaxBundleSize, refuse), "", nil)
+	return bundle, outer.Err
 }
 
 // addEntry reads the current field of a ProtocolMessage as an entry of the map
 // of encrypted messages and puts it in its place. dr is room for its header.
-func (m *Message) addEntry(outer *scanner, dr *DRHeader) {
+func (m *Message) addEntry(outer *fields.Scanner, dr *DRHeader) {
 	const field = "encrypted_message"
 	var e Entry
-	s := outer.element(field, "ProtocolMessage."+field)
-	for s.next() {
-		switch s.num {
+	s := outer.Element(field, "ProtocolMessage."+field)
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			e.Recipient = s.recipient("key")
+			e.Recipient = readRecipient(&s, "key", "")
 		case 2:
-			e.Part = readPart(&s, s.single("value", "EncryptedMessageProtocol"), dr)
+			e.Part = readPart(&s, s.Single("value", "EncryptedMessageProtocol"), dr)
 		}
 	}
-	s.require(1, "key", ErrInstallationID)
-	if outer.err = s.err; s.err != nil {
+	s.Require(1, "key", ErrInstallationID)
+	if outer.Err = s.Err; s.Err != nil {
 		return
 	}
 	i, found := slices.BinarySearchFunc(m.Entries, e.Recipient, func(e Entry, id string) int {
 		return strings.Compare(e.Recipient, id)
 	})
 	if found {
-		outer.fail(field, ErrDuplicateKey)
+		outer.Fail(field, ErrDuplicateKey)
 		return
 	}
 	m.Entries = slices.Insert(m.Entries, i, e)
@@ -124,97 +120,97 @@ func (m *Message) addEntry(outer *scanner, dr *DRHeader) {
 // The read functions below read one embedded message from s and leave its error
 // in outer.
 
-func readPart(outer *scanner, s scanner, dr *DRHeader) (p Part) {
-	for s.next() {
-		switch s.num {
+func readPart(outer *fields.Scanner, s fields.Scanner, dr *DRHeader) (p Part) {
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			p.X3DH = readX3DHHeader(&s, s.single("x3dh_header", "X3DHHeader"))
+			p.X3DH = readX3DHHeader(&s, s.Single("x3dh_header", "X3DHHeader"))
 		case 2:
 			p.DR = dr
-			readDRHeader(&s, s.single("dr_header", "DRHeader"), dr)
+			readDRHeader(&s, s.Single("dr_header", "DRHeader"), dr)
 		case 3:
-			p.Payload = s.bytes("payload")
+			p.Payload = readBytes(&s, "payload")
 		case 101:
-			p.DH = readDHHeader(&s, s.single("dh_header", "DHHeader"))
+			p.DH = readDHHeader(&s, s.Single("dh_header", "DHHeader"))
 		case 102:
-			s.bytes("hash_ratchet_header")
+			readBytes(&s, "hash_ratchet_header")
 			p.HashRatchet = true
 		}
 	}
-	outer.err = s.err
+	outer.Err = s.Err
 	return p
 }
 
-func readX3DHHeader(outer *scanner, s scanner) *X3DHHeader {
+func readX3DHHeader(outer *fields.Scanner, s fields.Scanner) *X3DHHeader {
 	h := new(X3DHHeader)
-	for s.next() {
-		switch s.num {
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			h.Ephemeral = s.publicKey("ephemeral")
+			h.Ephemeral = readPublicKey(&s, "ephemeral")
 		case 4:
-			h.SignedPreKey = s.publicKey("signed_pre_key")
+			h.SignedPreKey = readPublicKey(&s, "signed_pre_key")
 		case 1001:
-			h.MadeWith = readPreKeyStamp(&s, s.single("made_with", "PreKeyStamp"))
+			h.MadeWith = readPreKeyStamp(&s, s.Single("made_with", "PreKeyStamp"))
 		}
 	}
-	s.require(1, "ephemeral", ErrKeyLength)
-	s.require(4, "signed_pre_key", ErrKeyLength)
-	outer.err = s.err
+	s.Require(1, "ephemeral", ErrKeyLength)
+	s.Require(4, "signed_pre_key", ErrKeyLength)
+	outer.Err = s.Err
 	return h
 }
 
-func readPreKeyStamp(outer *scanner, s scanner) (k PreKeyStamp) {
-	for s.next() {
-		switch s.num {
+func readPreKeyStamp(outer *fields.Scanner, s fields.Scanner) (k PreKeyStamp) {
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			k.Key = s.publicKey("signed_pre_key")
+			k.Key = readPublicKey(&s, "signed_pre_key")
 		case 2:
-			k.Version = s.uint32("version")
+			k.Version = s.Uint32("version")
 		case 3:
-			k.Timestamp = int64(s.uint64("timestamp")) //nolint:gosec // two's complement, as protobuf has it
+			k.Timestamp = int64(s.Uint64("timestamp")) //nolint:gosec // two's complement, as protobuf has it
 		}
 	}
-	s.require(1, "signed_pre_key", ErrKeyLength)
-	outer.err = s.err
+	s.Require(1, "signed_pre_key", ErrKeyLength)
+	outer.Err = s.Err
 	return k
 }
 
-func readDRHeader(outer *scanner, s scanner, h *DRHeader) {
-	for s.next() {
-		switch s.num {
+func readDRHeader(outer *fields.Scanner, s fields.Scanner, h *DRHeader) {
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			h.RatchetKey = s.ratchetKey("ratchet_key")
+			h.RatchetKey = readRatchetKey(&s, "ratchet_key")
 		case 2:
-			h.N = s.uint32("n")
+			h.N = s.Uint32("n")
 		case 3:
-			h.PN = s.uint32("pn")
+			h.PN = s.Uint32("pn")
 		case 4:
-			h.SignedPreKey = s.publicKey("signed_pre_key")
+			h.SignedPreKey = readPublicKey(&s, "signed_pre_key")
 		}
 	}
-	s.require(1, "ratchet_key", ErrKeyLength)
-	s.require(4, "signed_pre_key", ErrKeyLength)
-	outer.err = s.err
+	s.Require(1, "ratchet_key", ErrKeyLength)
+	s.Require(4, "signed_pre_key", ErrKeyLength)
+	outer.Err = s.Err
 }
 
-func readDHHeader(outer *scanner, s scanner) *DHHeader {
+func readDHHeader(outer *fields.Scanner, s fields.Scanner) *DHHeader {
 	h := new(DHHeader)
-	for s.next() {
-		if s.num == 1 {
-			h.Ephemeral = s.publicKey("ephemeral")
+	for s.Next() {
+		if s.Num == 1 {
+			h.Ephemeral = readPublicKey(&s, "ephemeral")
 		}
 	}
-	s.require(1, "ephemeral", ErrKeyLength)
-	outer.err = s.err
+	s.Require(1, "ephemeral", ErrKeyLength)
+	outer.Err = s.Err
 	return h
 }
 
 // readBundle reads a bundle that came from the installation sender, into room if
 // its prekeys fit.
-func readBundle(outer *scanner, s scanner, sender string, room []SignedPreKey) (b Bundle) {
-	preKeys, err := s.count(2, "signed_pre_keys", MaxPreKeys)
+func readBundle(outer *fields.Scanner, s fields.Scanner, sender string, room []SignedPreKey) (b Bundle) {
+	preKeys, err := count(s, 2, "signed_pre_keys", MaxPreKeys)
 	if err != nil {
-		outer.err = err
+		outer.Err = err
 		return b
 	}
 	switch {
@@ -223,66 +219,64 @@ func readBundle(outer *scanner, s scanner, sender string, room []SignedPreKey) (
 	case preKeys > 0:
 		b.PreKeys = room
 	}
-	s.known = sender
-	for s.next() {
-		switch s.num {
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			b.Identity = s.publicKey("identity")
+			b.Identity = readPublicKey(&s, "identity")
 		case 2:
-			b.addPreKey(&s)
+			b.addPreKey(&s, sender)
 		case 4:
-			b.Signature = s.signature("signature")
+			b.Signature = readSignature(&s, "signature")
 		case 5:
-			b.Timestamp = int64(s.uint64("timestamp")) //nolint:gosec // two's complement, as protobuf has it
+			b.Timestamp = int64(s.Uint64("timestamp")) //nolint:gosec // two's complement, as protobuf has it
 		}
 	}
-	s.require(1, "identity", ErrKeyLength)
-	s.require(4, "signature", ErrSignatureLength)
-	outer.err = s.err
+	s.Require(1, "identity", ErrKeyLength)
+	s.Require(4, "signature", ErrSignatureLength)
+	outer.Err = s.Err
 	return b
 }
 
 // addPreKey reads the current field of a Bundle as an entry of the map of
 // prekeys and puts it in its place.
-func (b *Bundle) addPreKey(outer *scanner) {
+func (b *Bundle) addPreKey(outer *fields.Scanner, sender string) {
 	const field = "signed_pre_keys"
 	var k SignedPreKey
-	s := outer.element(field, "Bundle."+field)
-	s.known = outer.known
-	for s.next() {
-		switch s.num {
+	s := outer.Element(field, "Bundle."+field)
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			k.InstallationID = s.installationID("key")
+			k.InstallationID = readInstallationID(&s, "key", sender)
 		case 2:
-			readSignedPreKey(&s, s.single("value", "SignedPreKey"), &k)
+			readSignedPreKey(&s, s.Single("value", "SignedPreKey"), &k)
 		}
 	}
-	s.require(1, "key", ErrInstallationID)
-	s.require(2, "value", ErrKeyLength)
-	if outer.err = s.err; s.err != nil {
+	s.Require(1, "key", ErrInstallationID)
+	s.Require(2, "value", ErrKeyLength)
+	if outer.Err = s.Err; s.Err != nil {
 		return
 	}
 	i, found := slices.BinarySearchFunc(b.PreKeys, k.InstallationID, func(k SignedPreKey, id string) int {
 		return strings.Compare(k.InstallationID, id)
 	})
 	if found {
-		outer.fail(field, ErrDuplicateKey)
+		outer.Fail(field, ErrDuplicateKey)
 		return
 	}
 	b.PreKeys = slices.Insert(b.PreKeys, i, k)
 }
 
-func readSignedPreKey(outer *scanner, s scanner, k *SignedPreKey) {
-	for s.next() {
-		switch s.num {
+func readSignedPreKey(outer *fields.Scanner, s fields.Scanner, k *SignedPreKey) {
+	for s.Next() {
+		switch s.Num {
 		case 1:
-			k.Key = s.publicKey("signed_pre_key")
+			k.Key = readPublicKey(&s, "signed_pre_key")
 		case 2:
-			k.Version = s.uint32("version")
+			k.Version = s.Uint32("version")
 		case 3:
-			k.ProtocolVersion = s.uint32("protocol_version")
+			k.ProtocolVersion = s.Uint32("protocol_version")
 		}
 	}
-	s.require(1, "signed_pre_key", ErrKeyLength)
-	outer.err = s.err
+	s.Require(1, "signed_pre_key", ErrKeyLength)
+	outer.Err = s.Err
 }

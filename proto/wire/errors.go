@@ -3,24 +3,26 @@ package wire
 import (
 	"errors"
 	"fmt"
+
+	"github.com/rookery-im/rookery/proto/internal/fields"
 )
 
 // Reasons for which a decoder refuses its input; to be tested for with errors.Is
 // on the error of Decode and DecodeBundle.
 var (
 	// ErrTooLarge: the input is longer than MaxMessageSize or MaxBundleSize.
-	ErrTooLarge = errors.New("too large")
+	ErrTooLarge = fields.ErrTooLarge
 	// ErrTooMany: more entries, bundles or prekeys than the limits allow.
 	ErrTooMany = errors.New("too many")
 	// ErrMalformed: not the protobuf wire format: a truncated or overlong varint,
 	// a length beyond the end, an invalid field number.
-	ErrMalformed = errors.New("malformed")
+	ErrMalformed = fields.ErrMalformed
 	// ErrWireType: a known field with another type than its own, or a group.
-	ErrWireType = errors.New("wrong wire type")
+	ErrWireType = fields.ErrWireType
 	// ErrDuplicateField: a field that can be there once is there twice. Readers
 	// differ in what they make of it (the first, the last, both merged), and no
 	// sender writes it.
-	ErrDuplicateField = errors.New("duplicate field")
+	ErrDuplicateField = fields.ErrDuplicateField
 	// ErrDuplicateKey: two map entries with the same installation id.
 	ErrDuplicateKey = errors.New("duplicate installation id")
 	// ErrKeyLength: a key that is missing or has the wrong number of bytes.
@@ -35,7 +37,7 @@ var (
 	// ErrInvalidUTF8: an installation id that is not UTF-8.
 	ErrInvalidUTF8 = errors.New("invalid UTF-8")
 	// ErrRange: a number that does not fit its field's type.
-	ErrRange = errors.New("number out of range")
+	ErrRange = fields.ErrRange
 )
 
 // DecodeError says what was refused and where, and nothing of the content.
@@ -55,3 +57,7 @@ func (e *DecodeError) Error() string {
 }
 
 func (e *DecodeError) Unwrap() error { return e.Reason }
+
+func refuse(field string, offset int, reason error) error {
+	return &DecodeError{Field: field, Offset: offset, Reason: reason}
+}
