@@ -38,3 +38,22 @@ func FuzzSum(f *testing.F) {
 		})
 	})
 }
+
+// FuzzPBKDF2: whatever the password and the salt, each path has the key of the
+// standard library.
+func FuzzPBKDF2(f *testing.F) {
+	for _, n := range []int{0, 1, 31, 32, 33, 51, 52, 55, 56, 63, 64, 65, 119, 128, 145} {
+		f.Add(bytes.Repeat([]byte{byte(n)}, n), bytes.Repeat([]byte{7}, 145-n), byte(n))
+	}
+	f.Fuzz(func(t *testing.T, password, salt []byte, more byte) {
+		rounds := 1 + int(more)%8
+		want := standardPBKDF2(t, password, salt, rounds)
+		onEveryPath(t, func(t *testing.T) {
+			var got [Size]byte
+			PBKDF2(&got, password, salt, rounds)
+			if !bytes.Equal(got[:], want) {
+				t.Errorf("password %x, salt %x, %d rounds: %x, want %x", password, salt, rounds, got, want)
+			}
+		})
+	})
+}

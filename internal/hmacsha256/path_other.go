@@ -8,3 +8,7 @@ func (k *Key) sumPair(outA, outB *[Size]byte, a, b byte) { k.sumPairPadded(outA,
 
 func (k *Key) sumOfSum(out, message *[Size]byte)           { k.sumPadded(out, [][]byte{message[:]}) }
 func (k *Key) expandTwo(out *[2 * Size]byte, label *Label) { k.expandTwoPadded(out, label) }
+
+func stretch(out *[Size]byte, password, salt []byte, rounds int) {
+	stretchStandard(out, password, salt, rounds)
+}
