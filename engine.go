@@ -3,6 +3,7 @@ package rookery
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/rookery-im/rookery/internal/keypool"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
+	"github.com/rookery-im/rookery/transport/courier"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -26,7 +28,8 @@ type Engine struct {
 	store     persistence.Store
 	committer *persistence.Committer
 	system    *actors.System
-	keys      *keypool.Pool // the randomness of the actors
+	keys      *keypool.Pool    // the randomness of the actors
+	courier   *courier.Courier // nil with a transport of the user's
 	admission *actors.Admission[conversation]
 	senders   validSenders
 	counters  deviceactor.Counters
@@ -44,8 +47,16 @@ type Engine struct {
 // left in the outbox and reports what was left in the inbox.
 func Open(ctx context.Context, options Options) (*Engine, error) {
 	options = options.withDefaults()
-	if options.Transport == nil || (options.Dir == "") == (options.Store == nil) {
-		return nil, fmt.Errorf("%w: a transport and either a directory or a store are needed", ErrOptions)
+	e, err := open(ctx, options)
+	if err != nil && options.Carrier != nil {
+		err = errors.Join(err, options.Carrier.Close())
+	}
+	return e, err
+}
+
+func open(ctx context.Context, options Options) (*Engine, error) {
+	if (options.Transport == nil) == (options.Carrier == nil) || (options.Dir == "") == (options.Store == nil) {
+		return nil, fmt.Errorf("%w: either a transport or a carrier, and either a directory or a store are needed", ErrOptions)
 	}
 	if options.Dir != "" && options.Unlock == nil {
 		return nil, fmt.Errorf("%w: a directory needs the key to its store, Unlock", ErrOptions)
@@ -54,8 +65,16 @@ func Open(ctx context.Context, options Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	courier, err := options.courier(ctx, store)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if courier != nil {
+		options.Transport = courier
+	}
 	keys := keypool.New(options.Random)
 	e := &Engine{
+		courier:    courier,
 		options:    options,
 		keys:       keys,
 		store:      store,
@@ -131,7 +150,7 @@ func (e *Engine) identityOf(r *record.Identity) (*Identity, error) {
 		return nil, err
 	}
 	i := e.newIdentity(&key, r.GetInstallationId())
-	i.successor = r.GetSuccessor()
+	i.name, i.successor = r.GetName(), r.GetSuccessor()
 	return i, nil
 }
 
@@ -145,6 +164,9 @@ type NewIdentity struct {
 	// InstallationID names this installation among those of the identity; ""
 	// makes a new random one. Never use one again whose state is lost.
 	InstallationID string
+	// Name is what the user calls the identity on this host, or "": at most
+	// MaxName bytes. Nobody else gets to know it.
+	Name string
 }
 
 // Format implements fmt.Formatter without key and phrase.
@@ -158,6 +180,9 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := checkName(n.Name); err != nil {
+		return nil, err
+	}
 	key, err := n.key(e.options.Random)
 	if err != nil {
 		return nil, err
@@ -167,6 +192,7 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 		return nil, err
 	}
 	i := e.newIdentity(&key, id)
+	i.name = n.Name
 	own, err := i.record()
 	if err != nil {
 		return nil, err
@@ -177,6 +203,7 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 	if err := i.create(ctx, own); err != nil {
 		i.unsubscribe()
 		_ = e.system.Stop(ctx, i.awake()) // goes on if ctx has ended
+		i.left()
 		e.remove(i)
 		return nil, err
 	}
@@ -227,6 +254,7 @@ type Counts struct {
 	Copies          uint64 // messages made durable for our own other installations
 	Received        uint64 // messages decrypted and durable, one for each installation here
 	Refused         uint64 // received messages that changed nothing
+	Unsent          uint64 // messages dropped that no network has taken, see Unsent
 	SessionsStarted uint64 // ratchet sessions made, by either side
 	RatchetSteps    uint64 // halves of DH ratchet steps
 	Acknowledged    uint64 // messages taken out of the inbox, durably
@@ -243,6 +271,7 @@ func (e *Engine) Counts() Counts {
 		Copies:          e.counters.Copies.Load(),
 		Received:        e.counters.Received.Load(),
 		Refused:         e.counters.Refused.Load(),
+		Unsent:          e.counters.Unsent.Load(),
 		SessionsStarted: e.counters.SessionsStarted.Load(),
 		RatchetSteps:    e.counters.RatchetSteps.Load(),
 		Acknowledged:    e.acknowledged.Load(),
@@ -279,8 +308,14 @@ func (e *Engine) Close(ctx context.Context) error {
 		return err
 	}
 	e.release.Do(func() {
+		for _, i := range identities {
+			i.left()
+		}
+		if e.courier != nil {
+			e.released = e.courier.Close()
+		}
 		e.wipe(identities)
-		e.released = e.store.Close()
+		e.released = errors.Join(e.released, e.store.Close())
 	})
 	return e.released
 }
@@ -327,6 +362,9 @@ func (e *Engine) scalar(i *Identity) ([]byte, error) {
 	defer e.mu.RUnlock()
 	if e.closed {
 		return nil, ErrClosed
+	}
+	if i.deleted.Load() {
+		return nil, ErrDeleted
 	}
 	return bytes.Clone(i.key.Scalar()), nil
 }

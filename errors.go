@@ -23,6 +23,12 @@ var (
 	ErrClosed = errors.New("rookery: engine is closed")
 	// ErrRetired: the installation has a successor, see Identity.Successor.
 	ErrRetired = deviceactor.ErrRetired
+	// ErrNotHosted: the engine hosts no such installation.
+	ErrNotHosted = errors.New("rookery: identity is not hosted")
+	// ErrDeleted: the installation was deleted, see Engine.DeleteIdentity.
+	ErrDeleted = errors.New("rookery: identity was deleted")
+	// ErrName: a name is at most MaxName bytes of printable text.
+	ErrName = errors.New("rookery: name of an identity")
 	// ErrIdentityExists: the engine hosts that installation already.
 	ErrIdentityExists = errors.New("rookery: identity is hosted already")
 	// ErrInstallationID: an installation id is 1 to 100 printable characters
@@ -51,6 +57,17 @@ var (
 	// ErrTooManyInstallations: our identity has as many as it may. Also the
 	// cause of a Refused event: one more of a contact than are kept.
 	ErrTooManyInstallations = deviceactor.ErrTooManyInstallations
+	// ErrBlocked: the contact is blocked, see Identity.Block. Also the cause of a
+	// Refused event.
+	ErrBlocked = deviceactor.ErrBlocked
+	// ErrOwnIdentity: it is our own identity, which is no contact.
+	ErrOwnIdentity = deviceactor.ErrOwnIdentity
+	// ErrWithdrawn: the contact was forgotten before the transport has taken the
+	// message.
+	ErrWithdrawn = deviceactor.ErrWithdrawn
+	// ErrUnsent: no network has taken the message for as long as Options.KeepUnsent
+	// says, see Unsent.
+	ErrUnsent = deviceactor.ErrUnsent
 	// ErrNoRequest: the contact waits for no answer.
 	ErrNoRequest = deviceactor.ErrNoRequest
 	// ErrStalePreKey: the newest prekey known of an installation is older than

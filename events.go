@@ -183,6 +183,19 @@ type Alarm struct {
 // To implements Event.
 func (e Alarm) To() *Identity { return e.Identity }
 
+// Unsent is a message that no network has taken within Options.KeepUnsent. It is not
+// published any more, and dropped when the handler has returned: if the process ends
+// before, it is reported again.
+type Unsent struct {
+	Identity *Identity
+	Contact  PublicKey // whom it was for; our own identity for copies of what was sent
+	ID       MessageID
+	Sent     int64 // ns
+}
+
+// To implements Event.
+func (e Unsent) To() *Identity { return e.Identity }
+
 // Replaced is an installation that has a successor from now on, since the store
 // was put back to an older state: see Identity.Successor. It is reported once,
 // before anything else of that installation.
@@ -209,6 +222,8 @@ func (i *Identity) event(e deviceactor.Event) Event {
 		return ForwardSecrecyEstablished{i, e.Identity}
 	case deviceactor.MessageRefused:
 		return Refused{i, e.Sender, e.Installation, e.Err}
+	case deviceactor.Unsent:
+		return Unsent{i, e.Identity, MessageID(e.ID), e.Created}
 	case deviceactor.Alarm:
 		return Alarm{i, e.Identity, e.Installation, e.Err}
 	}

@@ -86,6 +86,14 @@ var happenings = map[string]func(t *testing.T) (rookery.Event, device){
 		h := newHistory(t)
 		return awaitThese[rookery.Replaced](h.again(t), 1, h.alice), h.alice
 	},
+	"Unsent": func(t *testing.T) (rookery.Event, device) {
+		w, alice, bob, _ := strangers(t, rookery.AcceptAll, true)
+		w.air.refuseFrom(alice.key)
+		w.send(alice, bob.key, unspeakable)
+		w.pass(31 * 24 * time.Hour)
+		w.sweep()
+		return awaitThese[rookery.Unsent](w, 1, alice), alice
+	},
 	"Alarm": func(t *testing.T) (rookery.Event, device) {
 		w, alice, bob, _ := strangers(t, rookery.AcceptAll, true)
 		w.send(alice, bob.key, "with forward secrecy")

@@ -80,6 +80,7 @@ func (i *Identity) awake() actors.Ref {
 		ref, err := i.engine.system.Spawn(name, func() actors.Actor { return &hosted{identity: i} })
 		if err == nil {
 			i.actor = ref
+			i.woken.Store(true)
 		} // else the zero Ref answers everything with actors.ErrStopped
 	})
 	return i.actor
@@ -175,6 +176,9 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		h.wakeDue()
 	case upkeep:
 		return h.upkeep()
+	case networkBack:
+		h.bundle.TellAll(bundleactor.NetworkBack{})
+		h.contacts.TellAll(deviceactor.NetworkBack{})
 	case acknowledge, repeated, forgetReported:
 		h.inbox.Tell(inboxName, m)
 	}
@@ -241,21 +245,27 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 				if !i.unheard(e) {
 					i.handle(i.event(e))
 				}
+				if u, ok := e.(deviceactor.Unsent); ok && i.engine.options.Handler == nil {
+					i.engine.options.Logger.Warn("no network has taken a message", "identity", i.public, "contact", u.Identity, "message", MessageID(u.ID))
+					i.discard(u.Identity, u.ID) // nobody wants to know
+				}
 			},
 			OwnDevices: func(own deviceactor.Contact) {
 				h.copied.Store(own.AnyEnabled())
 				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: own.Siblings()}})
 			},
-			LeftOver:  func() { self.Tell(unsent{name}) },
-			Siblings:  h.copied.Load,
-			CopyOut:   func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
-			Repeated:  func() { self.Tell(repeated{}) },
-			Forgotten: func() { self.Tell(forgetReported{PublicKey(raw)}) },
-			LookUp:    func() { i.lookUp(PublicKey(raw)) },
-			Counters:  &i.engine.counters,
-			CoolDowns: &h.coolDowns,
-			Limits:    i.engine.options.limits,
-			IdleAfter: i.engine.options.IdleAfter,
+			KeepUnsent: i.engine.options.KeepUnsent,
+			LeftOver:   func() { self.Tell(unsent{name}) },
+			Siblings:   h.copied.Load,
+			CopyOut:    func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
+			Repeated:   func() { self.Tell(repeated{}) },
+			Forgotten:  func() { self.Tell(forgetReported{PublicKey(raw)}) },
+			LookUp:     func() { i.lookUp(PublicKey(raw)) },
+			LookUpWait: min(i.engine.options.LookUpWait, i.engine.options.IdleAfter/2),
+			Counters:   &i.engine.counters,
+			CoolDowns:  &h.coolDowns,
+			Limits:     i.engine.options.limits,
+			IdleAfter:  i.engine.options.IdleAfter,
 		})
 	}
 }
@@ -268,11 +278,11 @@ type bundleOf struct{ hosted actors.Ref }
 func (b bundleOf) Tell(message any) { b.hosted.Tell(toBundle{message}) }
 
 // announce publishes our contact code when the bundle actor wants it.
-func (i *Identity) announce(p bundleactor.Published) {
+func (i *Identity) announce(p bundleactor.Published, accepted func(error)) {
 	if p.Doubted {
 		i.engine.options.Logger.Warn("the clock contradicts what was signed before", "identity", i.public, "installation", i.installation)
 	}
-	i.publishCode(p, func(error) {}) // what is lost, the next publication makes good
+	i.publishCode(p, accepted)
 }
 
 // view is how the contacts' rules see the identity.

@@ -34,6 +34,7 @@ type Identity struct {
 	key          *x3dh.IdentityKey // by pointer: fmt does not follow it
 	public       PublicKey
 	installation string
+	name         string
 	successor    string // "" while the installation is in use
 	owner        persistence.OwnerID
 
@@ -49,12 +50,17 @@ type Identity struct {
 
 	wake      sync.Once
 	actor     actors.Ref
+	woken     atomic.Bool  // the actor was started
 	unhandled atomic.Int64 // events waiting for the handler
 
 	mu        sync.Mutex
 	listening map[transport.Topic]func() // to end it; nil while it begins
+	leave     func()                     // the transport; nil while it does not host us
 	closed    bool                       // nothing may be listened to any more
 	lookUps   sync.WaitGroup
+
+	deleted  atomic.Bool // nothing may be asked of it any more
+	deleting atomic.Bool // somebody is at it
 }
 
 func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identity {
@@ -259,7 +265,8 @@ func (i *Identity) Accept(ctx context.Context, contact PublicKey) error {
 
 // Deny forgets the contact with everything of it, unacknowledged messages too.
 // Nothing is sent, and nothing of the contact is kept: if it writes again, that
-// is a new request. ErrNoRequest if nothing is known of it.
+// is a new request. A transport goes on listening on the topic that it shares with
+// the contact, who may write nowhere else. ErrNoRequest if nothing is known of it.
 func (i *Identity) Deny(ctx context.Context, contact PublicKey) error {
 	if contact != i.public {
 		i.unlisten(transport.ContactCodeTopic(contact))
@@ -272,7 +279,7 @@ func (i *Identity) Deny(ctx context.Context, contact PublicKey) error {
 // Contact tells what is known of a contact, or of our other installations if
 // it is our own identity.
 func (i *Identity) Contact(ctx context.Context, contact PublicKey) (deviceactor.Contact, error) {
-	if err := i.engine.accepting(); err != nil {
+	if err := i.accepting(); err != nil {
 		return deviceactor.Contact{}, err
 	}
 	c, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Contact]) any {
@@ -294,7 +301,7 @@ func (i *Identity) askContact(ctx context.Context, contact PublicKey, build func
 // outcome is the answer of the actors as the caller knows it: while they stop
 // one after the other, the engine is closed already.
 func (i *Identity) outcome(err error) error {
-	if closed := i.engine.accepting(); errors.Is(err, actors.ErrStopped) && closed != nil {
+	if closed := i.accepting(); errors.Is(err, actors.ErrStopped) && closed != nil {
 		return fmt.Errorf("%w: %w", closed, err)
 	}
 	return err
@@ -323,6 +330,7 @@ func (i *Identity) record() (persistence.Record, error) {
 		IdentityKey:    i.key.Scalar(),
 		InstallationId: i.installation,
 		Created:        i.now(),
+		Name:           i.name,
 	})
 	if err != nil {
 		return persistence.Record{}, fmt.Errorf("rookery: encode identity: %w", err)
@@ -345,133 +353,4 @@ func (i *Identity) create(ctx context.Context, own persistence.Record) error {
 		err = errors.Join(err, i.engine.store.Apply(context.WithoutCancel(ctx), persistence.Batch{Records: []persistence.Record{own}}))
 	}
 	return err
-}
-
-// subscribe listens on the identity's own topics: for messages, and for the
-// contact codes of its other installations, which is how they are discovered.
-func (i *Identity) subscribe() error {
-	err := i.listen(transport.PersonalTopic(i.public), func(e transport.Envelope, done func(error)) {
-		i.receive(e, "", done)
-	})
-	if err != nil || i.Retired() {
-		return err
-	}
-	return i.Follow(i.public)
-}
-
-// listen subscribes to a topic unless that was done. The lock is not held while
-// the transport does: it may deliver at once.
-func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) error {
-	i.mu.Lock()
-	if i.closed {
-		i.mu.Unlock()
-		return ErrClosed
-	}
-	if _, ok := i.listening[topic]; ok {
-		i.mu.Unlock()
-		return nil
-	}
-	i.listening[topic] = nil
-	i.mu.Unlock()
-
-	cancel, err := i.engine.options.Transport.Subscribe(topic, deliver)
-
-	i.mu.Lock()
-	_, wanted := i.listening[topic]
-	if err == nil && wanted && !i.closed {
-		i.listening[topic] = cancel
-		i.mu.Unlock()
-		return nil
-	}
-	delete(i.listening, topic)
-	i.mu.Unlock()
-	if err == nil {
-		cancel() // nobody listens any more
-	}
-	return err
-}
-
-func (i *Identity) unlisten(topic transport.Topic) {
-	i.mu.Lock()
-	cancel := i.listening[topic]
-	delete(i.listening, topic)
-	i.mu.Unlock()
-	if cancel != nil {
-		cancel()
-	}
-}
-
-func (i *Identity) unsubscribe() {
-	i.mu.Lock()
-	i.closed = true
-	listening := i.listening
-	i.listening = make(map[transport.Topic]func())
-	i.mu.Unlock()
-	for _, cancel := range listening {
-		if cancel != nil {
-			cancel()
-		}
-	}
-}
-
-// receive takes one envelope from the transport: decoded here, on the
-// transport's goroutine, and then given to the contact.
-func (i *Identity) receive(e transport.Envelope, chat string, done func(error)) {
-	m, ok := i.open(e, done)
-	if !ok {
-		return
-	}
-	i.hand(e.Sender, done, func(reply actors.Reply[struct{}]) any {
-		return deviceactor.Receive{Reply: reply, Message: m, Chat: chat, Encoded: e.Payload}
-	})
-}
-
-// open decodes an envelope, if there is room for what it holds.
-func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, bool) {
-	if err := i.engine.accepting(); err != nil {
-		done(err)
-		return nil, false
-	}
-	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
-		done(ErrOverloaded)
-		return nil, false
-	}
-	m, err := i.engine.decode(e)
-	if err != nil {
-		i.engine.counters.Refused.Add(1)
-		i.handle(Refused{Identity: i, Sender: e.Sender, Err: err})
-		done(nil)
-		return nil, false
-	}
-	return m, true
-}
-
-// hand gives what an envelope holds to the contact. The envelope is dealt with
-// when that is durable or refused; when it could not be handled it stays with
-// the transport.
-func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Reply[struct{}]) any) {
-	release, err := i.engine.admission.Acquire(conversation{i.owner, sender})
-	if err != nil {
-		done(err)
-		return
-	}
-	i.awake().Tell(toContact{sender, build(actors.ReplyFunc(func(_ struct{}, err error) {
-		release()
-		if deviceactor.Unhandled(err) {
-			done(err)
-		} else {
-			done(nil)
-		}
-	}))})
-}
-
-func (e *Engine) decode(envelope transport.Envelope) (*wire.Message, error) {
-	if err := e.senders.check(&envelope.Sender); err != nil {
-		return nil, err
-	}
-	m, err := wire.Decode(envelope.Payload)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	return m, nil
 }

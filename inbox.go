@@ -1,10 +1,12 @@
 package rookery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/rookery-im/rookery/actors"
@@ -138,6 +140,9 @@ func (b *inbox) report(e Event) {
 		b.identity.reported[m.key()] = true
 	}
 	b.identity.engine.options.Handler(e)
+	if u, ok := e.(Unsent); ok { // he knows
+		b.identity.discard(u.Contact, deviceactor.MessageID(u.ID))
+	}
 }
 
 // A commit that fails may be in the store all the same, and with it messages that
@@ -292,6 +297,11 @@ func (i *Identity) handle(e Event) {
 	i.awake().Tell(toHandler{e})
 }
 
+// discard drops a message from the outbox that no network has taken.
+func (i *Identity) discard(contact PublicKey, id deviceactor.MessageID) {
+	i.awake().Tell(toContact{contact, deviceactor.Discard{ID: id}})
+}
+
 func (i *Identity) ack(m Message) {
 	i.awake().Tell(acknowledge{m.key()})
 }
@@ -307,16 +317,26 @@ func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
 	var left leftOver
 	store := i.engine.store
 	outbox := persistence.NewName(persistence.KindOutbox, i.owner[:])
+	type unsent struct {
+		toContact
+		created int64
+	}
+	var outgoing []unsent
 	err := store.Scan(ctx, outbox, func(name persistence.Name, value []byte) error {
 		o, err := deviceactor.DecodeOutgoing(value)
 		if err != nil {
 			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
 		}
-		left.outbox = append(left.outbox, toContact{o.Recipient, deviceactor.Republish{ID: o.ID}})
+		outgoing = append(outgoing, unsent{toContact{o.Recipient, deviceactor.Republish{ID: o.ID}}, o.Created})
 		return nil
 	})
 	if err != nil {
 		return left, err
+	}
+	// In the order in which they were sent; their names have none.
+	slices.SortStableFunc(outgoing, func(a, b unsent) int { return cmp.Compare(a.created, b.created) })
+	for _, m := range outgoing {
+		left.outbox = append(left.outbox, m.toContact)
 	}
 	err = store.Scan(ctx, deviceactor.Copies(i.owner), func(persistence.Name, []byte) error {
 		left.copies = true

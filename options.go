@@ -15,10 +15,12 @@ import (
 	"github.com/rookery-im/rookery/persistence/sealing"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/transport/carrier"
+	"github.com/rookery-im/rookery/transport/courier"
 )
 
-// Options configure an Engine. Dir or Store, and Transport, have to be given;
-// everything else has a default.
+// Options configure an Engine. Dir or Store, and Transport or Carrier, have to be
+// given; everything else has a default.
 type Options struct {
 	// Dir is the directory of the store; it is made if it does not exist. Only
 	// its user may enter it.
@@ -37,6 +39,9 @@ type Options struct {
 	Store persistence.Store
 	// Transport carries the envelopes. The engine does not close it.
 	Transport transport.Transport
+	// Carrier is a network to send and receive through as deployed clients do, instead
+	// of Transport. The engine closes it, also when it cannot be opened.
+	Carrier carrier.Carrier
 	// Handler takes events. Those of one identity come one after the other,
 	// those of different ones in parallel. It may block; that holds up only
 	// its identity. Without a handler, received messages stay in the inbox.
@@ -62,6 +67,20 @@ type Options struct {
 	// Schedule says when signed prekeys and bundles are renewed. Default:
 	// bundleactor.DefaultSchedule.
 	Schedule bundleactor.Schedule
+	// LookUpWait is how long the first message to a contact of which no installation
+	// is known waits for its contact code, before it goes out without forward
+	// secrecy. Default: not at all with Transport, 3 seconds with Carrier.
+	LookUpWait time.Duration
+	// KeepUnsent is how long a message is tried to be published that no network takes.
+	// After that an Unsent event says so, and it is dropped. Default: 30 days, as long
+	// as deployed networks keep messages; negative: forever.
+	KeepUnsent time.Duration
+	// PublishRate is how many envelopes are published per second, of all identities
+	// together, and PublishBurst how many at once (default: 1), with Carrier. What is
+	// over it waits: identities take turns, and the messages to one contact stay in
+	// their order. Default: no limit.
+	PublishRate  float64
+	PublishBurst int
 	// IdleAfter is how long contacts and sessions may go unused before they
 	// leave memory. Default: 5 minutes.
 	IdleAfter time.Duration
@@ -120,7 +139,11 @@ func (o Options) withDefaults() Options {
 	if o.Schedule == (bundleactor.Schedule{}) {
 		o.Schedule = bundleactor.DefaultSchedule()
 	}
+	o.KeepUnsent = max(orDefault(o.KeepUnsent, deviceactor.KeepUnsent), 0)
 	o.IdleAfter = orDefault(o.IdleAfter, 5*time.Minute)
+	if o.Carrier != nil {
+		o.LookUpWait = orDefault(o.LookUpWait, 3*time.Second)
+	}
 	o.MaxInFlight = orDefault(o.MaxInFlight, 65_536)
 	o.MaxInFlightPerContact = orDefault(o.MaxInFlightPerContact, 4_096)
 	o.MaxUnhandled = orDefault(o.MaxUnhandled, 4_096)
@@ -149,6 +172,16 @@ func (o Options) open(ctx context.Context) (persistence.Store, error) {
 		return nil, err // and no nil *sealing.Store in an interface
 	}
 	return store, nil
+}
+
+// courier gives the transport over the carrier, nil if there is none.
+func (o Options) courier(ctx context.Context, store persistence.Store) (*courier.Courier, error) {
+	if o.Carrier == nil {
+		return nil, nil //nolint:nilnil // none is wanted
+	}
+	return courier.New(ctx, courier.Options{
+		Carrier: o.Carrier, Store: store, Random: o.Random, Now: o.Now, Logger: o.Logger, Rate: o.PublishRate, Burst: o.PublishBurst,
+	})
 }
 
 func orDefault[T comparable](value, standard T) T {

@@ -83,6 +83,7 @@ func (e *Engine) succession(ctx context.Context, owner persistence.OwnerID, old 
 		InstallationId: id.String(),
 		Created:        e.options.Now().UnixNano(),
 		Recovery:       recovery,
+		Name:           old.GetName(),
 	}
 	i, err := e.identityOf(next)
 	if err != nil {
@@ -138,13 +139,13 @@ func decodeIdentity(name persistence.Name, value []byte) (*record.Identity, pers
 // change anything give ErrRetired.
 func (i *Identity) Retired() bool { return i.successor != "" }
 
-// inUse tells with ErrClosed or ErrRetired that nothing can be asked of the
+// inUse tells with ErrClosed, ErrDeleted or ErrRetired that nothing can be asked of the
 // installation any more.
 func (i *Identity) inUse() error {
 	if i.Retired() {
 		return ErrRetired
 	}
-	return i.engine.accepting()
+	return i.accepting()
 }
 
 // Successor is the installation that took the place of a retired one; false if

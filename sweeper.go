@@ -20,6 +20,9 @@ const (
 	// upkeepEvery is how often that is due. Sessions and prekeys live for 14
 	// days; they may get one more.
 	upkeepEvery = 24 * time.Hour
+	// backPerSweep is how many identities are told in one sweep that the network is
+	// back: a thousand have published within 20 s.
+	backPerSweep = 250
 	// contactsPerSweep bounds how many contacts of an identity are woken at once.
 	contactsPerSweep = 16
 )
@@ -31,7 +34,14 @@ type sweeper struct {
 	left   []*Identity // of this round
 	each   int         // how many at a time
 	begun  time.Time
+
+	back  []*Identity // to be told that the network is back
+	ready time.Time   // since when it is, as known; zero: it is not, or that is not known
+	known bool        // the network was looked at
 }
+
+// networkBack tells an identity that the network can be reached again.
+type networkBack struct{}
 
 // upkeep asks an identity to look after what is asleep.
 type upkeep struct{}
@@ -46,12 +56,13 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 		return nil
 	}
 	s.engine.keys.Sweep(tick.Now)
+	s.followNetwork()
 	if len(s.left) == 0 {
 		if tick.Now.Sub(s.begun).Abs() < upkeepEvery {
 			return nil
 		}
 		s.left, s.begun = s.engine.Identities(), tick.Now
-		s.each = 1 + len(s.left)/int(upkeepEvery/sweepEvery)
+		s.each = 1 + len(s.left)/int(max(s.within()/sweepEvery, 1))
 	}
 	n := min(len(s.left), s.each)
 	for _, i := range s.left[:n] {
@@ -59,6 +70,41 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 	}
 	s.left = s.left[n:]
 	return nil
+}
+
+// within is how long a round takes. Who was not used since the start publishes nothing
+// before it was woken.
+func (s *sweeper) within() time.Duration {
+	if publish := s.engine.options.Schedule.Publish; publish > 0 {
+		return min(upkeepEvery, publish)
+	}
+	return upkeepEvery
+}
+
+// followNetwork tells the identities when the network is back, a part at a time:
+// what it has not taken is published again at once.
+func (s *sweeper) followNetwork() {
+	if s.engine.courier == nil {
+		return
+	}
+	var ready time.Time
+	if health := s.engine.options.Carrier.Health(); health.Ready {
+		ready = health.Since
+	}
+	switch {
+	case ready.IsZero():
+		s.back = nil
+	case s.known && !ready.Equal(s.ready):
+		s.back = s.engine.Identities()
+	}
+	s.known, s.ready = true, ready
+	n := min(len(s.back), backPerSweep)
+	for _, i := range s.back[:n] {
+		if i.woken.Load() { // else it has nothing to publish again
+			i.awake().Tell(networkBack{})
+		}
+	}
+	s.back = s.back[n:]
 }
 
 // upkeep notes which contacts have to be woken.

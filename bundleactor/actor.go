@@ -7,6 +7,7 @@ import (
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -27,9 +28,10 @@ type Config struct {
 	Siblings []Sibling
 	// Publish publishes the bundle for everybody, as a contact code; nil for
 	// never. It is called with a durable bundle, on the actor's goroutine, and
-	// must not block. Nobody is told whether it reached anyone: what gets lost
-	// is made good by the next publication, see Schedule.Publish.
-	Publish func(Published)
+	// must not block. It calls accepted exactly once, from any goroutine: with nil
+	// when the network has taken it, and only then it counts as published. Else it
+	// is called again after a while, see Retry.
+	Publish func(p Published, accepted func(error))
 }
 
 // Actor owns the signed prekeys and the bundle of one hosted installation.
@@ -42,9 +44,26 @@ type Actor struct {
 	siblings []Sibling
 	started  int64 // ns, a reading of the clock
 	renewing bool
+	noting   bool   // that a network has taken our bundle: what renewing is
 	again    bool   // something was asked for during a renewal that it may lack
 	why      Reason // of the next renewal, if again
 	waiting  []actors.Reply[Published]
+	attempt  attempt
+}
+
+// attempt is how the publication for everybody goes.
+type attempt struct {
+	wanted   bool         // when what is being renewed is durable
+	underWay bool         // the network has not answered
+	failures int          // in a row
+	retry    int64        // ns: not before
+	taken    *wire.Bundle // the network has it, which is to be noted
+}
+
+// waits tells whether it is too early to try again. A time that is further away than
+// any wait is that of a clock that has gone back.
+func (a *attempt) waits(now int64) bool {
+	return a.underWay || a.failures > 0 && now < a.retry && a.retry-now <= int64(retryMost)
 }
 
 var (
@@ -81,6 +100,10 @@ func (a *Actor) Close() {
 func (a *Actor) Receive(_ *actors.Context, message any) error {
 	switch m := message.(type) {
 	case GetBundle:
+		if a.noting { // it renews nothing
+			a.ask(m.Reply, Asked)
+			return nil
+		}
 		a.waiting = append(a.waiting, m.Reply)
 		if !a.renewing {
 			a.renew(Asked)
@@ -96,8 +119,15 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 		m.Send(a.state.Keys.Usable())
 	case actors.Sweep:
 		a.sweep()
+	case NetworkBack:
+		if a.attempt.failures > 0 {
+			a.attempt.failures = 0
+			a.sweep()
+		}
 	case committed:
 		a.settle(m)
+	case answered:
+		a.answered(m)
 	}
 	return nil
 }
@@ -120,11 +150,57 @@ func (a *Actor) sweep() {
 	}
 	now := a.config.Now()
 	a.started = min(a.started, now)
-	why := Swept
-	if a.config.Publish != nil && a.state.AnnounceDue(a.config.Schedule, a.config.Owner, a.started, now) {
-		why = Announced
+	switch {
+	case a.attempt.taken != nil: // before it is, it is not published again
+		a.note()
+	case a.config.Publish != nil && !a.attempt.waits(now) && a.state.AnnounceDue(a.config.Schedule, a.config.Owner, a.started, now):
+		a.attempt.wanted = true
+		a.renew(Asked)
+	default:
+		a.renew(Swept)
 	}
-	a.renew(why)
+}
+
+// publish hands our bundle to the network.
+func (a *Actor) publish(p Published) {
+	a.attempt.underWay = true
+	self := a.self
+	a.config.Publish(p, func(err error) { self.Tell(answered{a, &p.Bundle, err}) })
+}
+
+// answered notes what the network has said to a publication.
+func (a *Actor) answered(m answered) {
+	if m.by != a {
+		return // to an earlier incarnation: this one publishes again
+	}
+	t := &a.attempt
+	t.underWay = false
+	if m.err != nil {
+		t.failures++
+		t.retry = a.config.Now() + int64(Retry(a.config.Owner, t.failures))
+		return
+	}
+	t.failures, t.taken = 0, m.bundle
+	if !a.renewing {
+		a.note()
+	}
+}
+
+// note makes durable that the network has our bundle.
+func (a *Actor) note() {
+	next, change := a.state.Taken(a.attempt.taken, a.config.Now())
+	list, err := next.Records(a.config.Owner, change)
+	if err != nil {
+		return // the next sweep tries again
+	}
+	a.noting = true
+	a.commit(list, next)
+}
+
+func (a *Actor) commit(list []persistence.Record, next State) {
+	a.renewing = true
+	self := a.self
+	a.config.Stream.Commit(list, func(err error) { self.Tell(committed{a, next, err}) })
 }
 
 // renew does what is due and answers those who wait when it is durable.
@@ -137,13 +213,16 @@ func (a *Actor) renew(why Reason) {
 	}
 	switch {
 	case err != nil:
+		a.attempt.wanted = false
 		a.answer(func(to actors.Reply[Published]) { to.Fail(err) })
 	case change.Empty():
 		a.answerPublished()
+		if a.attempt.wanted {
+			a.attempt.wanted = false
+			a.publish(a.state.Published(c.Schedule))
+		}
 	default:
-		a.renewing = true
-		self := a.self
-		c.Stream.Commit(list, func(err error) { self.Tell(committed{a, next, why, err}) })
+		a.commit(list, next)
 	}
 }
 
@@ -161,21 +240,27 @@ func (a *Actor) settle(m committed) {
 		return // this incarnation has read what came of it, see Start
 	}
 	a.renewing = false
-	again, why := a.again, a.why
-	a.again, a.why = false, Swept
+	again, why, publish, noted := a.again, a.why, a.attempt.wanted, a.noting
+	a.again, a.why, a.attempt.wanted, a.noting = false, Swept, false, false
 	if m.err != nil {
 		a.config.Stream.Resume()
 		a.answer(func(to actors.Reply[Published]) { to.Fail(m.err) })
 		return
 	}
 	a.state = m.next
+	if noted {
+		a.attempt.taken = nil
+	}
 	if again { // those who wait get the newer one
 		a.renew(why)
 	} else {
 		a.answerPublished()
 	}
-	if m.why == Announced {
-		a.config.Publish(m.next.Published(a.config.Schedule))
+	if a.attempt.taken != nil && !a.renewing {
+		a.note()
+	}
+	if publish {
+		a.publish(m.next.Published(a.config.Schedule))
 	}
 }
 

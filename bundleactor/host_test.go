@@ -76,8 +76,14 @@ type hosted struct {
 	restart func()
 	// settled waits until every commit made before is settled.
 	settled func()
-	// published are what Publish was called with.
+	// published are what the network has taken.
 	published chan Published
+	tried     atomic.Int64
+	offline   atomic.Bool // the network takes nothing
+	silent    atomic.Bool // it does not answer, or
+	mu        sync.Mutex
+	// unanswered are those to whom it has not.
+	unanswered []func(error)
 }
 
 // host hosts an installation that publishes nothing.
@@ -90,12 +96,29 @@ func host(t *testing.T) *hosted {
 func hostPublishing(t *testing.T) *hosted {
 	t.Helper()
 	published := make(chan Published, 16)
-	h := hostWith(t, func(p Published) { published <- p })
+	var h *hosted
+	h = hostWith(t, func(p Published, accepted func(error)) {
+		h.tried.Add(1)
+		if h.silent.Load() {
+			h.mu.Lock()
+			h.unanswered = append(h.unanswered, accepted)
+			h.mu.Unlock()
+			return
+		}
+		if h.offline.Load() {
+			accepted(errOffline)
+			return
+		}
+		published <- p
+		accepted(nil)
+	})
 	h.published = published
 	return h
 }
 
-func hostWith(t *testing.T, publish func(Published)) *hosted {
+var errOffline = errors.New("no network")
+
+func hostWith(t *testing.T, publish func(Published, func(error))) *hosted {
 	t.Helper()
 	h := &hosted{t: t, disk: &disk{Store: memory.New()}, random: &unsteady{from: seeded(t.Name())}}
 	h.now.Store(noon)
@@ -188,8 +211,17 @@ func (h *hosted) tick(at int64) {
 	h.t.Helper()
 	h.now.Store(at)
 	h.system.Sweep(time.Unix(0, at))
-	h.find(x3dh.PreKeyPublic{2}) // what it commits is handed over
-	h.settled()
+	h.settle()
+}
+
+// settle waits until all that was started has ended: a renewal, its publication, and
+// the note of that.
+func (h *hosted) settle() {
+	h.t.Helper()
+	for range 3 {
+		h.find(x3dh.PreKeyPublic{2}) // what it commits is handed over
+		h.settled()
+	}
 	h.find(x3dh.PreKeyPublic{2}) // its continuation was handled
 }
 

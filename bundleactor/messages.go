@@ -66,10 +66,20 @@ type SetSiblings struct {
 	Siblings []Sibling
 }
 
+// NetworkBack says that the network can be reached again: what it has not taken is
+// published now. Who hosts many tells them one after the other.
+type NetworkBack struct{}
+
 // committed is the continuation of a commit.
 type committed struct {
 	by   *Actor // the incarnation that committed
 	next State
-	why  Reason
 	err  error
+}
+
+// answered is what the network has said to a publication.
+type answered struct {
+	by     *Actor // the incarnation that has published
+	bundle *wire.Bundle
+	err    error
 }

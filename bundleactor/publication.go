@@ -1,7 +1,10 @@
 package bundleactor
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"math"
+	"time"
 
 	"github.com/rookery-im/rookery/persistence"
 )
@@ -11,8 +14,8 @@ import (
 const spread = 30
 
 // AnnounceDue tells whether the bundle should be published for everybody at the
-// time now, by a process that runs since started (ns): when it never was, when
-// its prekeys or siblings changed, and when Schedule.Publish has passed.
+// time now, by a process that runs since started (ns): when no network has ever taken
+// it, when its prekeys or siblings changed, and when Schedule.Publish has passed.
 //
 // Only the first publication of an installation made since the start comes at
 // once; everything else waits a while that depends on the owner, so that a
@@ -37,6 +40,28 @@ func (s State) AnnounceDue(schedule Schedule, owner persistence.OwnerID, started
 		return now-s.Changed >= place
 	}
 	return schedule.Publish > 0 && now-s.Announced >= int64(schedule.Publish)+place
+}
+
+// A publication that no network has taken is tried again after a while, the double each
+// time.
+const (
+	retryLeast = 10 * time.Second
+	retryMost  = 15 * time.Minute
+)
+
+// Retry is how long to wait after so many publications in a row that no network has
+// taken: 5 to 15 seconds after the first, 5 to 15 minutes after many. It depends on the
+// owner, so that a thousand installations that fail together, or were made while there
+// was no network, do not come back together.
+func Retry(owner persistence.OwnerID, failures int) time.Duration {
+	most := retryMost * 2 / 3
+	wait := most
+	if n := max(failures, 1) - 1; n < 8 {
+		wait = min(most, retryLeast<<n)
+	}
+	h := sha256.Sum256(binary.BigEndian.AppendUint64(owner[:len(owner):len(owner)], uint64(max(failures, 0))))
+	share := float64(binary.BigEndian.Uint32(h[:])) / math.MaxUint32
+	return time.Duration(float64(wait) * (0.5 + share))
 }
 
 // jitter is the owner's place in the spread (ns). Owner ids are hashes.

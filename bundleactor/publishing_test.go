@@ -99,12 +99,14 @@ func TestRestartDoesNotPublishEarly(t *testing.T) {
 func TestNothingIsPublishedBeforeItIsDurable(t *testing.T) {
 	h := hostPublishing(t)
 	h.get()
+	h.now.Store(noon + 2*hour) // it has to be signed anew
 	h.disk.gate.Lock()
-	h.system.Sweep(time.Unix(0, noon))
+	h.system.Sweep(time.Unix(0, noon+2*hour))
 	h.find(x3dh.PreKeyPublic{2})
 	h.none("while the disk is busy")
 	h.disk.gate.Unlock()
 	wait(t, h.published)
+	h.settle() // that the network has it is noted
 	h.disk.failing.Store(true)
 	for i := range int64(3) {
 		h.tick(noon + day/2 + i)
@@ -123,7 +125,7 @@ func TestPanicDuringARenewalShowsNothingThatIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			panicked, held := make(chan struct{}), make(chan struct{})
 			var once sync.Once
-			h := hostWith(t, func(Published) {
+			h := hostWith(t, func(Published, func(error)) {
 				once.Do(func() {
 					close(panicked)
 					panic("publication failed")

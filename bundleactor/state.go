@@ -33,7 +33,7 @@ type State struct {
 	// Changed is since when the bundle has other prekeys than were announced, 0
 	// if it has those.
 	Changed int64
-	// Announced is when the bundle was last published for everybody, 0 if never.
+	// Announced is when a network has last taken the bundle for everybody, 0 if never.
 	Announced int64
 }
 
@@ -55,7 +55,8 @@ const (
 	Swept Reason = iota
 	// Asked: the bundle is about to be shown to somebody.
 	Asked
-	// Announced: the bundle is about to be published for everybody.
+	// Announced: the bundle is about to be published for everybody, by who counts
+	// that as done. Others publish it as Asked, see Taken.
 	Announced
 	// Forced: a peer has to start over, and nobody does that on a prekey it has
 	// already. A prekey that is an hour old is replaced; a younger one is new
@@ -123,6 +124,17 @@ func (s State) Renew(by Installation, siblings []Sibling, why Reason, now int64,
 		next.Changed = now
 	}
 	return next, change, nil
+}
+
+// Taken notes that a network has taken a bundle of ours at the time now (ns). What has
+// changed in it since is still to be published.
+func (s State) Taken(published *wire.Bundle, now int64) (State, Change) {
+	next := s
+	next.Announced = max(now, 1)
+	if slices.Equal(published.PreKeys, s.Bundle.PreKeys) {
+		next.Changed = 0
+	}
+	return next, Change{Publication: true}
 }
 
 // Retire is the step of an installation that has a successor: it shows no bundle

@@ -36,6 +36,9 @@ type Config struct {
 	// OwnDevices is told after a change of our own other installations is
 	// durable, if the contact is our own identity.
 	OwnDevices func(Contact)
+	// KeepUnsent is how long a message is published again and again that the transport
+	// does not take; 0: forever.
+	KeepUnsent time.Duration
 	// LeftOver is told when the contact leaves memory with messages that the
 	// transport has not taken: somebody has to wake it, or they stay.
 	LeftOver func()
@@ -54,8 +57,11 @@ type Config struct {
 	Forgotten func()
 	// LookUp is told that no message can go to the contact until there is news
 	// of its installations.
-	LookUp   func()
-	Counters *Counters
+	LookUp func()
+	// LookUpWait is how long a first message waits for what LookUp finds, before it
+	// goes out DH-only; 0: not at all. Shorter than the contact stays in memory.
+	LookUpWait time.Duration
+	Counters   *Counters
 	// CoolDowns outlive the contact's stay in memory.
 	CoolDowns *CoolDowns
 	Limits    ratchet.Limits
@@ -85,6 +91,7 @@ type Actor struct {
 	asking   bool                  // for our bundle
 	outdated bool                  // what was asked for is no longer our bundle
 	held     []Send                // waiting for our bundle
+	looked   lookUp                // and those waiting for the contact's
 	reserves []Reserve             // the same
 	leases   Leases
 	prekeys  int     // lookups of our prekeys under way
@@ -95,9 +102,11 @@ type Actor struct {
 	// written are the records of the work that is being prepared, mostly in room.
 	written []persistence.Record
 	room    [4]persistence.Record
-	// unaccepted are the published messages that the transport has not taken
-	// yet; true if it has refused one, which the next sweep publishes again.
-	unaccepted map[MessageID]bool
+	// unaccepted are the published messages that the transport has not taken yet.
+	unaccepted map[MessageID]unaccepted
+	outage     outage
+	// awaited are those of them that somebody waits for.
+	awaited map[MessageID][]AwaitTaken
 	// accepted are those that it has taken and that are still in the outbox.
 	accepted []MessageID
 	// copies are those our own other installations still have to get, if the
@@ -128,7 +137,7 @@ const passivationBuffer = 1024
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
 	a.config.Stream.Restart()
-	a.unaccepted = make(map[MessageID]bool)
+	a.unaccepted = make(map[MessageID]unaccepted)
 	a.sessionNames = make(map[string]string)
 	a.topic = transport.PersonalTopic(a.config.Peer)
 	a.expired = a.config.Now()
@@ -171,7 +180,7 @@ func (a *Actor) Close() {
 	if end == nil {
 		end = actors.ErrStopped
 	}
-	for _, s := range a.held {
+	for _, s := range append(a.held, a.looked.waiting...) {
 		s.Fail(end)
 	}
 	for _, r := range a.reserves {
@@ -180,12 +189,13 @@ func (a *Actor) Close() {
 	for _, w := range a.queue {
 		w.finish(a, end)
 	}
+	a.untaken(end)
 	for _, m := range a.deferred {
 		if f, ok := m.(interface{ Fail(err error) }); ok {
 			f.Fail(end)
 		}
 	}
-	a.held, a.reserves, a.queue, a.deferred = nil, nil, nil, nil
+	a.held, a.looked.waiting, a.reserves, a.queue, a.deferred = nil, nil, nil, nil, nil
 }
 
 // Receive implements actors.Actor.
@@ -204,6 +214,9 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 			return err
 		}
 	}
+	if len(a.looked.waiting) > 0 && !a.denying {
+		a.found()
+	}
 	return nil
 }
 
@@ -219,6 +232,8 @@ func (a *Actor) handle(message any) error {
 		a.takeBundle(m)
 	case SetEnabled:
 		a.setEnabled(m)
+	case SetBlocked:
+		a.setBlocked(m)
 	case Accept:
 		a.accept(m)
 	case Deny:
@@ -230,8 +245,14 @@ func (a *Actor) handle(message any) error {
 	case ForgetBundle:
 		a.bundle.Until, a.outdated = 0, a.asking
 		a.leases.End()
+	case AwaitTaken:
+		a.awaitTaken(m)
 	case Republish:
 		a.publish(m.ID)
+	case Discard:
+		a.discard(m.ID)
+	case NetworkBack:
+		a.outage.passed()
 	case Expire:
 		a.expire()
 	case actors.Sweep:
@@ -271,6 +292,8 @@ func (a *Actor) answer(message any) error {
 		a.published(m)
 	case copied:
 		a.copied(m)
+	case lookUpOver:
+		a.lookUpOver(m)
 	}
 	return nil
 }
@@ -333,11 +356,18 @@ func (a *Actor) change(to actors.Reply[struct{}], step func(Contact) (Contact, E
 }
 
 func (a *Actor) takeBundle(m TakeBundle) {
-	if err := a.verify(&m.Bundle); err != nil {
+	err := a.contact.open()
+	if err == nil {
+		err = a.verify(&m.Bundle)
+	}
+	if err != nil {
 		m.Fail(err)
 		return
 	}
 	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
+		if err := c.open(); err != nil {
+			return c, Effects{}, err
+		}
 		now := a.config.Now()
 		next, e := c.TakeBundle(a.config.View, &m.Bundle, m.Sender, now)
 		next, noted := next.noted(m.ByHand, now)
@@ -354,7 +384,10 @@ func (a *Actor) setEnabled(m SetEnabled) {
 
 func (a *Actor) accept(m Accept) {
 	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
-		if c.Standing != Requested {
+		if err := c.open(); err != nil {
+			return c, Effects{}, err
+		}
+		if c.Standing != Requested && !m.Unasked || c.own(a.config.View) {
 			return c, Effects{}, ErrNoRequest
 		}
 		next, e := c.Accept(a.config.Now())

@@ -39,6 +39,9 @@ func (c *Contact) Draft(v View, payload []byte, now int64) (Draft, error) {
 	if v.Retired {
 		return Draft{}, ErrRetired
 	}
+	if err := c.open(); err != nil {
+		return Draft{}, err
+	}
 	d := Draft{Payload: payload, Targets: c.Targets(v, now)}
 	if len(d.Targets) == 0 && (len(c.Installations) > 0 || c.own(v)) {
 		return d, ErrNoTarget
@@ -76,6 +79,9 @@ func (d *Draft) Seal(peer x3dh.IdentityPublicKey, rand io.Reader) error {
 // and uses the draft up. bundle is ours. An error means that no part could be
 // encrypted.
 func (c Contact) Assemble(v View, d *Draft, bundle wire.Bundle, now int64) (Contact, Outgoing, Receipt, Effects, error) {
+	if err := c.open(); err != nil {
+		return c, Outgoing{}, Receipt{}, Effects{}, err // it was blocked meanwhile
+	}
 	message := wire.Message{
 		InstallationID: v.Installation,
 		Bundles:        []wire.Bundle{bundle},

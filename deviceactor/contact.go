@@ -23,6 +23,7 @@ type Contact struct {
 	Identity       x3dh.IdentityPublicKey
 	FirstSeen      int64 // ns, 0: not stored yet
 	Standing       Standing
+	Blocked        bool // by the user: nothing of it is looked at
 	ForwardSecrecy bool
 	Seen           [][sha256.Size]byte
 	Installations  []Installation // sorted by ID
@@ -94,6 +95,25 @@ func (c *Contact) Targets(v View, now int64) []Installation {
 		slices.SortFunc(out, func(a, b Installation) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	return out
+}
+
+// Agreed tells whether all installations that messages may go to have shown that
+// they read the topic which the two identities share: a message of theirs was
+// read, and a bundle names their protocol version
+// (54/WAKU2-X3DH-SESSIONS, Negotiated Topic).
+func (c *Contact) Agreed(now int64) bool {
+	agreed := false
+	for i := range c.Installations {
+		in := &c.Installations[i]
+		if !in.Enabled || in.stale(now) {
+			continue
+		}
+		if in.Active == 0 || in.ProtocolVersion == 0 {
+			return false
+		}
+		agreed = true
+	}
+	return agreed
 }
 
 // evicted alarms of installations that were sent to before the step and lose

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/sessionactor"
@@ -203,6 +204,36 @@ func TestMessageIDIsAboutSenderAndContentOnly(t *testing.T) {
 		test.change(m)
 		if got := newMessageID(test.sender, m, test.chat) == id; got != test.same {
 			t.Errorf("%s: same id %v, want %v", test.name, got, test.same)
+		}
+	}
+}
+
+// The topic that two identities share is used when every installation is known to
+// read it, and never for a message that one of them would miss (54, Negotiated
+// Topic).
+func TestNegotiatedTopicNeedsAllInstallations(t *testing.T) {
+	const now = int64(30 * 24 * time.Hour)
+	heard := Installation{ID: "a", Enabled: true, ProtocolVersion: 1, Active: now - 1}
+	named := Installation{ID: "b", Enabled: true, ProtocolVersion: 1}
+	old := Installation{ID: "c", Enabled: true, Active: now - 1}
+	disabled := Installation{ID: "d", ProtocolVersion: 1}
+	stale := Installation{ID: "e", Enabled: true, OmittedSince: 1}
+	for name, c := range map[string]struct {
+		installations []Installation
+		agreed        bool
+	}{
+		"none known":            {nil, false},
+		"heard":                 {[]Installation{heard}, true},
+		"only named":            {[]Installation{named}, false},
+		"one of two heard":      {[]Installation{heard, named}, false},
+		"without a version":     {[]Installation{heard, old}, false},
+		"beside a disabled one": {[]Installation{heard, disabled}, true},
+		"beside a stale one":    {[]Installation{heard, stale}, true},
+		"only disabled":         {[]Installation{disabled}, false},
+	} {
+		contact := Contact{Installations: c.installations}
+		if got := contact.Agreed(now); got != c.agreed {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

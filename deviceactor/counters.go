@@ -8,6 +8,7 @@ type Counters struct {
 	Copies          atomic.Uint64 // messages made durable for our own other installations
 	Received        atomic.Uint64 // messages decrypted and durable
 	Refused         atomic.Uint64 // received messages that changed nothing
+	Unsent          atomic.Uint64 // messages dropped that no network has taken
 	SessionsStarted atomic.Uint64 // ratchet sessions made, by either side
 	RatchetSteps    atomic.Uint64 // halves of DH ratchet steps made
 }

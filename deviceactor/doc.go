@@ -3,7 +3,7 @@
 // all of them, and one received message into at most one payload for us.
 //
 // Pure part: Contact and its steps: Read and Receive for what arrives, Draft and
-// Assemble for what is sent, TakeBundle, Enable, Accept and Age for the rest
+// Assemble for what is sent, TakeBundle, Enable, Accept, Block and Age for the rest
 // (5/SECURE-TRANSPORT, Multi-Device Support). Shell: Actor is the
 // parent of the contact's session actors. It gives out their work, gathers
 // their answers, and commits in the order in which it gave out the work

@@ -83,6 +83,10 @@ func (a *Actor) deny(m Deny) {
 		m.Fail(ErrNoRequest)
 		return
 	}
+	if err := a.contact.open(); err != nil {
+		m.Fail(err) // it would be welcome again
+		return
+	}
 	a.denying = true
 	a.leases.End()
 	w := &work{finish: func(_ *Actor, err error) {
@@ -111,6 +115,7 @@ func (a *Actor) deny(m Deny) {
 		a.write(records...)
 		a.contact = Contact{Identity: a.config.Peer}
 		clear(a.unaccepted)
+		a.untaken(ErrWithdrawn)
 		return nil
 	})
 }
@@ -118,7 +123,7 @@ func (a *Actor) deny(m Deny) {
 // waitsForDenial tells whether a message acts on what is known of the contact.
 func waitsForDenial(message any) bool {
 	switch message.(type) {
-	case Send, Reserve, Receive, TakeBundle, SetEnabled, Accept, Deny, gotBundle, gotPreKey:
+	case Send, Reserve, Receive, TakeBundle, SetEnabled, SetBlocked, Accept, Deny, gotBundle, gotPreKey, lookUpOver:
 		return true
 	}
 	return false

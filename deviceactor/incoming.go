@@ -107,6 +107,10 @@ func (a *Actor) gotPreKey(m gotPreKey) {
 		a.refuse(m.receive, ErrDenied) // it was denied meanwhile
 		return
 	}
+	if err := a.contact.open(); err != nil {
+		a.refuse(m.receive, err)
+		return
+	}
 	a.decrypt(m.receive, m.reading, OwnPreKey(m.prekey))
 }
 

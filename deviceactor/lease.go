@@ -105,6 +105,9 @@ func (l *Lease) Reserved(target int, r sessionactor.Reservation, err error) {
 // Grant is the step of giving out a lease whose reservations are all noted: like
 // sending, it accepts the contact. An error means that there is no reservation.
 func (c Contact) Grant(v View, l *Lease, now int64) (Contact, Effects, error) {
+	if err := c.open(); err != nil {
+		return c, Effects{}, err // it was blocked meanwhile
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	message := wire.Message{InstallationID: v.Installation, Bundles: []wire.Bundle{l.bundle}}
@@ -234,11 +237,11 @@ func (s *Leases) Add(l *Lease) {
 func (s *Leases) End() { s.keep(func(*Lease) bool { return false }) }
 
 // Follow gives up those that do not go to the same installations, with the same
-// prekeys, as a message would now.
+// prekeys, as a message would now: all of them, if the contact is blocked.
 func (s *Leases) Follow(c *Contact, v View, now int64) {
 	targets := c.Targets(v, now)
 	s.keep(func(l *Lease) bool {
-		return slices.EqualFunc(l.targets, targets, func(a, b Installation) bool {
+		return !c.Blocked && slices.EqualFunc(l.targets, targets, func(a, b Installation) bool {
 			return a.ID == b.ID && a.Entry.PreKey == b.Entry.PreKey
 		})
 	})

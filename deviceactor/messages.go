@@ -73,9 +73,11 @@ type SetEnabled struct {
 	Enabled      bool
 }
 
-// Accept answers the request of the contact; ErrNoRequest if there is none.
+// Accept answers the request of the contact; ErrNoRequest if there is none, unless
+// the contact is to be accepted Unasked.
 type Accept struct {
 	actors.Reply[struct{}]
+	Unasked bool
 }
 
 // Deny forgets everything of the contact: its request, its sessions, and what

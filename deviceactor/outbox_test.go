@@ -9,6 +9,8 @@ import (
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 func TestOutboxRecordGoesWhenTheTransportHasTheMessage(t *testing.T) {
@@ -36,7 +38,13 @@ func TestRefusedPublicationIsMadeAgainWithTheSweep(t *testing.T) {
 		alice.meets(bob)
 		alice.line.refusing(true)
 		first := alice.send(bob, "x")
-		for range 3 {
+		for round := range 5 {
+			for n := range skips(bob.key.Public(), 1+round) {
+				w.sweep(alice, bob)
+				if again := alice.line.take(); len(again) != 0 {
+					t.Fatalf("published in sweep %d after round %d", n, round)
+				}
+			}
 			w.sweep(alice, bob)
 			if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
 				t.Fatalf("%d messages published by the sweep, want the same one", len(again))
@@ -47,6 +55,7 @@ func TestRefusedPublicationIsMadeAgainWithTheSweep(t *testing.T) {
 			alice.settle(bob)
 		}
 		alice.line.refusing(false)
+		alice.contact(bob.key.Public()).Tell(NetworkBack{})
 		w.sweep(alice, bob)
 		if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
 			t.Fatalf("after a restart %v: %d messages published", restart, len(again))
@@ -57,6 +66,41 @@ func TestRefusedPublicationIsMadeAgainWithTheSweep(t *testing.T) {
 			t.Errorf("published again after it was taken")
 		}
 		bob.receive(alice, first)
+	}
+}
+
+// A message for no installation in particular goes where everybody listens, also when it
+// is published again and all that are known have agreed to another topic by then.
+func TestMessageForAnybodyStaysOnTheTopicOfEverybody(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		w := newWorld(t)
+		alice, bob := w.host("alice"), w.host("bob")
+		alice.line.refusing(true)
+		alice.send(bob, "whoever reads it")
+		talk(alice, bob)
+		alice.line.mu.Lock()
+		last := len(alice.line.agreed) - 1
+		if !alice.line.agreed[last] {
+			t.Error("nothing is agreed: the test shows nothing")
+		}
+		alice.line.mu.Unlock()
+		if restart {
+			alice.restart(bob.key.Public())
+			alice.settle(bob)
+		}
+		alice.line.refusing(false)
+		alice.contact(bob.key.Public()).Tell(NetworkBack{})
+		w.sweep(alice, bob)
+		again := alice.line.take()
+		if len(again) != 3 {
+			t.Fatalf("%d messages published again", len(again))
+		}
+		for n, m := range again {
+			agreed := alice.line.agreed[last+1+n]
+			if anybody := m.Entries[0].Recipient == wire.NoInstallation; agreed == anybody {
+				t.Errorf("restart %v: message for %s, agreed %v", restart, m.Entries[0].Recipient, agreed)
+			}
+		}
 	}
 }
 
@@ -100,9 +144,9 @@ func TestContactThatLeavesMessagesOverSaysSo(t *testing.T) {
 // before anything is encrypted.
 func TestOutboxOfAContactIsBounded(t *testing.T) {
 	a := New(Config{})
-	a.unaccepted = make(map[MessageID]bool)
+	a.unaccepted = make(map[MessageID]unaccepted)
 	for n := range maxUnaccepted {
-		a.unaccepted[MessageID{byte(n), byte(n >> 8)}] = true
+		a.unaccepted[MessageID{byte(n), byte(n >> 8)}] = unaccepted{refused: true}
 	}
 	var got error
 	if err := a.Receive(nil, Send{Payload: []byte("x"), Reply: actors.ReplyFunc(func(_ Receipt, err error) { got = err })}); err != nil {
@@ -114,22 +158,32 @@ func TestOutboxOfAContactIsBounded(t *testing.T) {
 	}
 }
 
-// What was refused in an outage comes again a part at a time.
+// What was refused in an outage comes again a part at a time: the next when the network
+// has taken the one before, without waiting for a sweep, and no more after a refusal.
 func TestRepublishingIsSpread(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
 	alice.meets(bob)
 	alice.line.refusing(true)
-	const sent = republished + 10
+	const sent = 3*republished + 10
 	for n := range sent {
 		alice.send(bob, fmt.Sprint(n))
 	}
+	alice.line.take()
+	w.sweep(alice, bob) // refused again
+	if got := len(alice.line.take()); got != republished {
+		t.Errorf("%d published again at a time, want %d", got, republished)
+	}
 	alice.line.refusing(false)
-	for _, want := range []int{republished, sent - republished, 0} {
-		w.sweep(alice, bob)
-		if got := len(alice.line.take()); got != want {
-			t.Errorf("%d published again by one sweep, want %d", got, want)
-		}
+	alice.contact(bob.key.Public()).Tell(NetworkBack{})
+	w.sweep(alice, bob)
+	await(t, "an empty outbox", func() bool { return alice.disk.count(t, persistence.KindOutbox) == 0 })
+	if got := len(alice.line.take()); got != sent {
+		t.Errorf("%d published again, want %d", got, sent)
+	}
+	w.sweep(alice, bob)
+	if got := len(alice.line.take()); got != 0 {
+		t.Errorf("%d published again that were taken", got)
 	}
 }
 
@@ -180,4 +234,142 @@ func TestNamesOfTheWrongLengthAreReported(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// Messages that were refused are published in the order in which they were sent, also
+// by the next life of the contact.
+func TestRepublishingKeepsTheOrder(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		w := newWorld(t)
+		alice, bob := w.host("alice"), w.host("bob")
+		alice.meets(bob)
+		alice.line.refusing(true)
+		var sent []*wire.Message
+		for n := range 20 {
+			w.now.Add(1)
+			sent = append(sent, alice.send(bob, fmt.Sprint(n)))
+		}
+		if restart {
+			alice.restart(bob.key.Public())
+			alice.settle(bob)
+		}
+		alice.line.refusing(false)
+		w.sweep(alice, bob)
+		again := alice.line.take()
+		if len(again) != len(sent) {
+			t.Fatalf("%d published again", len(again))
+		}
+		for n := range sent {
+			if !bytes.Equal(again[n].Encode(), sent[n].Encode()) {
+				t.Fatalf("restart %v: another one came as number %d", restart, n)
+			}
+		}
+	}
+}
+
+// The sweeps that are left out grow, are bounded, and are not the same for all.
+func TestRoundsAfterRefusalsGrowApart(t *testing.T) {
+	for failures := range 40 {
+		most := 1<<min(max(failures-1, 0), 6) - 1
+		seen := make(map[int]bool)
+		for n := range 200 {
+			skip := skips(x3dh.IdentityPublicKey{2, byte(n)}, failures)
+			if skip < most/2 || skip > (3*most+1)/2 {
+				t.Errorf("%d sweeps after %d rounds", skip, failures)
+			}
+			seen[skip] = true
+		}
+		if failures > 4 && len(seen) < 8 {
+			t.Errorf("%d ways after %d rounds", len(seen), failures)
+		}
+	}
+}
+
+// A message that no network takes is published until it is too old, and then reported:
+// once in a life of the contact, and again in the next one until somebody has said that
+// he knows. Only then its record goes.
+func TestMessageThatNobodyTakesIsReportedAndDropped(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.keepUnsent = time.Hour
+	alice.meets(bob)
+	bobs := bob.key.Public()
+	alice.restart(bobs)
+	alice.line.refusing(true)
+	alice.send(bob, "old")
+	id := alice.outboxIDs(bobs)[0]
+	created := w.now.Load()
+	failed := make(chan error, 1)
+	alice.contact(bobs).Tell(AwaitTaken{ID: id, Reply: actors.ReplyFunc(func(_ struct{}, err error) { failed <- err })})
+	w.now.Add(int64(time.Hour))
+	alice.send(bob, "new")
+	alice.line.take()
+	w.sweep(alice, bob)
+	if again := alice.line.take(); len(again) != 2 || len(reported[Unsent](alice)) != 0 {
+		t.Fatalf("%d published, %d reported at the last moment", len(again), len(reported[Unsent](alice)))
+	}
+	w.now.Add(1)
+	for range 3 {
+		w.sweep(alice, bob)
+	}
+	want := Unsent{Identity: bobs, ID: id, Created: created}
+	if got := reported[Unsent](alice); len(got) != 1 || got[0] != want {
+		t.Fatalf("reported %+v, want %+v", got, want)
+	}
+	if err := <-failed; !errors.Is(err, ErrUnsent) {
+		t.Errorf("who waits is told %v", err)
+	}
+	alice.line.take()
+	alice.line.refusing(false)
+	alice.restart(bobs) // nobody has said that he knows
+	alice.contact(bobs).Tell(Republish{id})
+	w.sweep(alice, bob)
+	w.sweep(alice, bob)
+	if got := reported[Unsent](alice); len(got) != 2 || got[1] != want {
+		t.Fatalf("reported %+v", got)
+	}
+	if again := alice.line.take(); len(again) != 1 {
+		t.Errorf("%d published, want the new one", len(again))
+	}
+	if n := alice.disk.count(t, persistence.KindOutbox); n != 1 {
+		t.Errorf("%d records before somebody knows", n)
+	}
+	alice.contact(bobs).Tell(Discard{id})
+	alice.contact(bobs).Tell(Discard{MessageID{1}})
+	await(t, "an empty outbox", func() bool { return alice.disk.count(t, persistence.KindOutbox) == 0 })
+	alice.restart(bobs)
+	w.sweep(alice, bob)
+	if got := reported[Unsent](alice); len(got) != 2 {
+		t.Errorf("reported %+v", got)
+	}
+}
+
+// What is not too old is not dropped, whoever asks; nor is anything by default.
+func TestOnlyWhatWasGivenUpIsDropped(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.meets(bob)
+	alice.line.refusing(true)
+	alice.send(bob, "x")
+	bobs := bob.key.Public()
+	w.now.Add(int64(10 * 365 * 24 * time.Hour))
+	alice.contact(bobs).Tell(Discard{alice.outboxIDs(bobs)[0]})
+	w.sweep(alice, bob)
+	if n := alice.disk.count(t, persistence.KindOutbox); n != 1 || len(reported[Unsent](alice)) != 0 {
+		t.Errorf("%d records, reported %+v", n, reported[Unsent](alice))
+	}
+}
+
+// outboxIDs are the messages that wait for the transport.
+func (n *node) outboxIDs(peer x3dh.IdentityPublicKey) (ids []MessageID) {
+	n.t.Helper()
+	err := n.disk.Scan(n.t.Context(), persistence.NewName(persistence.KindOutbox, n.owner[:], peer[:]), func(_ persistence.Name, value []byte) error {
+		o, err := DecodeOutgoing(value)
+		ids = append(ids, o.ID)
+		return err
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return ids
 }

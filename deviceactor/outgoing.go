@@ -1,7 +1,6 @@
 package deviceactor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -10,16 +9,6 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/sessionactor"
-	"github.com/rookery-im/rookery/transport"
-)
-
-const (
-	// maxUnaccepted bounds the messages of one contact that the transport has
-	// not taken: a network that is down does not fill the disk.
-	maxUnaccepted = 4096
-	// republished is how many of them one sweep publishes again, so that the
-	// end of an outage is no storm.
-	republished = 64
 )
 
 // send waits for our bundle, which goes with every message, then gives the
@@ -36,6 +25,9 @@ func (a *Actor) send(m Send) {
 	}
 	if len(a.unaccepted) >= maxUnaccepted {
 		m.Fail(&actors.OverloadedError{Limit: "outbox", Max: maxUnaccepted})
+		return
+	}
+	if a.awaitsCode(m) {
 		return
 	}
 	if len(a.held) == 0 && a.bundle.Good(a.config.Now()) {
@@ -203,92 +195,8 @@ func (out *outgoing) finish(a *Actor, err error) {
 		a.config.Counters.Sent.Add(1)
 	}
 	out.reply.Send(out.receipt)
-	a.transmit(out.receipt.ID, out.message.Message)
+	a.transmit(out.receipt.ID, out.message.Message, out.message.Created, len(out.draft.Targets) == 0)
 	if out.copied {
 		out.copyOut(out.receipt.ID)
 	}
-}
-
-// loadOutbox finds the messages that the transport has not taken yet: the next
-// sweep publishes them again. One whose publication is still under way goes out
-// twice, as the same message.
-func (a *Actor) loadOutbox() error {
-	prefix := persistence.NewName(persistence.KindOutbox, a.config.Owner[:], a.config.Peer[:])
-	return a.config.Reader.Scan(context.Background(), prefix, func(name persistence.Name, _ []byte) error {
-		parts, err := name.Parts()
-		if err != nil || len(parts[len(parts)-1]) != len(MessageID{}) {
-			return fmt.Errorf("%w: %w: outbox record %v", actors.ErrCorruptState, ErrCorrupt, name)
-		}
-		a.unaccepted[MessageID(parts[len(parts)-1])] = true
-		return nil
-	})
-}
-
-// republish publishes again what the transport has refused.
-func (a *Actor) republish() {
-	n := 0
-	for id, refused := range a.unaccepted {
-		if n == republished {
-			return
-		}
-		if refused {
-			a.publish(id)
-			n++
-		}
-	}
-}
-
-// publish reads a message of the outbox and publishes it again.
-func (a *Actor) publish(id MessageID) {
-	value, err := a.config.Reader.Get(context.Background(), OutboxName(a.config.Owner, a.config.Peer, id))
-	if err != nil {
-		// Gone: it was accepted meanwhile. Unreadable: the next sweep tries again.
-		if errors.Is(err, persistence.ErrNotFound) {
-			delete(a.unaccepted, id)
-		}
-		return
-	}
-	o, err := DecodeOutgoing(value)
-	if err != nil {
-		a.config.Deliver(MessageRefused{Sender: a.config.Identity.Public(), Installation: a.config.View.Installation, Err: err})
-		delete(a.unaccepted, id)
-		return
-	}
-	a.transmit(id, o.Message)
-}
-
-func (a *Actor) transmit(id MessageID, message []byte) {
-	a.unaccepted[id] = false
-	self := a.self
-	a.config.Transport.Publish(transport.Envelope{
-		Topic:   a.topic,
-		Sender:  a.config.Identity.Public(),
-		Payload: message,
-	}, func(err error) { self.Tell(published{id, err}) })
-}
-
-// published notes that the transport has taken a message, or has not: then the
-// next sweep publishes it again.
-func (a *Actor) published(m published) {
-	if m.err != nil {
-		a.unaccepted[m.id] = true
-		return
-	}
-	delete(a.unaccepted, m.id)
-	a.accepted = append(a.accepted, m.id)
-	if len(a.accepted) == together {
-		a.dropAccepted()
-	}
-}
-
-// dropAccepted drops from the outbox what the transport has taken by now.
-func (a *Actor) dropAccepted() {
-	if len(a.accepted) == 0 {
-		return
-	}
-	for _, id := range a.accepted {
-		a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.config.Peer, id), Delete: true})
-	}
-	a.accepted = a.accepted[:0]
-	a.prepared = append(a.prepared, &work{finish: func(*Actor, error) {}})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // disk is a store that can be watched, stopped and broken.
@@ -147,6 +148,7 @@ func (h *held) Scan(ctx context.Context, prefix persistence.Name, fn func(persis
 type line struct {
 	mu      sync.Mutex
 	sent    []*wire.Message
+	agreed  []bool // of all that was published
 	refuses bool
 	publish func() // called before a publication
 }
@@ -162,6 +164,7 @@ func (l *line) Publish(e transport.Envelope, accepted func(error)) {
 		panic(err)
 	}
 	l.sent = append(l.sent, m)
+	l.agreed = append(l.agreed, e.Agreed)
 	l.mu.Unlock()
 	if refuses {
 		accepted(errors.New("the network is down"))
@@ -173,6 +176,11 @@ func (l *line) Publish(e transport.Envelope, accepted func(error)) {
 func (l *line) Subscribe(transport.Topic, transport.Deliver) (func(), error) {
 	return nil, transport.ErrClosed
 }
+
+// Forget implements transport.Transport: it keeps nothing.
+func (*line) Forget(context.Context, x3dh.IdentityPublicKey) error { return nil }
+
+func (l *line) Host(*x3dh.IdentityKey) (func(), error) { return func() {}, nil }
 
 func (l *line) Close() error { return nil }
 

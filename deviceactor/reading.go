@@ -56,6 +56,9 @@ func (c *Contact) Read(v View, m *wire.Message, chat string, verify func(*wire.B
 	if c.own(v) && m.InstallationID == v.Installation {
 		return Reading{}, ErrOwnEcho
 	}
+	if err := c.open(); err != nil {
+		return Reading{}, err
+	}
 	if chat == "" && !c.admits(v) {
 		return Reading{}, ErrDenied
 	}
@@ -187,6 +190,9 @@ func (c *Contact) Refused(m *wire.Message, cause error) []Event {
 // is known of the contact, and makes the event of the message.
 func (c Contact) Receive(v View, r Reading, payload []byte, now int64) (Contact, Effects, error) {
 	var e Effects
+	if err := c.open(); err != nil {
+		return c, e, err // it was blocked meanwhile
+	}
 	before := c
 	sender := r.Message.InstallationID
 	if r.kind == public && !c.admits(v) {

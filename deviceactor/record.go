@@ -67,7 +67,7 @@ func (c *Copy) Record(owner persistence.OwnerID) (persistence.Record, error) {
 }
 
 func (c *Contact) record() ([]byte, error) {
-	r := &record.Contact{Identity: c.Identity[:], FirstSeen: c.FirstSeen, ForwardSecrecy: c.ForwardSecrecy, Standing: uint32(c.Standing)}
+	r := &record.Contact{Identity: c.Identity[:], FirstSeen: c.FirstSeen, ForwardSecrecy: c.ForwardSecrecy, Standing: uint32(c.Standing), Blocked: c.Blocked}
 	for i := range c.Seen {
 		r.DhOnlySeen = append(r.DhOnlySeen, c.Seen[i][:])
 	}
@@ -114,7 +114,7 @@ func LoadContact(ctx context.Context, from Reader, owner persistence.OwnerID, pe
 	if err := proto.Unmarshal(value, &r); err != nil {
 		return c, fmt.Errorf("%w: contact %v: %w", ErrCorrupt, peer, err)
 	}
-	c.FirstSeen, c.ForwardSecrecy = r.GetFirstSeen(), r.GetForwardSecrecy()
+	c.FirstSeen, c.ForwardSecrecy, c.Blocked = r.GetFirstSeen(), r.GetForwardSecrecy(), r.GetBlocked()
 	if r.GetStanding() > uint32(Accepted) {
 		return c, fmt.Errorf("%w: contact %v: standing %d", ErrCorrupt, peer, r.GetStanding())
 	}

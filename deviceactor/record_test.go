@@ -32,6 +32,7 @@ func TestContactComesBackFromItsRecords(t *testing.T) {
 		},
 		"only seen": {Identity: peer, FirstSeen: 1},
 		"accepted":  {Identity: peer, FirstSeen: 1, Standing: Accepted},
+		"blocked":   {Identity: peer, FirstSeen: 1, Standing: Accepted, Blocked: true},
 	} {
 		e := Effects{Contact: true, Installations: c.Installations}
 		records, err := e.Records(owner, &c)

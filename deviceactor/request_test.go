@@ -96,7 +96,7 @@ func (n *node) answerRequest(peer *node, accept bool) error {
 	n.t.Helper()
 	_, err := ask(n.t, n.contact(peer.key.Public()), func(r actors.Reply[struct{}]) any {
 		if accept {
-			return Accept{r}
+			return Accept{Reply: r}
 		}
 		return Deny{r}
 	})

@@ -77,8 +77,10 @@ type node struct {
 	repeated   atomic.Int64 // messages that were read before
 	forgotten  atomic.Int64 // contacts
 	lookedUp   atomic.Int64 // how often a contact had its bundle looked up
-	siblings   atomic.Bool  // other devices of ours get copies
-	crashes    atomic.Bool  // nobody is told of copies
+	lookUpWait time.Duration
+	keepUnsent time.Duration // as of the start of the contact
+	siblings   atomic.Bool   // other devices of ours get copies
+	crashes    atomic.Bool   // nobody is told of copies
 	mu         sync.Mutex
 	contacts   map[x3dh.IdentityPublicKey]actors.Ref
 	devices    []Contact // our own other devices, each time they changed
@@ -226,7 +228,7 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 			Reader: n.reader, Stream: stream, Bundle: n.bundle, Transport: n.line,
 			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns,
 			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
-			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) },
+			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) }, LookUpWait: n.lookUpWait, KeepUnsent: n.keepUnsent,
 			Repeated: func() { n.repeated.Add(1) }, Forgotten: func() { n.forgotten.Add(1) },
 			Limits: ratchet.DeployedLimits(),
 		})

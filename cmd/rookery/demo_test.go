@@ -19,12 +19,18 @@ import (
 // command runs one command line and gives what it wrote.
 func command(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	return commandOn(t, strings.NewReader(""), args...)
+}
+
+// commandOn is command with something to read.
+func commandOn(t *testing.T, stdin io.Reader, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
 	errors, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	status = run(args, &out, errors)
+	status = run(args, stdin, &out, errors)
 	if err := errors.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,10 +11,15 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Demo    DemoCmd    `cmd:"" help:"Host identities in this process and let them talk."`
-	Replay  ReplayCmd  `cmd:"" help:"Run recordings of the deployed reference through our core."`
-	Store   StoreCmd   `cmd:"" help:"Look after a store: check, stats, backup, restore, rekey, passwd."`
-	Version VersionCmd `cmd:"" help:"Say which version this is and which cryptography it uses."`
+	Identity IdentityCmd `cmd:"" help:"The identities of a store: create, import, list, show, qr, delete."`
+	Contact  ContactCmd  `cmd:"" help:"Whom an identity knows: add, list, show, accept, deny, block, unblock."`
+	Device   DeviceCmd   `cmd:"" help:"The devices of an identity or a contact: list, approve, disable."`
+	Send     SendCmd     `cmd:"" help:"Send a message to a contact."`
+	Listen   ListenCmd   `cmd:"" help:"Print what comes, and acknowledge it."`
+	Demo     DemoCmd     `cmd:"" help:"Host identities in this process and let them talk."`
+	Replay   ReplayCmd   `cmd:"" help:"Run recordings of the deployed reference through our core."`
+	Store    StoreCmd    `cmd:"" help:"Look after a store: check, stats, backup, restore, rekey, passwd."`
+	Version  VersionCmd  `cmd:"" help:"Say which version this is and which cryptography it uses."`
 }
 
 const (
@@ -22,10 +27,10 @@ const (
 	exitError     = 2
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run carries out one command line and gives the exit status.
-func run(args []string, stdout io.Writer, stderr *os.File) int {
+func run(args []string, stdin io.Reader, stdout io.Writer, stderr *os.File) int {
 	var c commands
 	exited := -1
 	parser, err := kong.New(&c,
@@ -43,14 +48,14 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 		return exited
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "rookery: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "rookery: %s\n", said(err))
 		return exitError
 	}
-	err = command.Run(&output{stdout: stdout, progress: newProgress(stderr)})
+	err = command.Run(&output{stdin: stdin, stdout: stdout, progress: newProgress(stderr)})
 	if err == nil {
 		return 0
 	}
-	_, _ = fmt.Fprintf(stderr, "rookery: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "rookery: %s\n", said(err))
 	if errors.Is(err, errBadResult) {
 		return exitBadResult
 	}

@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// output is where a command writes: results to stdout, progress to stderr.
+// output is what a command reads, and where it writes: results to stdout, progress to
+// stderr.
 type output struct {
+	stdin    io.Reader
 	stdout   io.Writer
 	progress *progress
 }

@@ -30,14 +30,19 @@ type StoreCmd struct {
 
 // storePlace says which store, and what opens it.
 type storePlace struct {
-	Dir            string `arg:"" type:"path" help:"Directory of the store."`
+	Dir string `arg:"" type:"path" help:"Directory of the store."`
+	opener
+}
+
+// opener is what opens a store.
+type opener struct {
 	Anchor         string `name:"anchor" type:"path" placeholder:"FILE" help:"The rollback guard's file, if it is not in the directory."`
 	KeyFile        string `name:"key-file" type:"path" xor:"key" placeholder:"FILE" help:"The key file that opens the store; else ROOKERY_KEY_FILE or ROOKERY_PASSPHRASE."`
 	PassphraseFile string `name:"passphrase-file" type:"path" xor:"key" placeholder:"FILE" help:"A file with the passphrase that opens the store."`
 }
 
 // unlock gives what opens the store.
-func (p *storePlace) unlock() (keyring.Protector, error) {
+func (p *opener) unlock() (keyring.Protector, error) {
 	if p.KeyFile == "" && p.PassphraseFile == "" {
 		return keyring.FromEnvironment(os.LookupEnv)
 	}
@@ -127,28 +132,6 @@ func exists(dir string) error {
 		}
 	}
 	return fmt.Errorf("there is no store in %s", dir)
-}
-
-// hints say what to do about an error.
-var hints = []struct {
-	of   error
-	hint string
-}{
-	{persistence.ErrLocked, "a running process has the store open: stop it first, or let it do this itself"},
-	{persistence.ErrNewerFormat, "use the release that wrote it, or a later one"},
-	{persistence.ErrPermission, "directories have to be 0700 and files 0600"},
-	{keyring.ErrNoProtector, "give --key-file or --passphrase-file, or set one of the two"},
-	{keyring.ErrTwoProtectors, "unset one of them, or give --key-file or --passphrase-file"},
-}
-
-// explained adds what to do about an error.
-func explained(err error) error {
-	for _, h := range hints {
-		if errors.Is(err, h.of) {
-			return fmt.Errorf("%w (%s)", err, h.hint)
-		}
-	}
-	return err
 }
 
 // interruptible ends a command's work in order, so that it can clean up. The second

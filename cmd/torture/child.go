@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/rookery-im/rookery"
 )
 
 // child is the process that is killed. It does what the parent tells it.
@@ -18,14 +20,15 @@ type child struct {
 	logger *slog.Logger
 	trap   *trap
 	line   *line
-	hosts  [sides]*host  // once opened
-	opened chan struct{} // closed when both engines are open
+	hosts  []*host       // once opened
+	opened chan struct{} // closed when all engines are open
 
 	write sync.Mutex
 	out   io.Writer
 
 	stop    chan struct{} // closed when the senders have to stop
 	senders sync.WaitGroup
+	looks   sync.WaitGroup // into the store, which has to be open
 }
 
 const (
@@ -38,18 +41,11 @@ const (
 // runChild is the whole of a child: it reads what to do from in and tells what
 // happens to out. It ends when it was told to close, or when the parent is gone.
 func runChild(in io.Reader, out, errors io.Writer) error {
-	c := &child{out: out, errors: errors, opened: make(chan struct{}), stop: make(chan struct{})}
-	c.tell(frame{Kind: isHere})
-	start, err := readFrame(in)
+	c := newChild(out, errors)
+	start, err := c.begun(in)
 	if err != nil {
 		return err
 	}
-	if start.Kind != doStart || start.Plan == nil {
-		return fmt.Errorf("no plan, but %q", start.Kind)
-	}
-	c.plan = *start.Plan
-	c.logger = childLogger(c)
-	c.trap = &trap{tell: c.tell, hook: c.plan.Hook, left: c.plan.Pass}
 	c.line = newLine(c.trap, c.tell)
 	go func() {
 		if err := c.begin(start.Text); err != nil {
@@ -57,6 +53,25 @@ func runChild(in io.Reader, out, errors io.Writer) error {
 		}
 	}()
 	return c.obey(in)
+}
+
+func newChild(out, errors io.Writer) *child {
+	return &child{out: out, errors: errors, opened: make(chan struct{}), stop: make(chan struct{})}
+}
+
+// begun says that the process is here, and waits for what it is to do.
+func (c *child) begun(in io.Reader) (start frame, err error) {
+	c.tell(frame{Kind: isHere})
+	if start, err = readFrame(in); err != nil {
+		return start, err
+	}
+	if start.Kind != doStart || start.Plan == nil {
+		return start, fmt.Errorf("no plan, but %q", start.Kind)
+	}
+	c.plan = *start.Plan
+	c.logger = childLogger(c)
+	c.trap = &trap{tell: c.tell, hook: c.plan.Hook, left: c.plan.Pass}
+	return start, nil
 }
 
 // tell writes one frame; what it says has reached the parent when it returns,
@@ -95,14 +110,21 @@ func (c *child) begin(dir string) error {
 	var failed [sides]error
 	var hosts [sides]*host
 	for s := range hosts {
-		opening.Go(func() { hosts[s], failed[s] = c.open(ctx, dir, side(s)) })
+		opening.Go(func() {
+			hosts[s], failed[s] = c.open(ctx, dir, side(s), rookery.Options{Transport: c.line}, rookery.NewIdentity{})
+		})
 	}
 	opening.Wait()
 	if err := errors.Join(failed[:]...); err != nil {
 		return err
 	}
 	for _, h := range hosts {
-		if err := h.meet(ctx, hosts[h.side.other()]); err != nil {
+		other := hosts[h.side.other()].identity
+		bundle, err := other.Bundle(ctx)
+		if err == nil {
+			err = h.meet(ctx, other.PublicKey(), bundle)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -120,7 +142,7 @@ func (c *child) begin(dir string) error {
 			c.senders.Go(func() { h.sendDirectly(ctx, to, mine) })
 		}
 	}
-	c.hosts = hosts
+	c.hosts = hosts[:]
 	close(c.opened)
 	c.tell(frame{Kind: isOpen})
 	return nil
@@ -152,7 +174,7 @@ func (c *child) obey(in io.Reader) error {
 				c.tell(frame{Kind: isStopped})
 			}()
 		case doLook:
-			go c.look()
+			c.looks.Go(c.look)
 		case doClose:
 			stopped()
 			go c.close()
@@ -162,23 +184,25 @@ func (c *child) obey(in io.Reader) error {
 	}
 }
 
-// look tells how much is left in outboxes and inboxes.
+// look tells how much is left in outboxes and inboxes, and in a history.
 func (c *child) look() {
 	<-c.opened
-	var left uint64
+	var left, behind uint64
 	for _, h := range c.hosts {
 		n, err := h.store.waiting(context.Background())
 		if err != nil {
 			c.broken(err)
 		}
 		left += n
+		behind += h.behind()
 	}
-	c.tell(frame{Kind: isLeft, Number: left})
+	c.tell(frame{Kind: isLeft, Number: left, Target: behind})
 }
 
-// close closes both engines and ends the process.
+// close closes the engines and ends the process.
 func (c *child) close() {
 	<-c.opened
+	c.looks.Wait()
 	var closing sync.WaitGroup
 	for _, h := range c.hosts {
 		closing.Go(func() {

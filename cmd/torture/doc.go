@@ -1,6 +1,7 @@
 // Command torture kills a process that hosts two talking engines, again and
 // again, and checks that nothing is lost, nothing comes twice and no message
-// key is used for two plaintexts.
+// key is used for two plaintexts. "torture exchange" does so with two processes
+// that talk over a network, see below.
 //
 // The parent process is the network and the judge, and never dies. The child
 // process hosts two engines, each with one identity on a directory of its own,
@@ -48,6 +49,33 @@
 //
 // The clock of the child steps ahead by more than a day now and then, so that
 // prekeys rotate, sessions are replaced and old ones expire.
+//
+// # Over networks between processes
+//
+// "torture exchange" is the same promise where messages take the way that they take
+// in use: two processes, each an engine on a directory of its own with its own key
+// file, exchange messages over NATS JetStream or over native Waku relay, half of
+// them in each direction. Each of the two is killed (SIGKILL) and started again by
+// itself, and so is what keeps the messages: the NATS server, or the store of the
+// Waku network, which is the stand-in for a node's REST interface over an archive on
+// disk. The one Waku node that is not killed stands for the rest of the network: a
+// relay peer of the parent that both sides are connected with, and that writes what
+// it has taken into that archive. All of it is on loopback, at ports that the system
+// chooses, and ends with the parent.
+//
+// The parent says what to send, so that it knows each message before its sender
+// does. A message counts when Send has returned nil; one whose Send was cut short by
+// a kill is not sent again, and may come or not, but once and under one id. A side is
+// told to send the next ones only while the other hears what it sends, so that the
+// exchange goes on through all lives. A kill is due when a number of messages was
+// acknowledged, one number drawn from each of as many equal parts as there are kills,
+// and comes up to 30 ms later; the summary shows after which part of the messages
+// each kill came. When all has arrived both close, are started once more, and nothing
+// may come any more.
+//
+// What is checked is as above, but for reuse: what is published is sealed there.
+//
+// # Status
 //
 // The exit status is 0 when all was well, 1 after a violation and 2 when the
 // run could not be carried out or was interrupted.

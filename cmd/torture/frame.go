@@ -31,19 +31,24 @@ const (
 	isSession    = "session"    // a session has changed: Text
 	isDying      = "dying"      // at the hook in Text
 	isStopped    = "stopped"    // no sender is at work
-	isLeft       = "left"       // Number: records in outboxes and inboxes
+	isLeft       = "left"       // Number: records in outboxes and inboxes; Target: what the history may still have
 	isBroken     = "broken"     // the child cannot go on: Text
 	isRolledBack = "rolledback" // Side: the store takes itself for an older copy
+	isCard       = "card"       // Payload: the bundle of Side, for the other to know it
+	isServing    = "serving"    // Text: the address of what serves
 )
 
 // What the parent tells.
 const (
-	doStart   = "start"    // Plan, Text (directory)
+	doStart   = "start"    // Plan, Text (directory); Side, Payload (identity key), Reach
 	doAccept  = "accepted" // Number, Text (error)
 	doDeliver = "deliver"  // Number, Target (subscription), Envelope
 	doStop    = "stop"
 	doLook    = "look"
 	doClose   = "close"
+	doMeet    = "meet"  // Peer, Payload (bundle)
+	doSend    = "send"  // Payload
+	doServe   = "serve" // Reach (where to serve), Text (directory)
 )
 
 // frame is one message between parent and child; what it holds depends on Kind.
@@ -58,6 +63,7 @@ type frame struct {
 	Text     string    `json:",omitempty"`
 	Envelope *envelope `json:",omitempty"`
 	Plan     *plan     `json:",omitempty"`
+	Reach    *reach    `json:",omitempty"`
 }
 
 // envelope is a transport.Envelope in a frame.

@@ -20,7 +20,9 @@ type host struct {
 	dice     *dice // of the handler, which runs once at a time
 }
 
-func (c *child) open(ctx context.Context, dir string, s side) (*host, error) {
+// open opens the engine of a side. The options say which network it is on, and the
+// identity who the side is if it has none yet.
+func (c *child) open(ctx context.Context, dir string, s side, options rookery.Options, identity rookery.NewIdentity) (*host, error) {
 	h := &host{child: c, side: s, dice: newDice(c.plan.Seed + uint64(s))} //nolint:gosec // 0 or 1
 	logger := c.logger.With("side", s.String())
 	store, err := c.openStore(ctx, dir, s, logger)
@@ -28,15 +30,14 @@ func (c *child) open(ctx context.Context, dir string, s side) (*host, error) {
 		return nil, err
 	}
 	h.store = store
-	h.engine, err = rookery.Open(ctx, rookery.Options{
-		Store: store, Transport: c.line, Handler: h.handle, Now: c.now, DirectBlock: directBlock, Logger: logger,
-	})
+	options.Store, options.Handler, options.Now, options.DirectBlock, options.Logger = store, h.handle, c.now, directBlock, logger
+	h.engine, err = rookery.Open(ctx, options)
 	if err != nil {
 		return nil, err
 	}
 	switch hosted := h.engine.Identities(); len(hosted) {
 	case 0:
-		h.identity, err = h.engine.CreateIdentity(ctx, rookery.NewIdentity{})
+		h.identity, err = h.engine.CreateIdentity(ctx, identity)
 	case 1:
 		h.identity = hosted[0]
 	default:
@@ -51,16 +52,25 @@ func (c *child) open(ctx context.Context, dir string, s side) (*host, error) {
 }
 
 // meet gives the other's bundle to who knows no installation of it yet.
-func (h *host) meet(ctx context.Context, other *host) error {
-	contact, err := h.identity.Contact(ctx, other.identity.PublicKey())
+func (h *host) meet(ctx context.Context, other rookery.PublicKey, bundle []byte) error {
+	contact, err := h.identity.Contact(ctx, other)
 	if err != nil || len(contact.Installations) > 0 {
 		return err
 	}
-	bundle, err := other.identity.Bundle(ctx)
-	if err != nil {
-		return err
+	return h.identity.TakeBundle(ctx, other, bundle)
+}
+
+// behind is on how many topics the history may have messages that did not come yet,
+// and 1 if the network is not there.
+func (h *host) behind() uint64 {
+	health, ok := h.engine.Health()
+	switch {
+	case !ok:
+		return 0
+	case !health.Carrier.Ready:
+		return 1
 	}
-	return h.identity.TakeBundle(ctx, other.identity.PublicKey(), bundle)
+	return uint64(health.Behind) //nolint:gosec // not negative
 }
 
 const (

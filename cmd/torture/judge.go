@@ -46,7 +46,7 @@ type judge struct {
 	sealed   map[slot][sha256.Size]byte
 	messages map[string]*message // by payload
 	ids      map[string]*message // by id
-	life     int
+	lives    [sides]int          // how many each side has had
 }
 
 // message is one payload on its way.
@@ -56,7 +56,7 @@ type message struct {
 	id           string // "" until a receipt or a delivery tells
 	acknowledged bool   // to its sender
 	told         bool   // to its recipient
-	toldIn       int    // the life in which it was told last
+	toldIn       int    // the life of the recipient in which it was told last
 	answered     bool   // the handler has called Ack
 	settled      bool   // the Ack is durable
 }
@@ -69,8 +69,8 @@ func (j *judge) blame(o offence, format string, args ...any) {
 	j.violations = append(j.violations, violation{o, fmt.Sprintf(format, args...)})
 }
 
-// begin says that a new life of the child begins.
-func (j *judge) begin() { j.life++ }
+// begin says that a new life of a side begins.
+func (j *judge) begin(s side) { j.lives[s]++ }
 
 // published notes the keys of an envelope that has left the child.
 func (j *judge) published(e transport.Envelope) {
@@ -137,10 +137,10 @@ func (j *judge) told(at side, id string, payload []byte, fromPeer bool) {
 	switch {
 	case m.settled:
 		j.blame(duplicate, "%s, id %s, came again after its Ack was durable", m.label, short(id))
-	case m.told && m.toldIn == j.life:
+	case m.told && m.toldIn == j.lives[at]:
 		j.blame(duplicate, "%s, id %s, came twice in one life", m.label, short(id))
 	}
-	m.told, m.toldIn = true, j.life
+	m.told, m.toldIn = true, j.lives[at]
 }
 
 // acking says that the handler of a side calls Ack.

@@ -23,6 +23,12 @@ func sealedAs(ratchetKey byte, n uint32, ciphertext string) transport.Envelope {
 	return transport.Envelope{Topic: "personal/x", Payload: m.Encode()}
 }
 
+func (s *story) begin() {
+	for who := range side(sides) {
+		s.judge.begin(who)
+	}
+}
+
 func (s *story) send(text string) {
 	s.meant(alice, []byte(text))
 	s.sent(alice, "id of "+text, []byte(text))
@@ -108,6 +114,20 @@ func TestJudgeSeesEveryViolationAndNoOther(t *testing.T) {
 			s.ack("one")
 			s.drained(0, 0)
 		}, nil},
+		{"told again in a life of the recipient alone", func(s *story) {
+			s.send("one")
+			s.tell("one")
+			s.judge.begin(bob)
+			s.tell("one")
+			s.ack("one")
+			s.drained(0, 0)
+		}, nil},
+		{"told again in a new life of its sender alone", func(s *story) {
+			s.send("one")
+			s.tell("one")
+			s.judge.begin(alice)
+			s.tell("one")
+		}, []offence{duplicate}},
 		{"told again after its Ack was durable", func(s *story) {
 			s.send("one")
 			s.tell("one")

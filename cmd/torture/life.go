@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"time"
 
 	"github.com/rookery-im/rookery/transport"
@@ -26,8 +22,7 @@ const (
 type life struct {
 	world   *world
 	plan    plan
-	command *exec.Cmd
-	out     *outlet
+	process *process
 
 	killedAs string // "" until it is killed
 	stopping bool   // senders were told to stop
@@ -46,7 +41,9 @@ type life struct {
 // live runs the child once, and tells whether it was killed.
 func (w *world) live(ctx context.Context, p plan) (killed bool, err error) {
 	l := &life{world: w, plan: p}
-	w.judge.begin()
+	for s := range side(sides) {
+		w.judge.begin(s)
+	}
 	began := time.Now()
 	w.network.begin(began)
 	if p.Drain {
@@ -55,14 +52,12 @@ func (w *world) live(ctx context.Context, p plan) (killed bool, err error) {
 		w.network.storm()
 	}
 	w.history.note(p.Life, "life begins: %+v", p)
-	frames, err := l.start(ctx)
-	if err != nil {
+	if l.process, err = startProcess(ctx, childCommand, w.errors); err != nil {
 		return false, err
 	}
 	l.gaveUp = began.Add(patience)
-	l.run(ctx, frames)
-	l.out.close()
-	err = l.command.Wait()
+	l.run(ctx)
+	err = l.process.wait()
 	w.history.note(p.Life, "life ends: %v, killed: %q", err, l.killedAs)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -83,57 +78,14 @@ func (w *world) live(ctx context.Context, p plan) (killed bool, err error) {
 	return l.killedAs != "", nil
 }
 
-// start starts the process. The frames end when it does.
-func (l *life) start(ctx context.Context) (<-chan frame, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	l.command = exec.CommandContext(ctx, self, childCommand) //nolint:gosec // ourselves
-	l.command.Stderr = l.world.errors
-	in, err := l.command.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	// A pipe of our own: Wait closes the one of StdoutPipe before all was read.
-	out, theirs, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	l.command.Stdout = theirs
-	err = l.command.Start()
-	_ = theirs.Close()
-	if err != nil {
-		_ = out.Close()
-		return nil, err
-	}
-	l.out = newOutlet(in)
-	frames := make(chan frame, 64)
-	go func() {
-		defer close(frames)
-		defer func() { _ = out.Close() }()
-		for {
-			f, err := readFrame(out)
-			if err != nil {
-				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-					frames <- frame{Kind: isBroken, Text: "unreadable: " + err.Error()}
-				}
-				return
-			}
-			frames <- f
-		}
-	}()
-	return frames, nil
-}
-
 // run is the loop of the parent while the child lives.
-func (l *life) run(ctx context.Context, frames <-chan frame) {
+func (l *life) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	cancelled := ctx.Done()
 	for {
 		select {
-		case f, ok := <-frames:
+		case f, ok := <-l.process.frames:
 			if !ok {
 				return
 			}
@@ -151,7 +103,7 @@ func (l *life) step(now time.Time) time.Time {
 	due, next := l.world.network.flush(now)
 	for _, f := range due {
 		l.world.history.note(l.plan.Life, "delivers %d, envelope %s", f.Number, fingerprint(f.Envelope.Payload))
-		l.out.tell(f)
+		l.process.tell(f)
 	}
 	switch {
 	case l.killedAs != "":
@@ -165,7 +117,7 @@ func (l *life) step(now time.Time) time.Time {
 		l.endWork(now)
 	case isDue(l.looks, now) && !l.asked:
 		l.asked = true
-		l.out.tell(frame{Kind: doLook})
+		l.process.tell(frame{Kind: doLook})
 	}
 	for _, at := range []time.Time{l.gaveUp, l.dies, l.workEnds, l.looks} {
 		if !at.IsZero() && at.After(now) && (next.IsZero() || at.Before(next)) {
@@ -185,7 +137,7 @@ func (l *life) endWork(now time.Time) {
 	switch {
 	case l.plan.Drain:
 		l.stopping = true
-		l.out.tell(frame{Kind: doStop})
+		l.process.tell(frame{Kind: doStop})
 	case l.plan.Ending == inClose:
 		l.close()
 		l.dies = now.Add(l.plan.Closing)
@@ -196,7 +148,7 @@ func (l *life) endWork(now time.Time) {
 
 func (l *life) close() {
 	l.closing = true
-	l.out.tell(frame{Kind: doClose})
+	l.process.tell(frame{Kind: doClose})
 }
 
 // die kills the child.
@@ -211,10 +163,8 @@ func (l *life) die(as ending) {
 	if !l.open {
 		l.killedAs = "while it opens"
 	}
-	l.kill()
+	l.process.kill()
 }
-
-func (l *life) kill() { _ = l.command.Process.Kill() }
 
 // giveUp ends a life that does not come to its end.
 func (l *life) giveUp() {
@@ -225,7 +175,7 @@ func (l *life) giveUp() {
 		l.world.judge.blame(stuck, "the child is not done after %v: open %t, stopping %t, closing %t", patience, l.open, l.stopping, l.closing)
 	}
 	l.killedAs = "stuck"
-	l.kill()
+	l.process.kill()
 }
 
 // take deals with what the child tells.
@@ -238,23 +188,14 @@ func (l *life) take(f frame) {
 		if l.plan.Early {
 			l.workEnds = now.Add(l.plan.Work)
 		}
-		l.out.tell(frame{Kind: doStart, Plan: &l.plan, Text: w.dir})
-	case isReady:
-		w.meet(f.Side, f.Payload, f.Text)
+		l.process.tell(frame{Kind: doStart, Plan: &l.plan, Text: w.dir})
 	case isOpen:
 		l.open = true
 		if !l.plan.Early {
 			l.workEnds = now.Add(l.plan.Work)
 		}
-	case isMeant:
-		w.judge.meant(f.Side, f.Payload)
-	case isSent:
-		w.judge.sent(f.Side, f.ID, f.Payload)
-		w.tally.change(func(t *tally) { t.messages++ })
 	case isHandedOver:
 		l.handedOver(f, now)
-	case isFailed:
-		w.judge.blame(failure, "%v cannot send %s: %s", f.Side, label(f.Payload), f.Text)
 	case isPublished:
 		l.publish(f, now)
 	case isListening:
@@ -263,33 +204,15 @@ func (l *life) take(f frame) {
 		w.network.deaf(f.Number)
 	case isDone:
 		w.network.done(f.Number, f.Text == "", now)
-	case isTold:
-		l.told(f)
-	case isAcking:
-		w.judge.acking(f.Side, f.ID)
-	case isSettled:
-		w.judge.settle(f.Side, f.ID)
-	case isLater:
-		w.tally.change(func(t *tally) { t.later[f.Text]++ })
-	case isRefused:
-		w.tally.change(func(t *tally) { t.refused[f.Text]++ })
-	case isAlarm:
-		w.judge.blame(failure, "%v: alarm: %s", f.Side, f.Text)
-	case isSession:
-		w.tally.change(func(t *tally) { t.sessions[f.Text]++ })
 	case isDying:
 		l.killedAs = f.Text
-		l.kill() // it does so itself; a child that could not must not stay
+		l.process.kill() // it does so itself; a child that could not must not stay
 	case isStopped:
 		l.stopped, l.looks = true, now
 	case isLeft:
 		l.look(f.Number, now)
-	case isRolledBack:
-		w.judge.blame(failure, "the store of %v takes itself for an older copy", f.Side)
-	case isBroken:
-		w.judge.blame(failure, "the child: %s", f.Text)
 	default:
-		w.judge.blame(failure, "the child tells %q", f.Kind)
+		w.witness(f)
 	}
 }
 
@@ -307,7 +230,7 @@ func (l *life) publish(f frame, now time.Time) {
 		w.history.note(l.plan.Life, "does not accept %d", f.Number)
 		answer.Text = "the network takes nothing"
 	}
-	l.out.tell(answer)
+	l.process.tell(answer)
 }
 
 // handedOver takes a direct message. The network has it from here on.
@@ -324,19 +247,6 @@ func (l *life) handedOver(f frame, now time.Time) {
 	w.tally.change(func(t *tally) {
 		t.published++
 		t.direct++
-	})
-}
-
-func (l *life) told(f frame) {
-	w := l.world
-	before := w.judge.ids[f.ID]
-	again := before != nil && before.told
-	w.judge.told(f.Side, f.ID, f.Payload, string(f.Peer) == w.identities[f.Side.other()].key)
-	w.tally.change(func(t *tally) {
-		t.told++
-		if again {
-			t.again++
-		}
 	})
 }
 

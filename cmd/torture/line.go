@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // line is the transport of the child: all of the network is in the parent.
@@ -50,6 +52,12 @@ func (l *line) Subscribe(topic transport.Topic, deliver transport.Deliver) (func
 		l.tell(frame{Kind: isDeaf, Number: number})
 	}, nil
 }
+
+// Forget implements transport.Transport: it keeps nothing.
+func (*line) Forget(context.Context, x3dh.IdentityPublicKey) error { return nil }
+
+// Host implements transport.Transport: who publishes is believed to be the sender.
+func (*line) Host(*x3dh.IdentityKey) (func(), error) { return func() {}, nil }
 
 // Close implements transport.Transport. The line ends with the process.
 func (l *line) Close() error { return nil }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,11 +13,17 @@ import (
 
 // TestMain lets the test be its own child, as the command is.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == childCommand {
-		if os.Getenv(noChild) != "" {
-			os.Exit(3)
+	if os.Getenv(noChild) != "" && len(os.Args) == 2 && os.Args[1] == childCommand {
+		os.Exit(3)
+	}
+	if as := os.Getenv(fakeSpeaker); as != "" && len(os.Args) == 2 && os.Args[1] == speakerCommand {
+		if err := speakFalsely(as); err != nil {
+			os.Exit(exitError)
 		}
-		os.Exit(childMain())
+		os.Exit(0)
+	}
+	if status, isOurs := started(os.Args); isOurs {
+		os.Exit(status)
 	}
 	os.Exit(m.Run())
 }
@@ -66,7 +73,8 @@ func TestChildThatEndsByItselfIsAViolation(t *testing.T) {
 
 func TestViolationKeepsTheDirectoriesAndSaysHowToRepeat(t *testing.T) {
 	dir := t.TempDir()
-	w := &world{seed: 7, dir: dir, judge: newJudge(), history: newHistory(), errors: bytes.NewBufferString("child\n")}
+	w := &world{seed: 7, dir: dir, judge: newJudge(), history: newHistory(), errors: new(journal)}
+	_, _ = fmt.Fprintln(w.errors, "child")
 	w.judge.blame(lost, "a message")
 	w.history.note(3, "something")
 	if err := w.keep(); err != nil {
@@ -106,7 +114,21 @@ func TestInterruptedRunSaysHowToGoOn(t *testing.T) {
 }
 
 func TestBadCommandLinesAreRefused(t *testing.T) {
-	for _, args := range [][]string{{"--kills=0"}, {"--parallel=0"}, {"--parallel=65"}, {"--drain=0"}, {"--round=0"}, {"dance"}, {"--first=-1"}} {
+	for _, args := range [][]string{
+		{"--kills=0"},
+		{"--parallel=0"},
+		{"--parallel=65"},
+		{"--drain=0"},
+		{"--round=0"},
+		{"dance"},
+		{"--first=-1"},
+		{"exchange"},
+		{"exchange", "--network=pigeons"},
+		{"exchange", "--network=nats", "--messages=1"},
+		{"exchange", "--network=waku", "--kills=-1"},
+		{"exchange", "--network=nats", "--restarts=-1"},
+		{"exchange", "--network=nats", "--patience=0s"},
+	} {
 		if status, _, errors := torture(t.Context(), args...); status != exitError || errors == "" {
 			t.Errorf("%v: status %d, %q", args, status, errors)
 		}

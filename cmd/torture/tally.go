@@ -81,9 +81,7 @@ func (t *tally) line(kills int, ran time.Duration) string {
 func (t *tally) print(w io.Writer, ran time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	line := func(name, format string, args ...any) {
-		_, _ = fmt.Fprintf(w, "  %-24s %s\n", name, fmt.Sprintf(format, args...))
-	}
+	line := func(name, format string, args ...any) { row(w, name, format, args...) }
 	_, _ = fmt.Fprintln(w, "torture:")
 	line("kills", "%d", t.killed())
 	for _, kind := range slices.Sorted(maps.Keys(t.kills)) {
@@ -95,18 +93,28 @@ func (t *tally) print(w io.Writer, ran time.Duration) {
 	line("messages acknowledged", "%d, and %d direct ones handed over", t.messages, t.direct)
 	line("messages told", "%d, of them %d again after a kill, as they have to be", t.told, t.again)
 	line("envelopes published", "%d, with %d message keys", t.published, t.keys)
-	for _, change := range slices.Sorted(maps.Keys(t.sessions)) {
-		line("session", "%d: %s", t.sessions[change], change)
-	}
-	for _, cause := range slices.Sorted(maps.Keys(t.later)) {
-		line("send tried again", "%d: %s", t.later[cause], cause)
-	}
-	for _, cause := range slices.Sorted(maps.Keys(t.refused)) {
-		line("envelope refused", "%d: %s", t.refused[cause], cause)
-	}
+	t.printCauses(w)
 	for _, o := range offences {
 		line(string(o), "%d", t.violations[o])
 	}
 	line("mean cycle", "%.1f ms", float64(t.cycle())/float64(time.Millisecond))
 	line("duration", "%v", ran.Round(time.Millisecond))
+}
+
+// printCauses writes what may happen, and how often it has.
+func (t *tally) printCauses(w io.Writer) {
+	for _, change := range slices.Sorted(maps.Keys(t.sessions)) {
+		row(w, "session", "%d: %s", t.sessions[change], change)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(t.later)) {
+		row(w, "send tried again", "%d: %s", t.later[cause], cause)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(t.refused)) {
+		row(w, "envelope refused", "%d: %s", t.refused[cause], cause)
+	}
+}
+
+// row is one line of a summary.
+func row(w io.Writer, name, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, "  %-24s %s\n", name, fmt.Sprintf(format, args...))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,7 @@ type world struct {
 	judge      *judge
 	network    *network
 	history    *history
-	errors     *bytes.Buffer // what the children wrote
+	errors     *journal // what the children wrote
 	identities [sides]party
 	tally      *tally
 }
@@ -65,7 +64,7 @@ func round(ctx context.Context, base string, seed uint64, kills int, drainEvery 
 	d := newDice(seed)
 	w := &world{
 		seed: seed, dir: dir, tally: t,
-		judge: newJudge(), network: newNetwork(d.fork()), history: newHistory(), errors: &bytes.Buffer{},
+		judge: newJudge(), network: newNetwork(d.fork()), history: newHistory(), errors: new(journal),
 	}
 	planner := &planner{dice: d.fork(), drainEvery: drainEvery}
 	if err := w.run(ctx, planner, kills); err != nil {
@@ -107,6 +106,6 @@ func (w *world) run(ctx context.Context, planner *planner, kills int) error {
 func (w *world) keep() error {
 	return errors.Join(
 		w.history.write(filepath.Join(w.dir, "history.txt")),
-		os.WriteFile(filepath.Join(w.dir, "stderr.txt"), w.errors.Bytes(), 0o600),
+		os.WriteFile(filepath.Join(w.dir, "stderr.txt"), w.errors.bytes(), 0o600),
 	)
 }

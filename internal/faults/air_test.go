@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // air is a network that keeps all that was published and loses nothing: who
@@ -133,6 +135,12 @@ func (a *air) drop() {
 		p.receipts = slices.DeleteFunc(slices.Clone(p.receipts), func(r receipt) bool { return r.id == id })
 	})
 }
+
+// Forget implements transport.Transport: it keeps nothing.
+func (*air) Forget(context.Context, x3dh.IdentityPublicKey) error { return nil }
+
+// Host implements transport.Transport: who publishes is believed to be the sender.
+func (*air) Host(*x3dh.IdentityKey) (func(), error) { return func() {}, nil }
 
 // Close implements transport.Transport.
 func (a *air) Close() error { return nil }

@@ -1,11 +1,13 @@
 package memory
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"sync"
 
 	"github.com/rookery-im/rookery/transport"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // Faults are how often, in 0..1, an envelope is mistreated on its way.
@@ -178,6 +180,12 @@ func (n *Network) Subscribe(topic transport.Topic, deliver transport.Deliver) (f
 		n.subscribers[topic] = rest
 	}, nil
 }
+
+// Forget implements transport.Transport: it keeps nothing.
+func (*Network) Forget(context.Context, x3dh.IdentityPublicKey) error { return nil }
+
+// Host implements transport.Transport: who publishes is believed to be the sender.
+func (*Network) Host(*x3dh.IdentityKey) (func(), error) { return func() {}, nil }
 
 // Close implements transport.Transport.
 func (n *Network) Close() error {

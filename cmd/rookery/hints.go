@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/keyring"
+	"github.com/rookery-im/rookery/transport/carrier/jetstream"
+)
+
+// hints say what to do about an error.
+var hints = []struct {
+	of   error
+	hint string
+}{
+	{persistence.ErrLocked, "a running process has the store open: stop it first, or let it do this itself"},
+	{persistence.ErrNewerFormat, "use the release that wrote it, or a later one"},
+	{persistence.ErrPermission, "directories have to be 0700 and files 0600"},
+	{keyring.ErrNoProtector, "give --key-file or --passphrase-file, or set one of the two"},
+	{keyring.ErrTwoProtectors, "unset one of them, or give --key-file or --passphrase-file"},
+	{rookery.ErrBlocked, "rookery contact unblock lets it write again"},
+	{rookery.ErrOwnIdentity, "our own devices are seen to by rookery device"},
+	{rookery.ErrRetired, "its store was put back to an older state: use the installation that took its place, see rookery identity list"},
+	{rookery.ErrNoRequest, "rookery contact list shows who waits for an answer"},
+	{rookery.ErrUnknownInstallation, "rookery device list shows those that are known"},
+	{rookery.ErrTooManyInstallations, "disable another one first"},
+	{rookery.ErrStalePreKey, "its contact code is looked for; try again when it has been online, or add a new code of it"},
+	{rookery.ErrNoTarget, "all its devices are disabled or gone; its contact code is looked for, or add a new code of it"},
+	{rookery.ErrUntrustedBundle, "the code is not by who it says it is of; get it anew from its owner"},
+	{rookery.ErrNewerContactCode, "use a later release"},
+	{rookery.ErrContactCode, "a code begins with ROOKERY:1: and has to be whole"},
+	{rookery.ErrPublicKey, "a public key has 66 or 130 hexadecimal digits, the longer one begins with 04"},
+	{rookery.ErrPhrase, "twelve or more words of the BIP-39 list, in their order"},
+	{rookery.ErrPrivateKey, "a private key has 64 hexadecimal digits"},
+	{jetstream.ErrStream, "with ,create=true behind the address a stream that is missing is made"},
+	{rookery.ErrPayloadSize, "a message has 1 byte to 1 MiB"},
+}
+
+// explained adds what to do about an error.
+func explained(err error) error {
+	for _, h := range hints {
+		if errors.Is(err, h.of) {
+			return fmt.Errorf("%w (%s)", err, h.hint)
+		}
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/deviceactor"
+)
+
+var (
+	// errUnknown: nobody is called that.
+	errUnknown = errors.New("not found")
+	// errAmbiguous: several could be meant.
+	errAmbiguous = errors.New("more than one could be meant")
+)
+
+// leastPrefix is how much of a key or an id has to be given: every key begins with
+// 02 or 03.
+const leastPrefix = 4
+
+// begins tells whether text begins with enough of it to mean it. Capitals of
+// hexadecimal digits, and "0x" before them, do not matter.
+func begins(text, start string) bool {
+	start = strings.TrimPrefix(strings.ToLower(start), "0x")
+	return len(start) >= leastPrefix && strings.HasPrefix(strings.ToLower(text), start)
+}
+
+// inOrder gives the identities of an engine by name, key and installation.
+func inOrder(engine *rookery.Engine) []*rookery.Identity {
+	all := engine.Identities()
+	slices.SortFunc(all, func(a, b *rookery.Identity) int {
+		return cmp.Or(
+			cmp.Compare(a.Name(), b.Name()),
+			cmp.Compare(a.PublicKey().String(), b.PublicKey().String()),
+			cmp.Compare(a.InstallationID(), b.InstallationID()),
+		)
+	})
+	return all
+}
+
+// pickIdentity finds the one that is meant: by its name, or by the beginning of its
+// key or installation id; "" means the only one. One that was replaced is meant only
+// if no other is.
+func pickIdentity(engine *rookery.Engine, who string) (*rookery.Identity, error) {
+	all := inOrder(engine)
+	if len(all) == 0 {
+		return nil, fmt.Errorf("identity %w: there is none in the store yet (rookery identity create makes one)", errUnknown)
+	}
+	ways := []func(*rookery.Identity) bool{
+		func(i *rookery.Identity) bool { return i.Name() == who },
+		func(i *rookery.Identity) bool {
+			return begins(i.PublicKey().String(), who) || begins(i.InstallationID(), who)
+		},
+		func(i *rookery.Identity) bool {
+			key, err := rookery.ParsePublicKey(who)
+			return err == nil && key == i.PublicKey()
+		},
+	}
+	if who == "" {
+		ways = []func(*rookery.Identity) bool{func(*rookery.Identity) bool { return true }}
+	}
+	for _, means := range ways {
+		found := slices.DeleteFunc(slices.Clone(all), func(i *rookery.Identity) bool { return !means(i) })
+		if inUse := slices.DeleteFunc(slices.Clone(found), (*rookery.Identity).Retired); len(inUse) > 0 {
+			found = inUse
+		}
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			return nil, fmt.Errorf("which identity? %w; say more with --identity: %s", errAmbiguous, listed(found))
+		}
+	}
+	return nil, fmt.Errorf("identity %q %w: there are %s", who, errUnknown, listed(all))
+}
+
+// listed names some identities.
+func listed(all []*rookery.Identity) string {
+	const few = 5
+	var names []string
+	for _, i := range all[:min(few, len(all))] {
+		names = append(names, strings.TrimSpace(fmt.Sprintf("%s %s/%s", i.Name(), i.PublicKey(), i.InstallationID())))
+	}
+	if len(all) > few {
+		names = append(names, fmt.Sprintf("and %d more", len(all)-few))
+	}
+	return strings.Join(names, ", ")
+}
+
+// pickContact finds who is meant: a public key, known or not, or the beginning of
+// that of a contact.
+func pickContact(ctx context.Context, i *rookery.Identity, who string) (rookery.PublicKey, error) {
+	key, err := rookery.ParsePublicKey(who)
+	if err == nil {
+		return key, nil
+	}
+	var found []rookery.PublicKey
+	for c, err := range i.Contacts(ctx) {
+		if err != nil {
+			return key, err
+		}
+		if begins(c.Identity.String(), who) {
+			found = append(found, c.Identity)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return key, fmt.Errorf("contact %q: %w: %v and %v begin so", who, errAmbiguous, found[0], found[1])
+	case strings.Trim(strings.TrimPrefix(strings.ToLower(who), "0x"), "0123456789abcdef") != "":
+		return key, fmt.Errorf("contact %q: %w", who, err)
+	}
+	return key, fmt.Errorf("contact %q %w: the beginning of a known contact's key, of %d digits or more, or a whole key", who, errUnknown, leastPrefix)
+}
+
+// pickDevice finds the installation that is meant: by its id or the beginning of it.
+func pickDevice(c deviceactor.Contact, who string) (string, error) {
+	if _, ok := c.Find(who); ok {
+		return who, nil
+	}
+	var found []string
+	for _, in := range c.Installations {
+		if begins(in.ID, who) {
+			found = append(found, in.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("device %q of %v: %w", who, c.Identity, rookery.ErrUnknownInstallation)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("device %q: %w: %s and %s begin so", who, errAmbiguous, plain(found[0]), plain(found[1]))
+}

@@ -1,0 +1,159 @@
+package rookery
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/transport"
+)
+
+// subscribe has the transport host the identity, and listens on its own topics: for
+// messages, and for the contact codes of its other installations, which is how they
+// are discovered.
+func (i *Identity) subscribe() error {
+	leave, err := i.engine.options.Transport.Host(i.key)
+	if err != nil {
+		return err
+	}
+	i.mu.Lock()
+	i.leave = leave
+	i.mu.Unlock()
+	err = i.listen(transport.PersonalTopic(i.public), func(e transport.Envelope, done func(error)) {
+		i.receive(e, "", done)
+	})
+	if err != nil || i.Retired() {
+		return err
+	}
+	return i.Follow(i.public)
+}
+
+// listen subscribes to a topic unless that was done. The lock is not held while
+// the transport does: it may deliver at once.
+func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) error {
+	i.mu.Lock()
+	if i.closed {
+		i.mu.Unlock()
+		return cmp.Or(i.accepting(), ErrClosed)
+	}
+	if _, ok := i.listening[topic]; ok {
+		i.mu.Unlock()
+		return nil
+	}
+	i.listening[topic] = nil
+	i.mu.Unlock()
+
+	cancel, err := i.engine.options.Transport.Subscribe(topic, deliver)
+
+	i.mu.Lock()
+	_, wanted := i.listening[topic]
+	if err == nil && wanted && !i.closed {
+		i.listening[topic] = cancel
+		i.mu.Unlock()
+		return nil
+	}
+	delete(i.listening, topic)
+	i.mu.Unlock()
+	if err == nil {
+		cancel() // nobody listens any more
+	}
+	return err
+}
+
+func (i *Identity) unlisten(topic transport.Topic) {
+	i.mu.Lock()
+	cancel := i.listening[topic]
+	delete(i.listening, topic)
+	i.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+func (i *Identity) unsubscribe() {
+	i.mu.Lock()
+	i.closed = true
+	listening := i.listening
+	i.listening = make(map[transport.Topic]func())
+	i.mu.Unlock()
+	for _, cancel := range listening {
+		if cancel != nil {
+			cancel()
+		}
+	}
+}
+
+// left ends that the transport hosts us: it does not use the key any more.
+func (i *Identity) left() {
+	i.mu.Lock()
+	leave := i.leave
+	i.leave = nil
+	i.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
+}
+
+// receive takes one envelope from the transport: decoded here, on the
+// transport's goroutine, and then given to the contact.
+func (i *Identity) receive(e transport.Envelope, chat string, done func(error)) {
+	m, ok := i.open(e, done)
+	if !ok {
+		return
+	}
+	i.hand(e.Sender, done, func(reply actors.Reply[struct{}]) any {
+		return deviceactor.Receive{Reply: reply, Message: m, Chat: chat, Encoded: e.Payload}
+	})
+}
+
+// open decodes an envelope, if there is room for what it holds.
+func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, bool) {
+	if err := i.accepting(); err != nil {
+		done(err)
+		return nil, false
+	}
+	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
+		done(ErrOverloaded)
+		return nil, false
+	}
+	m, err := i.engine.decode(e)
+	if err != nil {
+		i.engine.counters.Refused.Add(1)
+		i.handle(Refused{Identity: i, Sender: e.Sender, Err: err})
+		done(nil)
+		return nil, false
+	}
+	return m, true
+}
+
+// hand gives what an envelope holds to the contact. The envelope is dealt with
+// when that is durable or refused; when it could not be handled it stays with
+// the transport.
+func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Reply[struct{}]) any) {
+	release, err := i.engine.admission.Acquire(conversation{i.owner, sender})
+	if err != nil {
+		done(err)
+		return
+	}
+	i.awake().Tell(toContact{sender, build(actors.ReplyFunc(func(_ struct{}, err error) {
+		release()
+		if deviceactor.Unhandled(err) {
+			done(err)
+		} else {
+			done(nil)
+		}
+	}))})
+}
+
+func (e *Engine) decode(envelope transport.Envelope) (*wire.Message, error) {
+	if err := e.senders.check(&envelope.Sender); err != nil {
+		return nil, err
+	}
+	m, err := wire.Decode(envelope.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return m, nil
+}
