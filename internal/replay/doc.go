@@ -19,7 +19,16 @@
 // only when its cause was seen. See docs/conformance.md for what is checked and
 // what is not.
 //
-// It does not know actors, stores or transports.
+// Transport vectors go through the packages below a transport: envelopes, topics,
+// segments and Waku messages, both ways; a conversation of deployed clients goes
+// through all of them, and where its secrets suffice through x3dh and ratchet. Which
+// topic a message goes to, and what is listened to, says the product itself: a
+// deviceactor.Contact that has read what the recording says was read, and a courier
+// over a network that only notes what is asked of it (type client).
+// They carry no schema and are told by their fields; what is not understood in
+// them is refused.
+//
+// It does not know actors, or any network.
 //
 // Nothing here is safe for concurrent use except File, Data and the lists of
 // deviations and rules.

@@ -83,6 +83,8 @@ func Data(data []byte, stores Stores) (*FileReport, error) {
 		return replayDoubleRatchet(data)
 	case head.Schema == "" && (head.Files != nil || head.List != nil):
 		return nil, fmt.Errorf("%w: an index of recordings", ErrNotRecording)
+	case head.Schema == "":
+		return replayShape(data, stores)
 	}
 	return nil, malformed("schema", "unknown: %.80q", head.Schema)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/rookery-im/rookery/transport"
 )
 
-// Stores makes an empty store for one installation.
+// Stores makes an empty store for one installation, or for its courier.
 type Stores func() persistence.Store
 
 // hosted is one installation of a recording under the full rules: sessions,

@@ -192,6 +192,12 @@ func FuzzData(f *testing.F) {
 	f.Add([]byte(goodHead + goodInit + `]}`))
 	f.Add([]byte(`{"schema":"` + schemaPrimitives + `","vectors":[{"i":0,"fn":"keccak256","args":{"data":""},"out":{"hash":""}}]}`))
 	f.Add([]byte(`{"schema":"` + schemaDoubleRatchet + `","scripts":[{"name":"x"}]}`))
+	f.Add([]byte(`{"negative":[{"kind":"symmetric","sym_key":"` + strings.Repeat("11", 32) + `","wire":"00","expect":"reject"}]}`))
+	f.Add([]byte(`{"messages":[{"pubsub_topic":"","content_topic":"","payload":"","protobuf":"","hash":""}]}`))
+	f.Add([]byte(`{"segments":[{"payload":"0000","segment_size":1,"wire_payloads":["00","00"]}],"application_metadata":[]}`))
+	f.Add([]byte(`{"named":[{"name":"a","topic":"00","sym_key":""}]}`))
+	f.Add([]byte(`{"identities":{"a":{"private_key":"` + strings.Repeat("11", 32) + `","installation_id":"a"}},"steps":[{"wire":[{"payload":"00",` +
+		`"transport":{"payload":"","signer_name":"a","topic_kind":"negotiated a/a","encryption":"symmetric","sym_key":""}}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, err := Data(data, inMemory)
 		if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrNotRecording) {

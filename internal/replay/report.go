@@ -147,7 +147,7 @@ func (c *Counts) Add(other Counts) {
 }
 
 // WriteText writes the report of one file for people: a line of counts, then
-// every explained or unexplained difference.
+// every explained or unexplained difference, then what was left out and why.
 func (f *FileReport) WriteText(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "%s: %s\n", f.Path, f.Counts()); err != nil {
 		return err
@@ -165,6 +165,25 @@ func (f *FileReport) WriteText(w io.Writer) error {
 			if _, err := fmt.Fprintf(w, "  step %d %s %s: %s: %s: %s\n", s.I, s.Cmd, s.Node, word, c.What, c.Detail); err != nil {
 				return err
 			}
+		}
+	}
+	return f.writeOutside(w)
+}
+
+// writeOutside writes for each reason how many recorded values were not compared
+// because of it.
+func (f *FileReport) writeOutside(w io.Writer) error {
+	count := map[string]int{}
+	for i := range f.Steps {
+		for _, c := range f.Steps[i].Checks {
+			if c.Status == NotSupported || c.Status == NotChecked {
+				count[fmt.Sprintf("%s: %s", c.Status, c.Detail)]++
+			}
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(count)) {
+		if _, err := fmt.Fprintf(w, "  %d %s\n", count[reason], reason); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -241,14 +241,14 @@ func topicsVector(a *arguments) outcome {
 		"partitioned":        "contact-discovery-" + number.String(),
 		"personal_discovery": "contact-discovery-" + key,
 	}
-	values := map[string][]byte{"negotiated_secret_content_topic": topic(hex.EncodeToString(shared))}
+	values := map[string][]byte{"negotiated_secret_content_topic": shortHash(hex.EncodeToString(shared))}
 	for name, text := range texts {
-		values[name+"_topic"] = topic(text)
+		values[name+"_topic"] = shortHash(text)
 	}
 	return outcome{values: values, texts: texts}
 }
 
-func topic(name string) []byte {
+func shortHash(name string) []byte {
 	hash := curve.Keccak256([]byte(name))
 	return hash[:4]
 }
