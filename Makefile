@@ -12,6 +12,7 @@ BASE     ?=
 SEEDS    ?= 100000
 FIRST    ?= 1
 KILLS    ?= 10000
+MESSAGES ?= 10000
 
 TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 CORE     := ./x3dh ./ratchet
@@ -92,6 +93,14 @@ sim: ## Run SEEDS random schedules of the simulated world, from seed FIRST on.
 torture: ## Kill two talking engines KILLS times, in rounds of seed FIRST and on, and check their promises.
 	$(GO) build -trimpath -o $(OUT)/torture ./cmd/torture
 	$(OUT)/torture --kills=$(KILLS) --first=$(FIRST)
+
+# What keeps the messages, the NATS server or the Waku store, is killed as often.
+.PHONY: networks
+networks: KILLS = 20
+networks: ## Exchange MESSAGES between two processes over NATS, then over Waku, each killed KILLS times (20).
+	$(GO) build -trimpath -o $(OUT)/torture ./cmd/torture
+	$(OUT)/torture exchange --network=nats --messages=$(MESSAGES) --kills=$(KILLS) --restarts=$(KILLS) --first=$(FIRST)
+	$(OUT)/torture exchange --network=waku --messages=$(MESSAGES) --kills=$(KILLS) --restarts=$(KILLS) --first=$(FIRST)
 
 .PHONY: crash
 crash: ## Crash the engine, and fail its disk, at every operation of every scenario.
