@@ -44,16 +44,23 @@ test: ## Vet and run all tests (with cgo); the simulated world comes last, alone
 	if [ -n "$$rest" ]; then CGO_ENABLED=1 $(GO) test $$rest; fi; \
 	if [ -n "$$sim" ]; then CGO_ENABLED=1 $(GO) test $$sim; fi
 
-# Not those of the networks: they carry bytes, and never see the curve.
+# All whose tests link the curve, the only package that is built otherwise
+# without C: what "go list" writes for each is its test with all it depends on.
 .PHONY: test-nocgo
 test-nocgo: ## Run all tests that the curve has to do with as a build without C has them.
-	@set -eu; all=$$($(GO) list $(PKG)); \
-	rest=$$(printf '%s\n' "$$all" | grep -v '/transport/carrier/' || true); \
-	if [ -n "$$rest" ]; then CGO_ENABLED=0 $(GO) test $$rest; fi
+	@set -eu; all=$$(CGO_ENABLED=0 $(GO) list -test -f '{{.ImportPath}} {{join .Deps " "}} ' $(PKG)); \
+	curve=$$(printf '%s\n' "$$all" | awk '$$1 ~ /\.test$$/ && / [^ ]*\/internal\/curve / { sub(/\.test$$/, "", $$1); print $$1 }'); \
+	if [ -n "$$curve" ]; then CGO_ENABLED=0 $(GO) test $$curve; else echo "nothing of $(PKG) links the curve"; fi
+
+# What runs in one goroutine cannot race, and takes ten times as long. A test of
+# internal/lint holds that these folders start none.
+SEQUENTIAL := ratchet x3dh proto/wire proto/internal/fields internal/curve internal/consttime internal/secret internal/aesctr internal/hmacsha256 internal/sha256block
 
 .PHONY: race
-race: ## Run all tests under the race detector.
-	CGO_ENABLED=1 $(GO) test -race $(PKG)
+race: ## Run all tests in which things happen at once under the race detector.
+	@set -eu; all=$$($(GO) list $(PKG)); \
+	raced=$$(printf '%s\n' "$$all" | grep -Ev '/($(subst $(eval ) ,|,$(SEQUENTIAL)))$$' || true); \
+	if [ -n "$$raced" ]; then CGO_ENABLED=1 $(GO) test -race $$raced; else echo "nothing of $(PKG) happens at once"; fi
 
 .PHONY: lint
 lint: ## Run golangci-lint.

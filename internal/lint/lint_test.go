@@ -167,6 +167,24 @@ var rules = []rule{
 		},
 	},
 	{
+		name:  "what is not raced starts nothing",
+		check: sequentialStartsNothing,
+		broken: map[string]string{
+			"ratchet/a.go":          "package ratchet\nfunc f() { go f() }\n",
+			"ratchet/a_test.go":     "package ratchet\n" + testImport + "func TestA(t *testing.T) { t.Parallel() }\n",
+			"x3dh/a_test.go":        "package x3dh\n" + testImport + "func BenchmarkA(b *testing.B) { b.RunParallel(nil) }\n",
+			"internal/curve/a.go":   "package curve\nimport _ \"" + modulePath + "/internal/keypool\"\n",
+			"internal/curve/a_t.go": "package curve\nimport _ \"" + modulePath + "\"\n",
+		},
+		fine: map[string]string{
+			"Makefile":            sequentialVariable + " ratchet x3dh internal/curve proto/wire\n",
+			"ratchet/b.go":        "package ratchet\nimport _ \"" + modulePath + "/x3dh\"\n",
+			"proto/wire/b.go":     "package wire\nimport _ \"" + modulePath + "/proto/wire/internal/wirepb\"\n",
+			"internal/keypool.go": "package internal\nfunc f() { go f() }\n",
+			"x3dh/deeper/b.go":    "package deeper\nfunc f() { go f() }\n",
+		},
+	},
+	{
 		name:  "no machine paths",
 		check: noMachinePaths,
 		broken: map[string]string{
