@@ -15,6 +15,9 @@ const (
 	// what it says makes no sense.
 	readAgain, readAgainMost         = time.Second, 5 * time.Minute
 	nonsenseAgain, nonsenseAgainMost = time.Minute, time.Hour
+	// planRests is how many times as long as it has taken a plan is not made again:
+	// it looks at all routes, and nothing is delivered meanwhile.
+	planRests = 20
 )
 
 // wakeReaders has the readers see what is due.
@@ -31,7 +34,9 @@ func (c *Courier) readAll() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		began := time.Now()
 		groups, wait := c.plan()
+		rest := planRests * time.Since(began)
 		for _, g := range groups {
 			select {
 			case <-c.ctx.Done():
@@ -49,6 +54,15 @@ func (c *Courier) readAll() {
 		case <-c.ctx.Done():
 			return
 		case <-c.toRead:
+		case <-timer.C:
+		}
+		if rest -= time.Since(began); rest <= 0 {
+			continue
+		}
+		timer.Reset(rest)
+		select {
+		case <-c.ctx.Done():
+			return
 		case <-timer.C:
 		}
 	}

@@ -220,7 +220,7 @@ func (c *Courier) Health() Health {
 	health := Health{Carrier: c.options.Carrier.Health()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	health.Behind = c.coverage.behind()
+	health.Behind = c.coverage.behind
 	health.CatchingUp = health.Behind > 0
 	health.History, health.Store = c.historyErr, c.storeErr
 	return health

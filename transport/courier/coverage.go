@@ -66,12 +66,16 @@ type coverage struct {
 	digests map[topic.Digest]int // of how many routes
 	cursor  int64                // as the store has it
 	reached int64                // the latest at of a message that was settled
+	behind  int                  // routes that are not as far as they could be
 }
 
 // put adds a route, or puts it in the place of the one with its id.
 func (c *coverage) put(r *route) {
 	c.remove(r.id)
 	c.routes[r.id] = r
+	if r.behind {
+		c.behind++
+	}
 	if c.digests == nil {
 		c.digests = make(map[topic.Digest]int)
 	}
@@ -84,6 +88,9 @@ func (c *coverage) remove(i id) {
 		return
 	}
 	delete(c.routes, i)
+	if r.behind {
+		c.behind--
+	}
 	if c.digests[r.digest]--; c.digests[r.digest] == 0 {
 		delete(c.digests, r.digest)
 	}
@@ -118,14 +125,16 @@ func (c *coverage) join(r *route, now int64) {
 		r.covered = now - c.horizon(r)
 	}
 	c.put(r)
-	r.present, r.live, r.behind = true, false, true
+	c.setBehind(r, true)
+	r.present, r.live = true, false
 	r.changed, r.left, r.tries, r.retry = now, 0, 0, 0
 }
 
 // leave ends that somebody listens.
 func (c *coverage) leave(r *route, now, oldest int64) {
 	r.covered = c.place(r, now, oldest)
-	r.present, r.live, r.behind, r.reading = false, false, false, false
+	c.setBehind(r, false)
+	r.present, r.live, r.reading = false, false, false
 	r.changed, r.left = now, now
 	if r.stored == notAtAll {
 		// It was never as far as the others: who comes back is new.
@@ -165,7 +174,8 @@ func (c *coverage) lower(r *route, at, now, oldest int64) {
 		return
 	case !r.behind:
 		r.covered = c.place(r, now, oldest)
-		r.behind, r.changed = true, now
+		c.setBehind(r, true)
+		r.changed = now
 	}
 	r.covered = min(r.covered, at)
 }
@@ -212,7 +222,8 @@ func (c *coverage) finish(r *route, o outcome, now int64) {
 	r.reading = false
 	r.covered = max(r.covered, min(o.at, c.reached))
 	if r.lowered != math.MaxInt64 {
-		r.covered, r.behind = min(r.covered, r.lowered), true
+		r.covered = min(r.covered, r.lowered)
+		c.setBehind(r, true)
 		through = false
 	}
 	if !through {
@@ -223,7 +234,8 @@ func (c *coverage) finish(r *route, o outcome, now int64) {
 		r.retry = now + int64(o.wait(r.tries))
 		return
 	}
-	r.behind, r.tries, r.retry = false, 0, 0
+	c.setBehind(r, false)
+	r.tries, r.retry = 0, 0
 	r.changed, r.read = now, now
 }
 
@@ -310,13 +322,15 @@ func (c *coverage) expired(now int64) []*route {
 	return all
 }
 
-// behind counts the routes that are not as far as they could be.
-func (c *coverage) behind() int {
-	n := 0
-	for _, r := range c.routes {
-		if r.present && r.behind {
-			n++
+// setBehind notes whether there is something to be read before a route is as far as
+// the others.
+func (c *coverage) setBehind(r *route, behind bool) {
+	if r.behind != behind && c.routes[r.id] == r {
+		if behind {
+			c.behind++
+		} else {
+			c.behind--
 		}
 	}
-	return n
+	r.behind = behind
 }

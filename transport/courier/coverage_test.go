@@ -281,6 +281,16 @@ func newWorld(t *testing.T, seed uint64, lookBack int64, verbose bool) *world {
 func (w *world) run() {
 	for range 400 {
 		w.step()
+		behind := 0
+		for _, r := range w.coverage.routes {
+			if r.behind {
+				behind++
+			}
+		}
+		if w.coverage.behind != behind {
+			w.fail("%d routes are behind, and %d counted", behind, w.coverage.behind)
+			return
+		}
 	}
 	w.calm()
 }
