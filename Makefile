@@ -13,6 +13,7 @@ SEEDS    ?= 100000
 FIRST    ?= 1
 KILLS    ?= 10000
 MESSAGES ?= 10000
+TIMEOUT  ?= 30m
 
 TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 CORE     := ./x3dh ./ratchet
@@ -33,6 +34,9 @@ help: ## Show the targets and what they do.
 build: ## Build the commands into bin/.
 	$(GO) build -trimpath -o $(OUT)/ ./cmd/...
 
+# TIMEOUT ends a package that hangs: two cores that are busy with something else can
+# take more than the ten minutes that go test gives.
+#
 # CGO_ENABLED is set so that a missing C compiler is an error here and does not
 # quietly test the other curve.
 .PHONY: test
@@ -41,8 +45,8 @@ test: ## Vet and run all tests (with cgo); the simulated world comes last, alone
 	@set -eu; all=$$($(GO) list $(PKG)); \
 	sim=$$(printf '%s\n' "$$all" | grep '/internal/sim$$' || true); \
 	rest=$$(printf '%s\n' "$$all" | grep -v '/internal/sim$$' || true); \
-	if [ -n "$$rest" ]; then CGO_ENABLED=1 $(GO) test $$rest; fi; \
-	if [ -n "$$sim" ]; then CGO_ENABLED=1 $(GO) test $$sim; fi
+	if [ -n "$$rest" ]; then CGO_ENABLED=1 $(GO) test -timeout $(TIMEOUT) $$rest; fi; \
+	if [ -n "$$sim" ]; then CGO_ENABLED=1 $(GO) test -timeout $(TIMEOUT) $$sim; fi
 
 # All whose tests link the curve, the only package that is built otherwise
 # without C: what "go list" writes for each is its test with all it depends on.
@@ -50,7 +54,7 @@ test: ## Vet and run all tests (with cgo); the simulated world comes last, alone
 test-nocgo: ## Run all tests that the curve has to do with as a build without C has them.
 	@set -eu; all=$$(CGO_ENABLED=0 $(GO) list -test -f '{{.ImportPath}} {{join .Deps " "}} ' $(PKG)); \
 	curve=$$(printf '%s\n' "$$all" | awk '$$1 ~ /\.test$$/ && / [^ ]*\/internal\/curve / { sub(/\.test$$/, "", $$1); print $$1 }'); \
-	if [ -n "$$curve" ]; then CGO_ENABLED=0 $(GO) test $$curve; else echo "nothing of $(PKG) links the curve"; fi
+	if [ -n "$$curve" ]; then CGO_ENABLED=0 $(GO) test -timeout $(TIMEOUT) $$curve; else echo "nothing of $(PKG) links the curve"; fi
 
 # What runs in one goroutine cannot race, and takes ten times as long. A test of
 # internal/lint holds that these folders start none.
@@ -60,7 +64,7 @@ SEQUENTIAL := ratchet x3dh proto/wire proto/internal/fields internal/curve inter
 race: ## Run all tests in which things happen at once under the race detector.
 	@set -eu; all=$$($(GO) list $(PKG)); \
 	raced=$$(printf '%s\n' "$$all" | grep -Ev '/($(subst $(eval ) ,|,$(SEQUENTIAL)))$$' || true); \
-	if [ -n "$$raced" ]; then CGO_ENABLED=1 $(GO) test -race $$raced; else echo "nothing of $(PKG) happens at once"; fi
+	if [ -n "$$raced" ]; then CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) $$raced; else echo "nothing of $(PKG) happens at once"; fi
 
 .PHONY: lint
 lint: ## Run golangci-lint.

@@ -155,6 +155,13 @@ func (w *world) withhold(from device, to rookery.PublicKey, payload string) tran
 	return found
 }
 
+// holding is how many are held back.
+func (a *air) holding() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.held)
+}
+
 // release delivers what was held back, the newest first.
 func (a *air) release() int {
 	a.mu.Lock()

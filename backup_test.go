@@ -42,7 +42,7 @@ func restored(t *testing.T, saved []byte, of age.Identity) (dir string) {
 // TestBackupUnderTrafficIsOneMoment: a message that was received is in the inbox
 // exactly if the session of that moment has moved past it.
 func TestBackupUnderTrafficIsOneMoment(t *testing.T) {
-	const messages, backups = 400, 4
+	const backups, each = 4, 100
 	w := newWorld(t, backends[0])
 	w.bag.keepAll()
 	alice, bob := w.person(1)[0], w.person(1)[0]
@@ -51,22 +51,26 @@ func TestBackupUnderTrafficIsOneMoment(t *testing.T) {
 	w.awaitMessages(1, bob)
 
 	var senders sync.WaitGroup
-	sender := w.at(alice)
+	sender, more := w.at(alice), make(chan struct{}, backups)
 	senders.Go(func() {
-		for n := range messages {
-			if _, err := sender.Send(context.Background(), bob.key, []byte(fmt.Sprint(n))); err != nil {
-				t.Errorf("send: %v", err)
-				return
+		for range more {
+			for n := range each {
+				if _, err := sender.Send(context.Background(), bob.key, []byte(fmt.Sprint(n))); err != nil {
+					t.Errorf("send: %v", err)
+					return
+				}
 			}
 		}
 	})
 	of, saved := holder(t), make([]bytes.Buffer, backups)
 	for i := range saved {
-		w.awaitMessages(1+i*messages/backups, bob)
+		more <- struct{}{} // however slow the backup before was: there is something new
+		w.awaitMessages(1+i*each+1, bob)
 		if _, err := w.engine.Backup(w.context(), &saved[i], of.Recipient()); err != nil {
 			t.Fatal(err)
 		}
 	}
+	close(more)
 	senders.Wait()
 	last := 0
 	for i := range saved {

@@ -14,7 +14,9 @@ import (
 // onNetwork hosts one identity on a network of content topics.
 func onNetwork(t *testing.T, n *carriers.Network, handle func(rookery.Event)) *rookery.Identity {
 	t.Helper()
-	engine, err := rookery.Open(t.Context(), rookery.Options{Store: memory.New(), Carrier: n.Open(), Handler: handle})
+	engine, err := rookery.Open(t.Context(), rookery.Options{
+		Store: memory.New(), Carrier: n.Open(), Handler: handle, LookUpWait: patience, // the bundle is there, however long it takes to come
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func TestEnginesTalkOverANetworkOfContentTopics(t *testing.T) {
 				if string(m.Payload) != text || m.Sender != way[0].PublicKey() {
 					t.Fatalf("got %q instead of %q", m.Payload, text)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("%s does not arrive", text)
 			}
 		}

@@ -86,7 +86,7 @@ func TestContactCodeIsPublishedAtOnceOnChangeAndOnSchedule(t *testing.T) {
 	w.pass(18 * time.Hour)
 	eventually(t, "code of the next day", func() bool {
 		w.pass(time.Minute) // changes of many are spread over 12 minutes
-		w.sweep()
+		w.asked(alice)      // not another day before it has come to it
 		codes := w.codes(alice)
 		return key(codes[len(codes)-1]).Version == key(first).Version+1
 	})
@@ -152,7 +152,7 @@ func TestContactThatCannotBeReachedIsLookedUp(t *testing.T) {
 		receipt, err := w.at(bob).Send(w.context(), alice.key, []byte("there you are"))
 		if err != nil { // the code went out before bob listened: the next one
 			w.pass(6 * time.Hour)
-			w.sweep()
+			w.asked(alice)
 		}
 		return err == nil && receipt.ForwardSecrecy
 	})

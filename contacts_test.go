@@ -157,19 +157,19 @@ func TestAwaitTakenWaitsForTheNetwork(t *testing.T) {
 	w := newWorld(t, backends[0])
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	w.introduce(w.at(alice), w.at(bob))
-	ctx := w.context()
 	first := w.send(alice, bob.key, "at once")
-	if err := w.at(alice).AwaitTaken(ctx, bob.key, first.ID); err != nil {
+	if err := w.at(alice).AwaitTaken(w.context(), bob.key, first.ID); err != nil {
 		t.Fatal(err)
 	}
 	w.air.setRule(func(transport.Envelope) verdict { return refuse })
 	second := w.send(alice, bob.key, "later")
-	short, cancel := context.WithTimeout(ctx, 30*time.Millisecond)
+	short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	wantError(t, w.at(alice).AwaitTaken(short, bob.key, second.ID), context.DeadlineExceeded)
 	w.reopen()
 	taken := make(chan error, 1)
-	go func() { taken <- w.at(alice).AwaitTaken(ctx, bob.key, second.ID) }()
+	from, ctx := w.at(alice), w.context()
+	go func() { taken <- from.AwaitTaken(ctx, bob.key, second.ID) }()
 	for range 3 {
 		w.pass(10 * time.Minute) // contacts leave memory
 		w.sweep()
@@ -179,7 +179,7 @@ func TestAwaitTakenWaitsForTheNetwork(t *testing.T) {
 		t.Fatalf("taken by nobody: %v", <-taken)
 	}
 	w.air.setRule(nil)
-	eventually(t, "the network", func() bool { w.pass(10 * time.Minute); w.sweep(); return len(taken) == 1 })
+	w.sweepUntil("the network", func() bool { return len(taken) == 1 })
 	if err := <-taken; err != nil {
 		t.Error(err)
 	}

@@ -154,7 +154,10 @@ func TestContactCodeIsPublishedAndTaken(t *testing.T) {
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	codes := make(chan []byte, 1)
 	cancel, err := w.air.Subscribe(transport.ContactCodeTopic(bob.key), func(e transport.Envelope, done func(error)) {
-		codes <- e.Payload
+		select {
+		case codes <- e.Payload:
+		default: // it is published again, and one is enough
+		}
 		done(nil)
 	})
 	if err != nil {

@@ -87,16 +87,17 @@ func TestDeletedIdentityLeavesNoRecord(t *testing.T) {
 			if err := store.Close(); err != nil {
 				t.Fatal(err)
 			}
+			w.bag.empty()
 			w.open()
 			if _, ok := w.engine.Identity(alice[0].key, alice[0].installation); ok || len(w.engine.Identities()) != 3 {
 				t.Errorf("%d identities are hosted", len(w.engine.Identities()))
 			}
 			// The others go on, and the key may come back as another installation.
 			w.air.setRule(nil)
-			w.bag.empty()
 			w.send(bob, alice[0].key, "to the other one")
 			w.send(alice[1], bob.key, "from the other one")
-			w.awaitMessages(2, alice[1]) // one was not acknowledged before
+			w.awaitMessages(4, alice[1]) // three were not acknowledged before
+			w.awaitMessages(1, bob)
 			if _, err := w.at(alice[1]).AddInstallation(w.context()); err != nil {
 				t.Error(err)
 			}
@@ -204,6 +205,7 @@ func TestFailedDeletionIsNone(t *testing.T) {
 		w.introduce(w.at(alice), w.at(bob))
 		w.send(alice, bob.key, "hello")
 		w.awaitMessages(1, bob)
+		settle(t, store)
 		store.broken.Store(true)
 		wantError(t, w.engine.DeleteIdentity(w.context(), alice.key, alice.installation), errBroken)
 		store.broken.Store(false)

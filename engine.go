@@ -79,7 +79,7 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		keys:       keys,
 		store:      store,
 		committer:  persistence.NewCommitter(store, persistence.CommitterOptions{}),
-		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: sweepEvery, SpareTime: keys.MakeKey}),
+		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: max(options.sweepEvery, 0), SpareTime: keys.MakeKey}),
 		admission:  actors.NewAdmission[conversation](options.MaxInFlight, options.MaxInFlightPerContact),
 		identities: make(map[persistence.OwnerID]*Identity),
 	}

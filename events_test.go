@@ -64,7 +64,7 @@ var happenings = map[string]func(t *testing.T) (rookery.Event, device){
 		w.disable(alice[0], alice[1])
 		w.introduceAll([]device{bob}, alice) // leaves the other one out
 		w.pass(7*24*time.Hour + time.Minute)
-		w.sweep()
+		w.sweepUntil("a stale installation", func() bool { return len(these[rookery.InstallationStale](w.bag.all(), bob)) > 0 })
 		return awaitThese[rookery.InstallationStale](w, 1, bob), bob
 	},
 	"SessionChanged": func(t *testing.T) (rookery.Event, device) {
@@ -91,7 +91,7 @@ var happenings = map[string]func(t *testing.T) (rookery.Event, device){
 		w.air.refuseFrom(alice.key)
 		w.send(alice, bob.key, unspeakable)
 		w.pass(31 * 24 * time.Hour)
-		w.sweep()
+		w.sweepUntil("the report", func() bool { return len(these[rookery.Unsent](w.bag.all(), alice)) > 0 })
 		return awaitThese[rookery.Unsent](w, 1, alice), alice
 	},
 	"Alarm": func(t *testing.T) (rookery.Event, device) {

@@ -75,7 +75,7 @@ func ExampleIdentity_Approve() {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
-	discovered := make(chan rookery.InstallationDiscovered, 1)
+	discovered := make(chan rookery.InstallationDiscovered, 10)
 	engine, err := rookery.Open(ctx, rookery.Options{
 		Dir:       filepath.Join(dir, "store"),
 		Unlock:    rookery.KeyFile(filepath.Join(dir, "key")),
@@ -106,6 +106,9 @@ func ExampleIdentity_Approve() {
 	}
 
 	d := <-discovered
+	for d.Identity != phone { // the laptop hears of the phone, too
+		d = <-discovered
+	}
 	fmt.Println("the user is asked about the laptop:", d.Installation == laptop.InstallationID())
 	if err := phone.Approve(ctx, d.Contact, d.Installation); err != nil {
 		log.Fatal(err)

@@ -10,6 +10,10 @@ import (
 // not wait for it.
 func (e *Engine) Sweep(now time.Time) { e.system.Sweep(now) }
 
+// SweepNever leaves the ticks to Sweep: else one that comes after five seconds of a
+// slow machine does what a test has not come to yet.
+func (o *Options) SweepNever() { o.sweepEvery = -1 }
+
 // KeysAhead counts the key pairs that were made ahead of their use.
 func (e *Engine) KeysAhead() keypool.Counts { return e.keys.Counts() }
 

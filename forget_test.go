@@ -37,7 +37,7 @@ func (p *place) open(n *carriers.Network, configure ...func(*rookery.Options)) {
 			m.Ack()
 		}
 		p.got <- e
-	}}
+	}, LookUpWait: time.Millisecond} // nobody has published a contact code yet
 	for _, f := range configure {
 		f(&options)
 	}
@@ -118,6 +118,8 @@ func TestDeletedIdentityIsForgottenByItsNetwork(t *testing.T) {
 		there.say(bob, alice, here, fmt.Sprint("in ", i))
 	}
 	eventually(t, "keys of topics in the store", func() bool {
+		here.engine.Sweep(time.Now()) // they tell each other
+		there.engine.Sweep(time.Now())
 		n := count()
 		return n[persistence.KindTopicKey] >= 2 && n[persistence.KindListening] >= 4
 	})

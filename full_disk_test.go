@@ -74,6 +74,7 @@ func TestFullDiskRefusesUntilThereIsSpace(t *testing.T) {
 			w.air.setRule(func(transport.Envelope) verdict { return hold })
 			w.send(alice, bob.key, "held")
 			settle(t, store)
+			w.flush(alice)
 
 			for round := range 3 {
 				disk.full.Store(true)
@@ -105,6 +106,7 @@ func TestFullDiskRefusesUntilThereIsSpace(t *testing.T) {
 				disk.full.Store(false)
 				eventually(t, "receiving again", func() bool {
 					w.air.Redeliver()
+					w.sweep() // what is there after all is found
 					return len(messages(w.bag.all(), bob)) == 2+round
 				})
 				eventually(t, "sending again", func() bool {
@@ -115,10 +117,11 @@ func TestFullDiskRefusesUntilThereIsSpace(t *testing.T) {
 					return err == nil
 				})
 				settle(t, store) // else what is on its way to the disk is seen to change
+				w.flush(alice)   // or is lost again
 			}
 			w.air.setRule(nil)
 			w.air.release()
-			w.awaitMessages(5, bob) // before, held, and one for each round
+			w.sweepUntil("all", func() bool { return len(messages(w.bag.all(), bob)) == 5 }) // before, held, and one for each round
 			w.send(bob, alice.key, "after")
 			w.awaitMessages(2, alice)
 			again := 0 // after a batch that was there, once for each round at most

@@ -125,9 +125,7 @@ func TestHandlerThatPanicsBehindAnAcknowledgementDoesNotBlockClose(t *testing.T)
 	open()
 	// Commits are settled in order: after this one the acknowledgement is.
 	w.send(bob, alice.key, "still here")
-	ctx, cancel := context.WithTimeout(t.Context(), patience/4)
-	defer cancel()
-	if err := w.engine.Close(ctx); err != nil {
+	if err := w.engine.Close(w.context()); err != nil {
 		t.Errorf("close: %v", err)
 	}
 }

@@ -61,11 +61,10 @@ func TestMessageThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 	}
 	store.lies.Store(false)
 	for range 3 {
-		eventually(t, "a report", func() bool {
-			w.sweep()
+		w.sweepUntil("a report", func() bool {
+			w.air.Redeliver() // the network goes on, and repeats
 			return len(messages(w.bag.all(), bob)) >= 2
 		})
-		w.air.Redeliver() // and repeats
 		w.air.deliver(notHeld(w.air))
 		w.sweep()
 	}
@@ -75,16 +74,17 @@ func TestMessageThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 		t.Errorf("%d messages were reported", n)
 	}
 
+	// A commit that fails takes those behind it along, which do not land.
+	eventually(t, "an empty outbox", func() bool { return count(t, store, persistence.KindOutbox) == 0 })
+	w.flush(alice[0])
 	store.lies.Store(true)
 	_, err := w.at(alice[0]).Send(w.context(), bob.key, []byte("with a copy"))
 	wantError(t, err, rookery.ErrNotDurable)
 	store.lies.Store(false)
-	eventually(t, "the copy", func() bool {
+	w.sweepUntil("the copy, and the message itself", func() bool {
 		w.air.Redeliver() // what was refused meanwhile
-		w.sweep()
-		return len(these[rookery.SentElsewhere](w.bag.all(), alice[1])) >= 4
+		return len(these[rookery.SentElsewhere](w.bag.all(), alice[1])) >= 4 && len(messages(w.bag.all(), bob)) >= 4
 	})
-	w.awaitMessages(4, bob)
 }
 
 // T03, T04: the same for a copy of what another device of ours has sent, of which
@@ -113,9 +113,8 @@ func TestCopyThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 	}
 	store.lies.Store(false)
 	for range 3 {
-		w.air.Redeliver()
-		eventually(t, "the copy", func() bool {
-			w.sweep()
+		w.sweepUntil("the copy", func() bool {
+			w.air.Redeliver()
 			return len(these[rookery.SentElsewhere](w.bag.all(), alice[1])) >= 2
 		})
 		if c := awaitThese[rookery.SentElsewhere](w, 2, alice[1]); c.ID != receipt.ID {
@@ -187,10 +186,12 @@ func TestPanicAtAFoundMessageCostsNoOther(t *testing.T) {
 	w.introduce(w.at(bob), w.at(alice))
 	w.send(alice, bob.key, "before")
 	w.awaitMessages(1, bob)
+	settle(t, store)
 	w.bag.keepAll()
 	w.air.setRule(holdIf(between(alice.key, bob.key)))
 	w.send(alice, bob.key, "one")
 	w.send(alice, bob.key, "two")
+	eventually(t, "both on their way", func() bool { return w.air.holding() == 2 })
 	w.air.setRule(nil)
 	store.lies.Store(true)
 	eventually(t, "both in the inbox", func() bool {
@@ -200,9 +201,8 @@ func TestPanicAtAFoundMessageCostsNoOther(t *testing.T) {
 	})
 	armed.Store(true)
 	store.lies.Store(false)
-	eventually(t, "the other one", func() bool {
+	w.sweepUntil("the other one", func() bool {
 		w.air.Redeliver()
-		w.sweep()
 		return len(messages(w.bag.all(), bob)) == 2 && !armed.Load()
 	})
 }

@@ -3,6 +3,7 @@ package rookery_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -13,7 +14,20 @@ func TestMain(m *testing.M) {
 	if play, ok := parts[os.Getenv(partVariable)]; ok {
 		os.Exit(play())
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(unhurried{m})
+}
+
+// unhurried are tests that leave what they have ended the time that a slow machine
+// takes to end it.
+type unhurried struct{ *testing.M }
+
+// Run implements goleak.TestingM.
+func (u unhurried) Run() int {
+	status := u.M.Run()
+	for deadline := time.Now().Add(patience); goleak.Find() != nil && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	return status
 }
 
 const (

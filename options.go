@@ -96,7 +96,8 @@ type Options struct {
 	// many messages as lost. Default: 128.
 	DirectBlock int
 
-	limits ratchet.Limits
+	limits     ratchet.Limits
+	sweepEvery time.Duration // negative: only when Engine.system is told to
 }
 
 // Format implements fmt.Formatter: what the interfaces stand for may hold
@@ -148,6 +149,7 @@ func (o Options) withDefaults() Options {
 	o.MaxInFlightPerContact = orDefault(o.MaxInFlightPerContact, 4_096)
 	o.MaxUnhandled = orDefault(o.MaxUnhandled, 4_096)
 	o.limits = ratchet.DeployedLimits()
+	o.sweepEvery = orDefault(o.sweepEvery, sweepEvery)
 	return o
 }
 

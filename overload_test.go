@@ -135,27 +135,37 @@ func (d *dice) shut() (open func()) {
 // payload is the caller's again when Send returns.
 func TestSenderThatStopsWaitingLeavesItsPlaceTaken(t *testing.T) {
 	store, random := newStalling(), &dice{}
-	for name, shut := range map[string]func() (open func()){
-		"before it is encrypted": random.shut,
-		"before it is durable":   store.shut,
+	for name, stall := range map[string]struct {
+		shut    func() (open func())
+		stalled func() bool
+	}{
+		"before it is encrypted": {random.shut, func() bool { return random.waiting.Load() > 0 }},
+		"before it is durable":   {store.shut, func() bool { return len(store.waits) > 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, on(store), func(o *rookery.Options) { o.MaxInFlightPerContact, o.Random = 1, random })
-			stopWaiting(t, w, shut)
+			stopWaiting(t, w, stall.shut, stall.stalled)
 		})
 	}
 }
 
-func stopWaiting(t *testing.T, w *world, shut func() (open func())) {
+func stopWaiting(t *testing.T, w *world, shut func() (open func()), stalled func() bool) {
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	w.introduce(w.at(alice), w.at(bob))
+	eventually(t, "two keys made ahead", func() bool { return w.keysReady() == 2 }) // nobody else waits for randomness
 	open := shut()
 	defer open()
-	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
+	waits, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		for !stalled() && waits.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		stop() // only now: what was never told takes no place
+	}()
 	payload := []byte("sent all the same")
-	_, err := w.at(alice).Send(short, bob.key, payload)
-	wantError(t, err, context.DeadlineExceeded)
+	_, err := w.at(alice).Send(waits, bob.key, payload)
+	wantError(t, err, context.Canceled)
 	clear(payload) // it is the caller's again
 	_, err = w.at(alice).Send(w.context(), bob.key, []byte("one too many"))
 	wantError(t, err, rookery.ErrOverloaded)
@@ -293,8 +303,10 @@ func TestFailingStoreSendsNothingAndReceivesNothing(t *testing.T) {
 	}
 	store.set(nil)
 	w.air.setRule(nil)
-	w.air.Redeliver()
-	w.awaitMessages(2, bob)
+	eventually(t, "receiving again", func() bool {
+		w.air.Redeliver()
+		return len(messages(w.bag.all(), bob)) >= 2
+	})
 	w.send(alice, bob.key, "after")
 	w.send(bob, alice.key, "after, too")
 	w.awaitMessages(3, bob)

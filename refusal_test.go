@@ -33,6 +33,7 @@ func pairWorld(t *testing.T) (w *world, alice, bob device, store persistence.Sto
 	w.awaitMessages(1, alice)
 	for _, d := range []device{alice, bob} { // a later tick has nothing to do
 		w.awaitCodes(1, d)
+		w.asked(d) // and that it was published is noted
 	}
 	settle(t, inMemory)
 	return w, alice, bob, inMemory
@@ -45,6 +46,17 @@ func settle(t *testing.T, store persistence.Store) {
 	eventually(t, "settled store", func() bool {
 		return count(t, store, persistence.KindOutbox) == 0 && count(t, store, persistence.KindInbox) == 0
 	})
+}
+
+// flush waits until all that shows in the store is durable: a batch does before it is.
+// Commits become so in their order.
+func (w *world) flush(at device) {
+	w.t.Helper()
+	for _, change := range []func(context.Context, rookery.PublicKey) error{w.at(at).Block, w.at(at).Unblock} {
+		if err := change(w.context(), offCurve); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 func TestCallsThatAreRefusedChangeNothing(t *testing.T) {

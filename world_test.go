@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long anything may take before a test gives up on it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // backend is a kind of store that outlives an engine.
 type backend struct {
@@ -132,11 +132,16 @@ func (b *bag) await(t *testing.T, what string, done func([]rookery.Event) bool) 
 		select {
 		case <-changed:
 		case <-deadline:
-			for _, e := range events {
-				t.Logf("event: %T %v", e, describe(e))
-			}
+			logEvents(t, events)
 			t.Fatalf("%s: not after %v", what, patience)
 		}
+	}
+}
+
+func logEvents(t *testing.T, events []rookery.Event) {
+	t.Helper()
+	for _, e := range events {
+		t.Logf("event: %T %v", e, describe(e))
 	}
 }
 
@@ -195,7 +200,7 @@ type device struct {
 }
 
 // world is an engine on a store that can be opened again, with its network
-// and its application.
+// and its application. It has no ticks but those of sweep.
 type world struct {
 	t         *testing.T
 	air       *air
@@ -224,6 +229,7 @@ func newWorld(t *testing.T, b backend, configure ...func(*rookery.Options)) *wor
 func (w *world) open() {
 	w.t.Helper()
 	options := rookery.Options{Transport: w.air, Handler: w.bag.handle, Now: w.now}
+	options.SweepNever()
 	for _, configure := range w.configure {
 		configure(&options)
 	}
@@ -353,6 +359,19 @@ func (w *world) awaitMessages(n int, at ...device) {
 
 // sweep lets all actors look after what is due, now and not within seconds.
 func (w *world) sweep() { w.engine.Sweep(w.now()) }
+
+// sweepUntil sweeps again and again: what a sweep is to find may be on its way yet,
+// and what it begins may have to be begun again.
+func (w *world) sweepUntil(what string, done func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			logEvents(w.t, w.bag.all())
+			w.t.Fatalf("%s: not after %v", what, patience)
+		}
+		w.sweep()
+	}
+}
 
 // context ends when the test's patience does.
 func (w *world) context() context.Context { return patient(w.t) }

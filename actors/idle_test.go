@@ -53,7 +53,7 @@ func TestIdleComesBehindAllThatWaits(t *testing.T) {
 			if got != want {
 				t.Errorf("idle after %d messages, want %d", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("never idle")
 		}
 	}

@@ -9,7 +9,25 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for goroutines that stay.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+
+type patient struct{ *testing.M }
+
+func (p patient) Run() int {
+	code := p.M.Run()
+	if code == 0 {
+		letGo()
+	}
+	return code
+}
+
+// letGo gives goroutines that are on their way out the time that a busy machine
+// needs for them: goleak by itself looks for less than half a second.
+func letGo(options ...goleak.Option) {
+	for end := time.Now().Add(patience); goleak.Find(options...) != nil && time.Now().Before(end); {
+	}
+}
 
 // patience bounds every wait of these tests; reaching it is a failure.
 const patience = 20 * time.Second

@@ -74,6 +74,7 @@ func TestShutdownDrainsAndLeavesNothingBehind(t *testing.T) {
 	if closed.Load() < identities*7 {
 		t.Errorf("%d children closed, want %d at least", closed.Load(), identities*7)
 	}
+	letGo(before)
 	goleak.VerifyNone(t, before)
 }
 

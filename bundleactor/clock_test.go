@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,12 +44,23 @@ type jumped struct {
 	state State
 }
 
+// threeDays are the first days of use, the same for all, step by step only once.
+var threeDays struct {
+	once  sync.Once
+	state State
+}
+
 func newJumped(t *testing.T) *jumped {
 	t.Helper()
+	threeDays.once.Do(func() {
+		j := &jumped{t: t, host: installation(t), store: memory.New()}
+		for at := noon - 3*day; at <= noon; at += hour {
+			j.renew(at)
+		}
+		threeDays.state = j.state
+	})
 	j := &jumped{t: t, host: installation(t), store: memory.New()}
-	for at := noon - 3*day; at <= noon; at += hour {
-		j.renew(at)
-	}
+	j.state = stored(t, j.store, threeDays.state, Change{Put: threeDays.state.Keys, Publication: true})
 	return j
 }
 

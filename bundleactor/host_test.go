@@ -17,7 +17,19 @@ import (
 	"github.com/rookery-im/rookery/x3dh"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for goroutines that stay.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+
+// patient gives goroutines that are on their way out the time that a busy machine
+// needs for them: goleak by itself looks for less than half a second.
+type patient struct{ *testing.M }
+
+func (p patient) Run() int {
+	code := p.M.Run()
+	for end := time.Now().Add(patience); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
+	}
+	return code
+}
 
 // patience bounds every wait of these tests; reaching it is a failure.
 const patience = 20 * time.Second

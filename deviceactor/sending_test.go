@@ -176,17 +176,26 @@ func TestStoredStatesOnlyMoveOn(t *testing.T) {
 	alice.random.mu.Unlock()
 	const messages = 60
 	answers := make(chan error, messages)
-	for i := range messages {
-		alice.contact(bob.key.Public()).Tell(Send{
-			Payload: fmt.Append(nil, i),
-			Reply:   actors.ReplyFunc(func(_ Receipt, err error) { answers <- err }),
-		})
-	}
-	for range messages {
-		if err := wait(t, answers); err != nil {
-			t.Fatal(err)
+	tell := func(from, to int) {
+		for i := from; i < to; i++ {
+			alice.contact(bob.key.Public()).Tell(Send{
+				Payload: fmt.Append(nil, i),
+				Reply:   actors.ReplyFunc(func(_ Receipt, err error) { answers <- err }),
+			})
 		}
 	}
+	answered := func(n int) {
+		t.Helper()
+		for range n {
+			if err := wait(t, answers); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tell(0, messages/2)
+	answered(1)
+	tell(messages/2, messages) // these come in a later batch than the first one
+	answered(messages - 1)
 	alice.settle(bob)
 	type state struct {
 		key string

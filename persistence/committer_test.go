@@ -59,7 +59,7 @@ func (p *pipe) expect(want ...result) {
 			if got.label != next.label || !errors.Is(got.err, next.err) || (next.err == nil) != (got.err == nil) {
 				p.Fatalf("continuation %s with error %v, want %s with %v", got.label, got.err, next.label, next.err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			p.Fatalf("continuation %s never ran", next.label)
 		}
 	}

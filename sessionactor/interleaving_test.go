@@ -163,9 +163,9 @@ func (w *interleavings) settle(a, b *moment) {
 	}
 }
 
-// T25, T41: both sides start at once, and up to six messages, three of each side,
-// are sent and arrive in every order that there is, late initial messages
-// included. Each is decrypted; when all have arrived, two exchanges later both
+// T25, T41: both sides start at once, and up to six messages, three of each side (two
+// under the race detector), are sent and arrive in every order that there is, late
+// initial messages included. Each is decrypted; when all have arrived, two exchanges later both
 // sides use the session with the smaller key. Every step starts from the records
 // of the one before, as after a restart.
 // Spec: 5.concurrent-sessions.1 5.concurrent-sessions.2
@@ -175,18 +175,47 @@ func TestEveryInterleavingOfAConcurrentStartSettles(t *testing.T) {
 			t.Parallel()
 			a, b := startingMoments(t, aliceSmaller)
 			w := &interleavings{t: t, settled: make(map[[2]*moment]bool)}
-			w.walk(a, b, [2]int{3, 3}, nil, nil)
+			w.walk(a, b, [2]int{interleaved, interleaved}, nil, nil)
 			t.Logf("%d interleavings, %d different outcomes, of these %d concurrent starts; at most %d changes of the session in use",
 				w.count, len(w.settled), w.both, w.most)
 			if w.most > 2 {
 				t.Errorf("a side changes its session %d times", w.most)
 			}
-			// i messages of one side with j of the other, each arriving after it was
-			// sent: C(2i+2j, 2i) (2i-1)!! (2j-1)!! orders, over all i and j up to 3.
-			if w.count != 228_405 {
-				t.Errorf("%d interleavings are not all", w.count)
+			if want := orders(interleaved); w.count != want {
+				t.Errorf("%d interleavings are not all %d", w.count, want)
 			}
 		})
+	}
+}
+
+// orders is in how many orders up to n messages of each side are sent and arrive, each
+// after it was sent: of i of one side with j of the other C(2i+2j, 2i) (2i-1)!! (2j-1)!!.
+func orders(n int) int {
+	odds := func(n int) int { // (2n-1)!!
+		product := 1
+		for k := 1; k < 2*n; k += 2 {
+			product *= k
+		}
+		return product
+	}
+	sum := 0
+	for i := range n + 1 {
+		for j := range n + 1 {
+			choose := 1 // C(2i+2j, 2i)
+			for k := 1; k <= 2*i; k++ {
+				choose = choose * (2*j + k) / k
+			}
+			sum += choose * odds(i) * odds(j)
+		}
+	}
+	return sum
+}
+
+func TestOrdersAreCounted(t *testing.T) {
+	for n, want := range []int{1, 9, 735, 228_405} {
+		if got := orders(n); got != want {
+			t.Errorf("%d orders of %d messages, want %d", got, n, want)
+		}
 	}
 }
 

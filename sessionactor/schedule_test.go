@@ -135,6 +135,7 @@ func (s *schedule) settle() {
 
 // eachSchedule runs so many schedules, half of them beside the other half.
 func eachSchedule(t *testing.T, total int, run func(s *schedule)) {
+	total /= oneIn
 	if *schedulesEach > 0 {
 		total = *schedulesEach
 	}

@@ -93,7 +93,14 @@ func TestLostCopiesAreLostMessages(t *testing.T) {
 	network := memory.New(1, memory.Faults{})
 	c := &DemoCmd{Identities: 2, Messages: 20, Devices: 2}
 	w := newDemoWorld(c, network, &progress{to: io.Discard})
-	w.patience = 300 * time.Millisecond
+	w.patience = func(now tally) time.Duration {
+		want := w.want()
+		want.copies = 0
+		if now == want { // copies are all that is missing, and do not come
+			return 300 * time.Millisecond
+		}
+		return testPatience
+	}
 	engine, err := rookery.Open(t.Context(), rookery.Options{
 		Dir: filepath.Join(t.TempDir(), "store"), Unlock: rookery.KeyFile(filepath.Join(t.TempDir(), "key")), Transport: losing{network, toOurselves}, Handler: w.handle,
 	})

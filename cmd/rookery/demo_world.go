@@ -20,7 +20,7 @@ type demoWorld struct {
 	command  *DemoCmd
 	network  *memory.Network
 	progress *progress
-	patience time.Duration // for the next arrival, when all is sent
+	patience func(tally) time.Duration // for the next arrival, when all is sent
 
 	people [][]*rookery.Identity // by identity, then installation
 
@@ -42,9 +42,13 @@ type arrival struct {
 	number       uint32
 }
 
+// demoPatience is how long nothing more may come before the rest is lost: a busy
+// machine makes pauses.
+const demoPatience = time.Minute
+
 func newDemoWorld(c *DemoCmd, network *memory.Network, p *progress) *demoWorld {
 	return &demoWorld{
-		command: c, network: network, progress: p, patience: 10 * time.Second,
+		command: c, network: network, progress: p, patience: func(tally) time.Duration { return demoPatience },
 		got: make(map[arrival]bool), refused: make(map[string]int),
 	}
 }
@@ -271,7 +275,7 @@ func (w *demoWorld) take(m rookery.Message, recipient rookery.PublicKey, in *int
 func (w *demoWorld) settle(ctx context.Context, want tally) error {
 	w.late.Store(true)
 	var last tally
-	for since := time.Now(); time.Since(since) < w.patience; {
+	for since := time.Now(); time.Since(since) < w.patience(last); {
 		w.network.Redeliver()
 		now := w.soFar()
 		if now == want {

@@ -14,7 +14,7 @@ import (
 )
 
 // testPatience bounds every wait of these tests.
-const testPatience = 20 * time.Second
+const testPatience = time.Minute
 
 // person is somebody with a store of his own, who uses it by the command line.
 type person struct {

@@ -17,8 +17,8 @@ import (
 )
 
 // scenePatience is how long a scene waits for one thing to happen. All happens
-// within milliseconds, or not at all.
-const scenePatience = 10 * time.Second
+// within milliseconds, or not at all; a busy machine needs more.
+const scenePatience = time.Minute
 
 // stage is where one scene plays: a network without faults, engines with a
 // directory and a clock that can be set, and everything that has happened.
@@ -26,7 +26,7 @@ type stage struct {
 	ctx      context.Context
 	dir      string
 	network  transport.Transport
-	patience time.Duration
+	patience func(what string) time.Duration // for one thing to happen
 	tell     func(name, format string, args ...any)
 	engines  map[string]*rookery.Engine // by the name of their directory
 
@@ -46,7 +46,7 @@ func newStage(ctx context.Context, tell func(name, format string, args ...any)) 
 		ctx:      ctx,
 		dir:      dir,
 		network:  memory.New(1, memory.Faults{}),
-		patience: scenePatience,
+		patience: func(string) time.Duration { return scenePatience },
 		tell:     tell,
 		engines:  make(map[string]*rookery.Engine),
 		news:     make(chan struct{}),
@@ -126,8 +126,9 @@ func seen[E rookery.Event](s *stage, is func(E) bool) ([]E, <-chan struct{}) {
 
 // await waits for an event, and gives the first one of that kind.
 func await[E rookery.Event](s *stage, what string, is func(E) bool) (E, error) {
-	patience := time.NewTimer(s.patience)
-	defer patience.Stop()
+	patience := s.patience(what)
+	over := time.NewTimer(patience)
+	defer over.Stop()
 	for {
 		all, news := seen(s, is)
 		if len(all) > 0 {
@@ -135,8 +136,8 @@ func await[E rookery.Event](s *stage, what string, is func(E) bool) (E, error) {
 		}
 		select {
 		case <-news:
-		case <-patience.C:
-			return *new(E), fmt.Errorf("%s: not within %v", what, s.patience)
+		case <-over.C:
+			return *new(E), fmt.Errorf("%s: not within %v", what, patience)
 		case <-s.ctx.Done():
 			return *new(E), fmt.Errorf("%s: %w", what, s.ctx.Err())
 		}

@@ -19,7 +19,7 @@ type ExchangeCmd struct {
 	Kills    int           `default:"20" help:"How often each of the two processes is killed."`
 	Restarts int           `default:"20" help:"How often the NATS server, or the Waku store, is killed."`
 	First    uint64        `default:"1" help:"The seed."`
-	Patience time.Duration `default:"90s" help:"How long nothing may go on before it is stuck: longer than any pause of a network that was away for a moment."`
+	Patience time.Duration `default:"90s" help:"How long nothing may go on before it is stuck: longer than any pause of a network that was away for a moment; while processes start or send at least a minute."`
 	Dir      string        `help:"Where the directory of the exchange is made (default: the system's temporary directory)." type:"path"`
 }
 
@@ -213,7 +213,7 @@ func (x *exchange) step(ctx context.Context, now time.Time) error {
 		x.reported = now
 		_, _ = fmt.Fprintln(x.progress, x.line())
 	}
-	if now.Sub(x.moved) > x.command.Patience {
+	if now.Sub(x.moved) > x.patience() {
 		x.stuck()
 		return nil
 	}
@@ -230,6 +230,17 @@ func (x *exchange) step(ctx context.Context, now time.Time) error {
 	}
 	x.look(now)
 	return nil
+}
+
+// patience is how long nothing may go on now. Processes that start, and messages that
+// are on their way to the disk of their sender, have a minute at least.
+func (x *exchange) patience() time.Duration {
+	for _, t := range x.speakers {
+		if !t.open || x.stage == stageTalking {
+			return max(x.command.Patience, patience)
+		}
+	}
+	return x.command.Patience
 }
 
 func (x *exchange) enter(s stage, now time.Time) {
@@ -302,7 +313,7 @@ func (x *exchange) stuck() {
 	for _, t := range x.speakers {
 		left += t.left
 		x.judge.blame(stuck, "%v, %s: nothing has gone on for %v: open %t, %d of %d acknowledged, %d without an outcome, %d killed, %d left, %d behind",
-			t.side, x.stage, x.command.Patience, t.open, t.acknowledged, t.share, t.busy, len(t.kills), t.left, t.behind)
+			t.side, x.stage, x.patience(), t.open, t.acknowledged, t.share, t.busy, len(t.kills), t.left, t.behind)
 	}
 	x.judge.drained(left, 0)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -90,7 +91,7 @@ func TestExchangeSeesPromisesThatAreNotKept(t *testing.T) {
 		t.Run(test.speaker, func(t *testing.T) {
 			t.Setenv(fakeSpeaker, test.speaker)
 			dir := t.TempDir()
-			status, out, errors := torture(t.Context(), "exchange", "--network=nats", "--messages=40", "--kills=0", "--restarts=0", "--patience=5s", "--dir="+dir)
+			status, out, errors := torture(t.Context(), "exchange", "--network=nats", "--messages=40", "--kills=0", "--restarts=0", "--patience=1s", "--dir="+dir)
 			if status != exitViolation || !regexp.MustCompile(test.want).MatchString(out) ||
 				!strings.Contains(out, "repeat: go run ./cmd/torture exchange --network=nats --first=1 --messages=40 --kills=0 --restarts=0\n") {
 				t.Errorf("status %d: %s\n%s", status, errors, out)
@@ -99,6 +100,43 @@ func TestExchangeSeesPromisesThatAreNotKept(t *testing.T) {
 				t.Errorf("kept: %v, %v", kept, err)
 			}
 		})
+	}
+}
+
+// What keeps the messages comes back where it was, also if its port was somebody
+// else's for a moment.
+func TestKeeperWaitsForItsPort(t *testing.T) {
+	for _, network := range []string{natsNetwork, wakuNetwork} {
+		dir := t.TempDir()
+		if err := os.WriteFile(archiveIn(dir), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := taken.Addr().String()
+		r := reach{Network: network, Address: "nats://" + address, History: address}
+		if _, err := r.serve(dir); !inUse(err) {
+			t.Errorf("%s at a port in use: %v", network, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		var said journal
+		p, err := startProcess(ctx, keeperCommand, &said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.tell(frame{Kind: doServe, Reach: &r, Text: dir})
+		time.AfterFunc(300*time.Millisecond, func() { _ = taken.Close() })
+		at := ""
+		for f := range p.frames {
+			at = f.Text
+			p.out.close()
+		}
+		if err := p.wait(); err != nil || !strings.HasSuffix(at, address) {
+			t.Errorf("%s serves at %q, want %s: %v\n%s", network, at, address, err, said.bytes())
+		}
+		cancel()
 	}
 }
 

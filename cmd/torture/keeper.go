@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,14 +20,11 @@ func runKeeper(in io.Reader, out io.Writer) error {
 	if start.Kind != doServe || start.Reach == nil {
 		return fmt.Errorf("nothing to serve, but %q", start.Kind)
 	}
-	var address string
-	switch start.Reach.Network {
-	case natsNetwork:
-		address, err = serveNATS(start.Text, start.Reach.Address)
-	case wakuNetwork:
-		address, err = serveHistory(start.Text, start.Reach.History)
-	default:
-		err = fmt.Errorf("network %q", start.Reach.Network)
+	address, err := start.Reach.serve(start.Text)
+	// The port that it had before may have become somebody's end of a connection.
+	for end := time.Now().Add(patience); inUse(err) && time.Now().Before(end); {
+		time.Sleep(lookAgain)
+		address, err = start.Reach.serve(start.Text)
 	}
 	if err != nil {
 		return err
@@ -37,6 +36,22 @@ func runKeeper(in io.Reader, out io.Writer) error {
 		return nil
 	}
 	return fmt.Errorf("told more than to serve: %w", err)
+}
+
+func (r *reach) serve(dir string) (address string, err error) {
+	switch r.Network {
+	case natsNetwork:
+		return serveNATS(dir, r.Address)
+	case wakuNetwork:
+		return serveHistory(dir, r.History)
+	}
+	return "", fmt.Errorf("network %q", r.Network)
+}
+
+// inUse tells whether an address is somebody else's. A NATS server tells its cause as
+// text.
+func inUse(err error) bool {
+	return err != nil && (errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), syscall.EADDRINUSE.Error()))
 }
 
 // keeper is what keeps the messages as the parent sees it.

@@ -35,40 +35,64 @@ var faultsOfDisks = []fault{
 // nothing is lost, and the engine goes on when the disk does; after a failure
 // that the store cannot go on from, when it is opened again.
 func TestErrorAtEveryWrite(t *testing.T) {
+	// Much of it is waiting for what is tried again: all go on beside each other,
+	// with so many engines at a time.
+	slots := make(chan struct{}, 6*runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
 	for _, s := range scenarios {
 		for _, f := range faultsOfDisks {
-			t.Run(s.name+"/"+f.name, func(t *testing.T) { errorAtEveryWrite(t, s, f) })
+			all.Go(func() {
+				t.Run(s.name+"/"+f.name, func(t *testing.T) { errorAtEveryWrite(t, s, f, slots) })
+			})
 		}
 	}
+	all.Wait()
 }
 
-func errorAtEveryWrite(t *testing.T, s scenario, f fault) {
+func errorAtEveryWrite(t *testing.T, s scenario, f fault, slots chan struct{}) {
 	start := time.Now()
 	key := filepath.Join(t.TempDir(), "key")
-	b := prepare(t, s, key)
+	b := func() base {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		return prepare(t, s, key)
+	}()
 	tally := &tally{kinds: make(map[errorfs.OpKind]int), errors: make(map[string]int)}
 	var next, failed atomic.Int64
 	var end atomic.Bool
 	var workers sync.WaitGroup
-	for range 6 * runtime.GOMAXPROCS(0) {
+	try := func(index int) {
+		reached, err := tryFault(s, f, b, key, index, tally)
+		if !reached {
+			end.Store(true)
+		}
+		if err != nil {
+			failed.Add(1)
+			t.Errorf("%s, %s at operation %d: %v\nrepeat: go test ./internal/faults -count=1 -run 'TestErrorAtEveryWrite/%s/%s$' -crash.seed %d -crash.index %d",
+				s.name, f.name, index, err, s.name, f.name, *seedFlag, index)
+		}
+	}
+	goesOn := func() bool {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		if end.Load() || failed.Load() >= enough {
+			return false
+		}
+		index := int(next.Add(1)) - 1
+		for *indexFlag < 0 && !wanted(index, 0) {
+			index = int(next.Add(1)) - 1
+		}
+		if *indexFlag >= 0 && index > *indexFlag {
+			return false
+		}
+		if wanted(index, 0) {
+			try(index)
+		}
+		return true
+	}
+	for range cap(slots) {
 		workers.Go(func() {
-			for !end.Load() && failed.Load() < enough {
-				index := int(next.Add(1)) - 1
-				if *indexFlag >= 0 && index > *indexFlag {
-					return
-				}
-				if !wanted(index, 0) {
-					continue
-				}
-				reached, err := tryFault(s, f, b, key, index, tally)
-				if !reached {
-					end.Store(true)
-				}
-				if err != nil {
-					failed.Add(1)
-					t.Errorf("%s, %s at operation %d: %v\nrepeat: go test ./internal/faults -count=1 -run 'TestErrorAtEveryWrite/%s/%s$' -crash.seed %d -crash.index %d",
-						s.name, f.name, index, err, s.name, f.name, *seedFlag, index)
-				}
+			for goesOn() {
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -16,35 +17,39 @@ import (
 // it.
 func TestCrashAfterAKill(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "key")
-	kills, crashes := 0, 0
-	for _, s := range scenarios {
-		if s.opening {
-			continue
+	var kills, crashes atomic.Int64
+	// A process that is filmed leaves the other cores idle.
+	each(scenarios, func(s scenario) {
+		if !s.opening {
+			t.Run(s.name, func(t *testing.T) { crashAfterAKill(t, s, key, &kills, &crashes) })
 		}
-		start := prepare(t, s, key)
-		var failed atomic.Int64
-		for index := 1 + *offsetFlag%killEvery; ; index += killEvery * min(*everyFlag, 2) {
-			points, reached := killAndFilm(t, s, start, key, index)
-			if !reached {
-				break
-			}
-			kills++
-			crashes += len(points)
-			each(points, func(p point) {
-				if failed.Load() >= enough {
-					return
-				}
-				w := newWorld(p.disk, key, p.past, seed{*seedFlag, p.String()})
-				if err := w.finish(s); err != nil {
-					failed.Add(1)
-					t.Errorf("killed at operation %d, then %v: %v", index, p, err)
-				}
-			})
-		}
-	}
-	t.Logf("%d kills, %d crashes after them", kills, crashes)
-	if kills < 10 || crashes < kills {
+	})
+	t.Logf("%d kills, %d crashes after them", kills.Load(), crashes.Load())
+	if kills.Load() < 10 || crashes.Load() < kills.Load() {
 		t.Error("too few")
+	}
+}
+
+func crashAfterAKill(t *testing.T, s scenario, key string, kills, crashes *atomic.Int64) {
+	start := prepare(t, s, key)
+	var failed atomic.Int64
+	for index := 1 + *offsetFlag%killEvery; ; index += killEvery * min(*everyFlag, 2) {
+		points, reached := killAndFilm(t, s, start, key, index)
+		if !reached {
+			return
+		}
+		kills.Add(1)
+		crashes.Add(int64(len(points)))
+		each(points, func(p point) {
+			if failed.Load() >= enough {
+				return
+			}
+			w := newWorld(p.disk, key, p.past, seed{*seedFlag, p.String()})
+			if err := w.finish(s); err != nil {
+				failed.Add(1)
+				t.Errorf("killed at operation %d, then %v: %v", index, p, err)
+			}
+		})
 	}
 }
 
@@ -56,21 +61,48 @@ var errKilled = errors.New("the process is gone")
 
 // killed is what a process that was killed can still write: nothing.
 type killed struct {
-	index int64
-	seen  atomic.Int64
-	on    atomic.Bool
-	dead  atomic.Bool
+	index int
+
+	mu   sync.Mutex
+	on   bool
+	seen int
+	dead bool
 }
 
 func (k *killed) MaybeError(op errorfs.Op) error {
-	if !writes(op) || !k.on.Load() {
+	if !writes(op) {
 		return nil
 	}
-	if k.seen.Add(1) > k.index {
-		k.dead.Store(true)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.on {
+		return nil
+	}
+	if k.seen++; k.seen > k.index {
+		k.dead = true
 		return errKilled
 	}
 	return nil
+}
+
+func (k *killed) begin() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.on = true
+}
+
+// spare lets the process live, unless it was killed before.
+func (k *killed) spare() (alive bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.on = k.dead
+	return !k.dead
+}
+
+func (k *killed) isDead() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.dead
 }
 
 func (k *killed) String() string { return "killed" }
@@ -80,17 +112,21 @@ func (k *killed) String() string { return "killed" }
 func killAndFilm(t *testing.T, s scenario, b base, key string, index int) (points []point, reached bool) {
 	t.Helper()
 	disk := b.copy()
-	k := &killed{index: int64(index)}
+	k := &killed{index: index}
 	first := newWorld(faulty(disk, k), key, b.past, seed{*seedFlag, fmt.Sprintf("%s killed at %d", s.name, index)})
 	first.keep.Store(s.keeps)
 	if err := first.open(); err != nil {
 		t.Fatal(err)
 	}
-	k.on.Store(true)
-	first.struck = k.dead.Load
+	k.begin()
+	first.struck = k.isDead
+	first.vain = func(past) bool { return k.isDead() } // nobody is there to wait
 	err := s.run(first)
-	if err == nil {
-		k.on.Store(false)
+	if err != nil && !k.isDead() {
+		t.Fatalf("%s, not killed at operation %d: %v", s.name, index, err)
+	}
+	// It may also be killed in what it writes after all has arrived.
+	if err == nil && k.spare() {
 		if err := first.close(); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -85,7 +86,7 @@ func search(t *testing.T, disk vfs.FS, keyFile string, secrets map[secretBytes]s
 	}
 	n := newNeedles(secrets)
 	f := found{raw: make(map[secretBytes]bool), sealed: make(map[secretBytes]bool)}
-	everyFile(t, disk, home, func(file []byte) {
+	for _, file := range filesOf(t, disk) {
 		f.files++
 		f.bytes += int64(len(file))
 		for _, content := range readings(file) {
@@ -97,7 +98,7 @@ func search(t *testing.T, disk vfs.FS, keyFile string, secrets map[secretBytes]s
 				}
 			}
 		}
-	})
+	}
 	return f
 }
 
@@ -141,29 +142,48 @@ func unseal(content []byte, aeads map[uint32]cipher.AEAD) []byte {
 	return plain
 }
 
-// everyFile calls fn with the content of each file below a directory.
-func everyFile(t *testing.T, disk vfs.FS, dir string, fn func([]byte)) {
+// filesOf are the contents of all files of a store at one moment, more or less: one
+// that was tidied up while the others were read has left what is still in use of it
+// in another that came meanwhile, so that all are read again.
+func filesOf(t *testing.T, disk vfs.FS) [][]byte {
 	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		contents, err := everyFile(disk, home)
+		if err == nil {
+			return contents
+		}
+		if !errors.Is(err, fs.ErrNotExist) || time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// everyFile gives the contents of the files below a directory, fs.ErrNotExist if one
+// went away meanwhile.
+func everyFile(disk vfs.FS, dir string) (contents [][]byte, err error) {
 	names, err := disk.List(dir)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for _, name := range names {
 		name = disk.PathJoin(dir, name)
 		info, err := disk.Stat(name)
-		if err == nil && info.IsDir() {
-			everyFile(t, disk, name, fn)
-			continue
+		if err != nil {
+			return nil, err
 		}
-		content, err := contentOf(disk, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // the store tidies up
+		var all [][]byte
+		if info.IsDir() {
+			all, err = everyFile(disk, name)
+		} else {
+			all = make([][]byte, 1)
+			all[0], err = contentOf(disk, name)
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		fn(content)
+		contents = append(contents, all...)
 	}
+	return contents, nil
 }
 
 func contentOf(disk vfs.FS, name string) ([]byte, error) {

@@ -22,17 +22,20 @@ import (
 	"github.com/rookery-im/rookery/transport"
 )
 
-// patience is how long anything may take. Nothing takes a hundredth of it.
-const patience = 12 * time.Second
-
-// hurry is that of a test in which something is not meant to come.
-const hurry = time.Second
+// patience is how long anything may take. Nothing takes a hundredth of it, but for
+// what a sweep has to try again, on a machine that has other things to do.
+const patience = 2 * time.Minute
 
 // home is the directory of the store on its disk.
 const home = "store"
 
-// errDown: the store has failed, so that what is waited for cannot come.
-var errDown = errors.New("the store is down")
+var (
+	// errDown: the store has failed, so that what is waited for cannot come.
+	errDown = errors.New("the store is down")
+	// errVain: what the wait was meant to show has happened, and what is waited for
+	// will not.
+	errVain = errors.New("in vain")
+)
 
 // world is an engine on a disk with its network and its application.
 type world struct {
@@ -46,7 +49,6 @@ type world struct {
 	engine *rookery.Engine
 	store  *witness
 	lives  int
-	hurry  bool
 	tag    string // of all payloads, where a scenario is done once more
 	// waiting are the messages that the store held for the application when it
 	// was opened last.
@@ -57,8 +59,10 @@ type world struct {
 	book    *book       // of what the store is given; nil: not kept
 	relieve func()      // does something about a disk that is full
 	struck  func() bool // tells whether the disk has failed
-	keep    atomic.Bool // what is reported is not acknowledged
-	direct  *rookery.Direct
+	// vain tells that what is waited for will not come; nil: it always comes.
+	vain   func(past) bool
+	keep   atomic.Bool // what is reported is not acknowledged
+	direct *rookery.Direct
 
 	mu     sync.Mutex
 	unread []rookery.Message // not acknowledged
@@ -95,9 +99,6 @@ func (s *source) Read(b []byte) (int, error) {
 
 // limited is a context that ends with the patience.
 func (w *world) limited() (context.Context, context.CancelFunc) {
-	if w.hurry {
-		return context.WithTimeout(context.Background(), hurry)
-	}
 	return context.WithTimeout(context.Background(), patience)
 }
 
@@ -181,12 +182,7 @@ func (w *world) handle(e rookery.Event) {
 		return
 	}
 	n := noteOf(m)
-	acks := !w.keep.Load()
-	if !acks {
-		w.mu.Lock()
-		w.unread = append(w.unread, m)
-		w.mu.Unlock()
-	}
+	acks := !w.keeps(m)
 	w.ledger.note(func(p *past) {
 		p.delivered = append(p.delivered, n)
 		if acks {
@@ -198,10 +194,22 @@ func (w *world) handle(e rookery.Event) {
 	}
 }
 
-// readAll acknowledges what was reported and kept.
-func (w *world) readAll() {
-	w.keep.Store(false)
+// keeps notes a message that is not to be acknowledged now, if it is not.
+func (w *world) keeps(m rookery.Message) bool {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	keep := w.keep.Load()
+	if keep {
+		w.unread = append(w.unread, m)
+	}
+	return keep
+}
+
+// readAll acknowledges what was reported and kept, and lets all that is reported
+// from now on be acknowledged at once: no message is between the two.
+func (w *world) readAll() {
+	w.mu.Lock()
+	w.keep.Store(false)
 	unread := w.unread
 	w.unread = nil
 	w.mu.Unlock()
@@ -233,8 +241,11 @@ func (w *world) until(what string, done func(past) bool) error {
 	defer cancel()
 	for {
 		change := w.ledger.change()
-		if done(w.ledger.read()) {
+		switch p := w.ledger.read(); {
+		case done(p):
 			return nil
+		case w.vain != nil && w.vain(p):
+			return fmt.Errorf("%s: %w", what, errVain)
 		}
 		select {
 		case <-change:

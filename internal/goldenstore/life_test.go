@@ -137,7 +137,7 @@ func (h *heard) all() []string {
 	return slices.Sorted(slices.Values(h.what))
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()

@@ -134,7 +134,7 @@ func at(t *testing.T, store persistence.Store) uint64 {
 // oneMore waits until another commit has gone by.
 func oneMore(t *testing.T, commits *atomic.Uint64) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for from := commits.Load(); commits.Load() == from; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no commit while a backup is written")

@@ -64,7 +64,7 @@ func probing(disk vfs.FS) pebble.Options {
 
 // applied applies a batch, again and again until the disk takes it.
 func applied(ctx context.Context, store persistence.Store, batch persistence.Batch, while error) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := store.Apply(ctx, batch)
@@ -181,7 +181,9 @@ func TestFullDiskMetAgainOnTheWayBack(t *testing.T) {
 	next := 0
 	for space, enough := int64(0), false; !enough; space++ {
 		for range batches {
-			if err := store.Apply(t.Context(), pair(next)); err != nil {
+			// A write in the background may have been refused before there was
+			// enough, and be told now.
+			if err := applied(t.Context(), store, pair(next), persistence.ErrFull); err != nil {
 				t.Fatal(err)
 			}
 			next++
@@ -192,7 +194,7 @@ func TestFullDiskMetAgainOnTheWayBack(t *testing.T) {
 		}
 		full.left.Store(space) // enough for the probe, perhaps
 		used := full.writes.Load() + space
-		for deadline := time.Now().Add(20 * time.Second); full.writes.Load() <= used && !enough; time.Sleep(100 * time.Microsecond) {
+		for deadline := time.Now().Add(time.Minute); full.writes.Load() <= used && !enough; time.Sleep(100 * time.Microsecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("space for %d operations was never used", space)
 			}
@@ -392,7 +394,10 @@ func TestFullDiskUnderFire(t *testing.T) {
 				full.free()
 			}
 		}
-		shut(t, store)
+		// That the disk is full may be met by Close before any writer.
+		if err := store.Close(); err != nil && !errors.Is(err, persistence.ErrFull) {
+			t.Fatal(err)
+		}
 		all.Wait()
 		again, err := pebble.Open("store", small(disk))
 		if err != nil {

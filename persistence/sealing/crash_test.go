@@ -128,7 +128,7 @@ func live(t *testing.T, options sealing.Options, p *progress) error {
 // not taken for one that has gone back, and has no key that a finished rotation
 // has destroyed.
 func TestCrashLosesNothingAndIsNoRollback(t *testing.T) {
-	for seed := range uint64(3) { // turns which operation meets which percentage
+	for seed := uint64(0); seed < 3; seed += oneIn { // turns which operation meets which percentage
 		t.Logf("seed %d: go test -run TestCrashLosesNothingAndIsNoRollback ./persistence/sealing", seed)
 		keyFile := newKeyFile(t)
 		watch := &crashes{disk: vfs.NewCrashableMem(), random: rand.New(rand.NewPCG(seed, 0))}
@@ -186,7 +186,7 @@ func TestFailingDiskLosesNothing(t *testing.T) {
 	for cause, lasting := range map[error]bool{syscall.EIO: false, syscall.ENOSPC: true} {
 		t.Run(fmt.Sprintf("lasting=%t", lasting), func(t *testing.T) {
 			failures, keyFile := 0, newKeyFile(t)
-			for index := int64(0); ; index++ {
+			for index := int64(0); ; index += oneIn {
 				reached, failed := failAt(t, keyFile, index, lasting, cause)
 				if !reached || t.Failed() {
 					break
@@ -196,7 +196,7 @@ func TestFailingDiskLosesNothing(t *testing.T) {
 				}
 			}
 			t.Logf("%d failures reached the caller", failures)
-			if failures < 50 {
+			if failures < 50/oneIn {
 				t.Fatalf("only %d failures reached the caller", failures)
 			}
 		})

@@ -106,7 +106,7 @@ func TestEpochsEndWithinTheBound(t *testing.T) {
 	options.Bound = 400 * time.Millisecond
 	store := open(t, options)
 	defer shut(t, store)
-	apply(t, store, 0, 300)
+	load(t, store, 0, 300)
 	for range 3 {
 		stats, err := store.Stats(t.Context())
 		ok(t, err)

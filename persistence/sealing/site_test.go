@@ -126,6 +126,19 @@ func apply(t testing.TB, store persistence.Store, from, to int) {
 	}
 }
 
+// load writes the pairs as apply does, fifty in a batch: for where the number of
+// batches is not what counts.
+func load(t testing.TB, store persistence.Store, from, to int) {
+	t.Helper()
+	for from < to {
+		var many persistence.Batch
+		for end := min(from+50, to); from < end; from++ {
+			many.Records = append(many.Records, pair(from).Records...)
+		}
+		ok(t, store.Apply(t.Context(), many))
+	}
+}
+
 // copied is a copy of what is on a disk, as one takes a backup of files.
 func copied(disk *vfs.MemFS) *vfs.MemFS {
 	return disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 0))})

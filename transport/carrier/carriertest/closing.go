@@ -10,7 +10,7 @@ import (
 )
 
 var closing = map[string]test{
-	"ClosedCarrierRefuses": {run: func(b *bench) {
+	"ClosedCarrierRefuses": {past: true, run: func(b *bench) {
 		topic := b.topic()
 		p := b.open(topic)
 		m := b.message(topic)
@@ -117,7 +117,7 @@ var closing = map[string]test{
 		}
 	}},
 
-	"CloseEndsHistory": {only: hasHistory, run: func(b *bench) {
+	"CloseEndsHistory": {past: true, only: hasHistory, run: func(b *bench) {
 		topic := b.topic()
 		p := b.open()
 		messages := b.messages(topic, 250)

@@ -48,7 +48,7 @@ var closingFaults = []fault{
 	}},
 	{"tells after Close", "ManyCloseAtOnceWhileOthersPublish", func(c *twisted) {
 		c.publish = func(m carrier.Message, accepted func(error)) {
-			c.Carrier.Publish(m, func(err error) { time.AfterFunc(50*time.Millisecond, func() { accepted(err) }) })
+			c.Carrier.Publish(m, func(err error) { time.AfterFunc(time.Minute, func() { accepted(err) }) })
 		}
 	}},
 	{"waits for the history when it closes", "CloseEndsHistory", func(c *twisted) {
@@ -61,7 +61,7 @@ var closingFaults = []fault{
 	}},
 	{"leaves something running", "ClosedCarriersLeaveNothingRunning", func(c *twisted) {
 		c.end = func() error {
-			go func() { time.Sleep(5 * time.Second) }()
+			go func() { time.Sleep(10 * time.Minute) }()
 			return c.Carrier.Close()
 		}
 	}},

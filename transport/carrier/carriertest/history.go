@@ -288,6 +288,38 @@ var keeping = map[string]test{
 		b.ok(err)
 		p.gets(answer)
 	}},
+
+	"HistoryIsNotHeldInMemory": {only: func(n Network) bool { return hasHistory(n) && showsMemory(n) }, run: func(b *bench) {
+		topic := b.topic()
+		p := b.open()
+		total := 0
+		for total < b.network.Many {
+			messages := b.messages(topic, 100)
+			for i := range messages {
+				messages[i].Payload = make([]byte, 12_000)
+				messages[i].Payload[0] = byte(i)
+			}
+			p.publish(messages...)
+			total += len(messages)
+		}
+		count := func(each func(n int)) (n int) {
+			p.ask([]carrier.Topic{topic}, 0, far(), func(carrier.Received) {
+				n++
+				each(n)
+			})
+			return n
+		}
+		b.eventually("the history has them", func() bool { return count(func(int) {}) >= total })
+		before, most := heap(), 0
+		count(func(n int) {
+			if n%(total/8) == 0 {
+				most = max(most, heap()-before)
+			}
+		})
+		if limit := total * 12_000 / 2; most > limit {
+			b.Errorf("the heap grew by %d bytes during a history of %d bytes", most, total*12_000)
+		}
+	}},
 }
 
 // kept is what the history has, without payloads, each message once: a network may

@@ -10,7 +10,7 @@ import (
 )
 
 var holding = map[string]test{
-	"BlockedReceiverLosesNothingTheHistoryHas": {run: func(b *bench) {
+	"BlockedReceiverLosesNothingTheHistoryHas": {past: true, run: func(b *bench) {
 		topic := b.topic()
 		p, other := b.open(topic), b.open(topic)
 		p.block()
@@ -41,14 +41,14 @@ var holding = map[string]test{
 		p.flows(other, topic)
 	}},
 
-	"BlockedReceiverTakesNoMoreMemoryThanAFreeOne": {only: showsMemory, run: func(b *bench) {
+	"BlockedReceiverTakesNoMoreMemoryThanAFreeOne": {past: true, only: showsMemory, run: func(b *bench) {
 		topic := b.topic()
 		p, other := b.openBare(), b.open()
 		p.nothing = true
 		p.start(topic)
-		big := func() int {
+		big := func(many int) int {
 			before := heap()
-			for part := 0; part < b.network.Many; part += 100 {
+			for part := 0; part < many; part += 100 {
 				messages := b.messages(topic, 100)
 				for i := range messages {
 					messages[i].Payload = make([]byte, 12_000)
@@ -59,46 +59,14 @@ var holding = map[string]test{
 			time.Sleep(b.network.Quiet)
 			return heap() - before
 		}
-		big()
-		free := big()
+		big(100) // what it takes once
+		free := big(b.network.Many)
 		p.block()
-		blocked := big()
+		blocked := big(b.network.Many)
 		if limit := free + b.network.Many*12_000/2; blocked > limit {
 			b.Errorf("the heap grew by %d bytes with a blocked receiver, by %d with a free one", blocked, free)
 		}
 		p.release()
-	}},
-
-	"HistoryIsNotHeldInMemory": {only: func(n Network) bool { return hasHistory(n) && showsMemory(n) }, run: func(b *bench) {
-		topic := b.topic()
-		p := b.open()
-		total := 0
-		for total < b.network.Many {
-			messages := b.messages(topic, 100)
-			for i := range messages {
-				messages[i].Payload = make([]byte, 12_000)
-				messages[i].Payload[0] = byte(i)
-			}
-			p.publish(messages...)
-			total += len(messages)
-		}
-		count := func(each func(n int)) (n int) {
-			p.ask([]carrier.Topic{topic}, 0, far(), func(carrier.Received) {
-				n++
-				each(n)
-			})
-			return n
-		}
-		b.eventually("the history has them", func() bool { return count(func(int) {}) >= total })
-		before, most := heap(), 0
-		count(func(n int) {
-			if n%(total/8) == 0 {
-				most = max(most, heap()-before)
-			}
-		})
-		if limit := total * 12_000 / 2; most > limit {
-			b.Errorf("the heap grew by %d bytes during a history of %d bytes", most, total*12_000)
-		}
 	}},
 }
 

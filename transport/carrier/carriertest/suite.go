@@ -40,12 +40,32 @@ type Network struct {
 	// MemoryAside leaves the tests of memory, which take long, to another network on
 	// which the same code of a carrier runs.
 	MemoryAside bool
+	// HistoryAside leaves the rules that are about the history alone to another network
+	// on which the same code asks for it.
+	HistoryAside bool
+	// HistoryOnly leaves the rules that the history takes no part in to another network,
+	// on which the same code has none: there nothing can make good what is lost.
+	HistoryOnly bool
 }
 
-// test is one rule; only says for which networks it is one (nil: for all).
+// test is one rule; only says for which networks it is one (nil: for all), and past that
+// the history takes part in it.
 type test struct {
 	run  func(b *bench)
 	only func(n Network) bool
+	past bool
+}
+
+// has tells whether a rule is one for a network.
+func (n Network) has(name string, rule test) bool {
+	_, ofHistory := keeping[name]
+	switch {
+	case rule.only != nil && !rule.only(n):
+		return false
+	case ofHistory:
+		return !n.HistoryAside
+	}
+	return rule.past || !n.HistoryOnly
 }
 
 func all() map[string]test {
@@ -63,8 +83,8 @@ func Run(t *testing.T, open func(t *testing.T) Network) {
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, open(t))
-			if test := tests[name]; test.only == nil || test.only(b.network) {
-				test.run(b)
+			if rule := tests[name]; b.network.has(name, rule) {
+				rule.run(b)
 			}
 		})
 	}

@@ -20,6 +20,7 @@ func conforms(t *testing.T, change func(*jetstream.Options)) {
 	carriertest.Run(t, func(t *testing.T) carriertest.Network {
 		n := newNetwork(t, nil)
 		return carriertest.Network{
+			Patience: patience,
 			Open: func(t testing.TB) carrier.Carrier {
 				w := newWire(t, n.address)
 				o := n.options()

@@ -123,10 +123,10 @@ func TestTLSWithNKey(t *testing.T) {
 	wrong.TLS.Certificate, wrong.TLS.Key = "", ""
 	c, err := jetstream.Open(t.Context(), wrong)
 	if err == nil {
-		time.Sleep(100 * time.Millisecond)
-		if health := c.Health(); health.Ready || health.Peers != 0 || health.Err == nil {
-			t.Errorf("without a certificate the health is %+v", health)
-		}
+		eventually(t, "it notices that it is without a certificate", func() bool {
+			health := c.Health()
+			return !health.Ready && health.Peers == 0 && health.Err != nil
+		})
 		closed(t, c)
 	} else if !errors.Is(err, jetstream.ErrLogin) {
 		t.Errorf("without a certificate: %v", err)

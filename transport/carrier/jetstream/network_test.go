@@ -92,6 +92,23 @@ func (n *network) open(o jetstream.Options) *jetstream.Carrier {
 	return c
 }
 
+// openImpatient opens one whose timeout a slow machine may exceed already here.
+func (n *network) openImpatient(o jetstream.Options) *jetstream.Carrier {
+	n.Helper()
+	o.Timeout = 300 * time.Millisecond
+	var c *jetstream.Carrier
+	eventually(n, "there is a connection", func() bool {
+		var err error
+		c, err = jetstream.Open(n.Context(), o)
+		if err != nil && !carrier.Retriable(err) {
+			n.Fatal(err)
+		}
+		return err == nil
+	})
+	n.Cleanup(func() { closed(n, c) })
+	return c
+}
+
 func closed(t testing.TB, c carrier.Carrier) {
 	t.Helper()
 	if err := c.Close(); err != nil {

@@ -41,6 +41,7 @@ func withUsers(t testing.TB) *network {
 func as(n *network, user string) jetstream.Options {
 	o := n.options()
 	o.Login = jetstream.Login{User: user, Password: "pw"}
+	o.Timeout = patience
 	return o
 }
 
@@ -52,11 +53,12 @@ func says(t testing.TB, what string, err error, subject string) {
 	}
 }
 
+// soon holds that no answer is waited for in vain.
 func soon(t testing.TB) func() {
 	start := time.Now()
 	return func() {
 		t.Helper()
-		if took := time.Since(start); took > 3*time.Second {
+		if took := time.Since(start); took >= patience {
 			t.Errorf("it takes %s to say so", took)
 		}
 	}

@@ -65,8 +65,8 @@ func TestNoStreamAndNoAnswerAreUnreachable(t *testing.T) {
 	_, admin := n.admin()
 	w := newWire(t, n.address)
 	o := n.options()
-	o.Servers, o.Timeout = []string{w.url()}, 300*time.Millisecond
-	c := n.open(o)
+	o.Servers = []string{w.url()}
+	c := n.openImpatient(o)
 	w.setDeaf(true)
 	m := message(topic)
 	if err := publish(t, c, m); !errors.Is(err, carrier.ErrUnreachable) {
@@ -132,8 +132,8 @@ func TestHistoryEndsInTimeWithoutAnAnswer(t *testing.T) {
 	n := newNetwork(t, nil)
 	w := newWire(t, n.address)
 	o := n.options()
-	o.Servers, o.Timeout = []string{w.url()}, 300*time.Millisecond
-	c := n.open(o)
+	o.Servers = []string{w.url()}
+	c, patient := n.openImpatient(o), n.open(o)
 	publishAll(t, c, messages(topic, 3))
 	w.setDeaf(true)
 	each := func(carrier.Received) error { return nil }
@@ -142,7 +142,7 @@ func TestHistoryEndsInTimeWithoutAnAnswer(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := c.History(ctx, []carrier.Topic{topic}, 0, time.Now().UnixNano(), each); !errors.Is(err, context.DeadlineExceeded) {
+	if err := patient.History(ctx, []carrier.Topic{topic}, 0, time.Now().UnixNano(), each); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with a deadline: %v", err)
 	}
 }

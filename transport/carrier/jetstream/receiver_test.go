@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how long something that has to happen may take.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // inbox takes what a carrier hands up.
 type inbox struct {
@@ -127,14 +127,19 @@ func publishAll(t testing.TB, c carrier.Carrier, all []carrier.Message) {
 // history is what is kept of the topics.
 func history(t testing.TB, c carrier.Carrier, topics ...carrier.Topic) (kept []carrier.Received) {
 	t.Helper()
-	err := c.History(t.Context(), topics, 0, math.MaxInt64, func(r carrier.Received) error {
-		kept = append(kept, r)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(patience); ; {
+		kept = nil
+		err := c.History(t.Context(), topics, 0, math.MaxInt64, func(r carrier.Received) error {
+			kept = append(kept, r)
+			return nil
+		})
+		if err == nil {
+			return kept
+		}
+		if !carrier.Retriable(err) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
-	return kept
 }
 
 func subscribe(t testing.TB, c carrier.Carrier, r carrier.Receiver, topics ...carrier.Topic) {

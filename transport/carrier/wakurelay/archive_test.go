@@ -16,14 +16,15 @@ import (
 	"github.com/rookery-im/rookery/transport/carrier"
 )
 
-// quick is the pace of tests.
+// quick is the pace of tests. What ends a connection, or lets one in again, is as slow
+// as elsewhere: a machine that is busy with other things must not bring it about.
 var quick = pace{
 	heartbeat:  30 * time.Millisecond,
 	firstRetry: 20 * time.Millisecond,
 	lastRetry:  200 * time.Millisecond,
-	patience:   5 * time.Second,
-	banned:     2 * time.Second,
-	uselessFor: time.Second,
+	patience:   20 * time.Second,
+	banned:     5 * time.Minute,
+	uselessFor: time.Minute,
 	scoreEvery: 100 * time.Millisecond,
 }
 

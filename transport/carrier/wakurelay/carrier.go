@@ -107,6 +107,9 @@ func (c *Carrier) start() {
 			if c.node.swarm.Connectedness(p) == network.NotConnected {
 				c.relay.meshes.remove(p) // the router may not have got to know it
 				c.relay.faults.forget(p)
+				for _, h := range c.node.receipts.all() {
+					h.lose(p)
+				}
 			}
 			if d := c.dialers[p]; d != nil {
 				d.hears()

@@ -38,7 +38,10 @@ func conforming(hasHistory bool) func(t *testing.T) carriertest.Network {
 				hub.stop(t)
 				hub.start(t)
 			},
-			Quiet: 250 * time.Millisecond,
+			Quiet:    250 * time.Millisecond,
+			Patience: time.Minute,
+			// Nothing comes from the history there, so that what is lost is missing.
+			HistoryOnly: hasHistory,
 			// Far more than IncomingBytes. Where there is no history, it is the same.
 			Many:        500,
 			MemoryAside: !hasHistory,

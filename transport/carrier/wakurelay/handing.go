@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +29,8 @@ type handing struct {
 
 	mu      sync.Mutex
 	has     map[peer.ID]struct{} // whom it has arrived at
+	hopes   map[peer.ID]struct{} // these, and whom it may still arrive at
+	passed  bool                 // hopes are complete
 	settled func(error)          // nil when it was called
 	timer   *time.Timer
 }
@@ -65,6 +69,14 @@ func (h *handing) All() iter.Seq2[peer.ID, *pubsub.RPC] {
 	}
 }
 
+// taken is for a peer whose queue has the message now.
+func (h *handing) taken(p peer.ID) {
+	h.handed++
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hopes[p] = struct{}{}
+}
+
 // isIn tells whether the message is part of an RPC: the very one, not an equal one.
 func (h *handing) isIn(rpc *pubsub.RPC) bool {
 	for _, m := range rpc.GetPublish() {
@@ -79,10 +91,39 @@ func (h *handing) isIn(rpc *pubsub.RPC) bool {
 func (h *handing) arrived(p peer.ID) {
 	h.mu.Lock()
 	h.has[p] = struct{}{}
+	h.hopes[p] = struct{}{}
 	enough := len(h.has) >= h.relay.options.MinPeers
 	h.mu.Unlock()
 	if enough {
 		h.settle(nil)
+	}
+}
+
+// lose is for a peer that is gone: what it was handed, and has not said to have, is
+// lost. There is nothing to wait for if too few are left.
+func (h *handing) lose(p peer.ID) {
+	h.mu.Lock()
+	if _, ok := h.has[p]; !ok {
+		delete(h.hopes, p)
+	}
+	hopeless := h.passed && len(h.hopes) < h.relay.options.MinPeers
+	h.mu.Unlock()
+	if hopeless {
+		h.expire()
+	}
+}
+
+// hope notes whom the message was handed to. Who is gone by now may have been so
+// before it was, and nobody tells again.
+func (h *handing) hope() {
+	h.mu.Lock()
+	h.passed = true
+	hopes := slices.Collect(maps.Keys(h.hopes))
+	h.mu.Unlock()
+	for _, p := range hopes {
+		if !h.relay.node.isConnected(p) {
+			h.lose(p)
+		}
 	}
 }
 
@@ -113,9 +154,13 @@ func (h *handing) expire() {
 // goroutines at once: the router's queue of batches holds one, and who fills it after
 // the end of ctx would wait forever.
 func (r *relay) handOut(ctx context.Context, data []byte, settled func(error)) {
-	h := &handing{relay: r, data: data, out: make(chan struct{}), has: make(map[peer.ID]struct{}), settled: settled}
+	h := &handing{
+		relay: r, data: data, out: make(chan struct{}),
+		has: make(map[peer.ID]struct{}), hopes: make(map[peer.ID]struct{}), settled: settled,
+	}
 	r.node.receipts.expect(h)
 	h.settleIf(h.pass(ctx))
+	h.hope()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.settled != nil {

@@ -228,8 +228,18 @@ func TestWhoTakesRoomForNothingIsDisconnected(t *testing.T) {
 	hasty := quick
 	hasty.uselessFor = 200 * time.Millisecond
 	c, _ := listening(t, Options{pace: hasty})
-	takesPart, idle := befriend(t, c), befriend(t, c)
+	takesPart := newStranger(t, Options{Listen: nextIP().String() + ":0", Peers: c.Addresses()})
+	// The time begins when it has introduced itself, which waits for what it has to say.
+	known, own := make(chan struct{}), newIntroducer(takesPart.node, c.options)
+	takesPart.answer = func(in network.Stream) {
+		<-known
+		own.answer(in)
+	}
+	takesPart.meet(c)
 	takesPart.send(published(t))
+	eventually(t, "who takes part is known", func() bool { return c.relay.meshes.knows(takesPart.ID()) })
+	close(known)
+	idle := befriend(t, c)
 	eventually(t, "who does nothing is disconnected", func() bool { return !idle.isConnected() })
 	if idle.isOut(c) {
 		t.Error("who does nothing is banned")
@@ -244,7 +254,7 @@ func TestNothingIsLogged(t *testing.T) {
 		t.Fatal("GOLOG_LOG_LEVEL is set: libp2p logs what it says")
 	}
 	const tests = "TestLieAboutAKeyChangesNothing|TestWhatIsNoFrameShutsOut|TestSenderOfInvalidMessagesIsShutOut|TestForeignClusterIsDisconnected|TestPeersFindEachOtherAgain"
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^("+tests+")$", "-test.timeout", "60s")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^("+tests+")$", "-test.timeout", "8m")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

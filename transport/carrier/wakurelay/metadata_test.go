@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 
@@ -167,7 +168,7 @@ func TestPeerThatDoesNotAnswerIsDisconnected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			impatient := quick
-			impatient.patience = quick.patience / 10
+			impatient.patience = 500 * time.Millisecond
 			c, _ := listening(t, Options{pace: impatient})
 			s := newStranger(t, Options{Listen: nextIP().String() + ":0", Peers: c.Addresses()})
 			s.answer = answer

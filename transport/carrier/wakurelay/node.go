@@ -203,6 +203,10 @@ func (n *node) shutOut(p peer.ID) {
 	n.disconnect(p)
 }
 
+func (n *node) isConnected(p peer.ID) bool {
+	return n.swarm.Connectedness(p) == network.Connected
+}
+
 func (n *node) disconnect(p peer.ID) {
 	_ = n.swarm.ClosePeer(p) // one that is gone is as good
 }

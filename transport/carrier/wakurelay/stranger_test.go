@@ -138,11 +138,14 @@ func encoded(t testing.TB, m waku.Message) []byte {
 	return b
 }
 
+// atMost is how long something that has to happen may take.
+const atMost = time.Minute
+
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(atMost); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within %s: %s", atMost, what)
 		}
 	}
 }
@@ -180,8 +183,8 @@ func (k *taker) next(t testing.TB) carrier.Received {
 	select {
 	case r := <-k.messages:
 		return r
-	case <-time.After(10 * time.Second):
-		t.Fatal("no message within 10 s")
+	case <-time.After(atMost):
+		t.Fatalf("no message within %s", atMost)
 		return carrier.Received{}
 	}
 }
@@ -210,8 +213,8 @@ func say(t testing.TB, c *Carrier, m carrier.Message) error {
 	select {
 	case err := <-result:
 		return err
-	case <-time.After(10 * time.Second):
-		t.Fatal("no result within 10 s")
+	case <-time.After(atMost):
+		t.Fatalf("no result within %s", atMost)
 		return nil
 	}
 }

@@ -29,9 +29,9 @@ func (t *tracer) RejectMessage(m *pubsub.Message, reason string) {
 }
 
 // SendRPC is called for what is put in the queue of a peer.
-func (t *tracer) SendRPC(rpc *pubsub.RPC, _ peer.ID) {
+func (t *tracer) SendRPC(rpc *pubsub.RPC, p peer.ID) {
 	if t.current != nil && t.current.isIn(rpc) {
-		t.current.handed++
+		t.current.taken(p)
 	}
 }
 

@@ -59,7 +59,9 @@ func (w *world) network() carriertest.Network {
 		HasHistory:         true,
 		KeepsAcrossRestart: true,
 		Exact:              true,
+		Patience:           time.Minute,
 		Many:               300,
+		HistoryAside:       w.light,                    // it is asked in the same way
 		MemoryAside:        w.flavour == standin.Nwaku, // it is read and asked in the same way
 		Open: func(t testing.TB) carrier.Carrier {
 			t.Helper()
@@ -108,7 +110,7 @@ func (o *owner) Close() error {
 // quick are options for a test.
 func quick(url string) wakurest.Options {
 	return wakurest.Options{
-		URL: url, Timeout: 2 * time.Second,
+		URL: url, Timeout: 20 * time.Second,
 		PollMin: 2 * time.Millisecond, PollMax: 20 * time.Millisecond, RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
 	}
 }

@@ -14,5 +14,11 @@ func (o Options) OfAnInstant(most int) Options {
 	return o
 }
 
+// InAll gives options with another time for a whole answer.
+func (o Options) InAll(most time.Duration) Options {
+	o.inAll = most
+	return o
+}
+
 // Slack is how much before the last read a gap begins.
 const Slack = slack

@@ -265,14 +265,20 @@ func TestFailuresOfAStore(t *testing.T) {
 			asked := standin.NewNetwork().Node(standin.Options{Flavour: standin.Nwaku})
 			asked.Keep(kept(250, topic)...)
 			o := quick(serveNode(t, asked))
-			o.Timeout = 100 * time.Millisecond
-			h := openHistory(t, o)
-			read := func() (n int, err error) {
+			if c.fault.Trickle {
+				o = o.InAll(100 * time.Millisecond)
+			}
+			staying, passing := o, o
+			if c.fault.Hang { // where it stays, nothing else is waited for
+				staying.Timeout, passing.Timeout = 100*time.Millisecond, time.Second
+			}
+			read := func(o wakurest.Options) (n int, err error) {
+				h := openHistory(t, o)
 				err = h.History(t.Context(), []carrier.Topic{topic}, 0, math.MaxInt64, func(carrier.Received) error { n++; return nil })
 				return n, err
 			}
 			asked.Fail(func(*http.Request) *standin.Fault { return &c.fault })
-			if n, err := read(); !errors.Is(err, c.want) || n != 0 {
+			if n, err := read(staying); !errors.Is(err, c.want) || n != 0 {
 				t.Errorf("it stays: %d messages, %v, want %v", n, err, c.want)
 			}
 			if !c.passes {
@@ -285,7 +291,7 @@ func TestFailuresOfAStore(t *testing.T) {
 				}
 				return nil
 			})
-			if n, err := read(); err != nil || n != 250 {
+			if n, err := read(passing); err != nil || n != 250 {
 				t.Errorf("it passes: %d messages, %v", n, err)
 			}
 		})

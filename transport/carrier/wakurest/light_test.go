@@ -206,7 +206,11 @@ func TestRefusedFilterIsTriedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, _ := lightPair(t, standin.Nwaku, func(o *wakurest.Options) { o.Timeout = 200 * time.Millisecond })
+			p, _ := lightPair(t, standin.Nwaku, func(o *wakurest.Options) {
+				if fault.Hang {
+					o.Timeout = 500 * time.Millisecond
+				}
+			})
 			p.node.Fail(func(r *http.Request) *standin.Fault {
 				if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/filter/") {
 					return &fault
@@ -220,7 +224,7 @@ func TestRefusedFilterIsTriedAgain(t *testing.T) {
 			if h := p.carrier.Health(); h.Ready || !carrier.Retriable(h.Err) {
 				t.Errorf("health is %+v", h)
 			}
-			p.settled(t) // the others go on
+			p.settledAgain(t) // the others go on
 			missed := message("missed")
 			missed.Topic = other
 			if err := publish(t, p.publisher, missed); err != nil {

@@ -28,12 +28,14 @@ type node struct {
 	base    string
 	client  *http.Client
 	timeout time.Duration
+	inAll   time.Duration
 }
 
 func newNode(o Options) *node {
 	return &node{
 		base:    o.URL,
 		timeout: o.Timeout,
+		inAll:   o.inAll,
 		client: &http.Client{
 			Transport: &http.Transport{
 				Proxy:                  http.ProxyFromEnvironment,
@@ -74,7 +76,7 @@ func (n *node) open(ctx context.Context, method, path string, query url.Values, 
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &reply{what: what, left: total, total: total, ctx: ctx, cancel: cancel, pause: n.timeout}
 	r.silent = time.AfterFunc(n.timeout, func() { cancel(errSilent) })
-	deadline := time.AfterFunc(patience*n.timeout, func() { cancel(errTooLong) })
+	deadline := time.AfterFunc(n.inAll, func() { cancel(errTooLong) })
 	context.AfterFunc(ctx, func() { deadline.Stop() })
 
 	var sent atomic.Int32

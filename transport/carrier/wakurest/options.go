@@ -49,6 +49,8 @@ type Options struct {
 	// ping is how often those that a Light node has asked are asked whether they still
 	// know it, and renew how often they are told anew if there is no clear answer.
 	ping, renew time.Duration
+	// inAll is how long an answer may take in all (patience times the timeout).
+	inAll time.Duration
 	// instant is maxInstant.
 	instant int
 }
@@ -105,6 +107,9 @@ func (o Options) withDefaults() (Options, error) {
 		if *d.value < time.Millisecond || *d.value > time.Hour {
 			return bad("%s is %s", d.name, *d.value)
 		}
+	}
+	if o.inAll == 0 {
+		o.inAll = patience * o.Timeout
 	}
 	if o.MaxTopics == 0 {
 		o.MaxTopics = 1000

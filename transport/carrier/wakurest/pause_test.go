@@ -54,6 +54,16 @@ func TestPaceFollowsWhatIsRead(t *testing.T) {
 	}
 }
 
+// TestWholeAnswerMayTakeSeveralTimeouts: one that comes slowly is not silence.
+func TestWholeAnswerMayTakeSeveralTimeouts(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{0: time.Minute, 500 * time.Millisecond: 3 * time.Second} {
+		o, err := Options{URL: "http://127.0.0.1:1", Timeout: timeout}.withDefaults()
+		if err != nil || newNode(o).inAll != want {
+			t.Errorf("timeout of %s: %s in all, want %s, %v", timeout, o.inAll, want, err)
+		}
+	}
+}
+
 // TestGapsAreGathered: the earliest is told, and not too often.
 func TestGapsAreGathered(t *testing.T) {
 	now := time.Now()

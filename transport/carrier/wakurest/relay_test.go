@@ -107,13 +107,20 @@ func TestWhatAnAnswerMayHaveLostIsToldAsAGap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, standin.GoWaku, func(o *wakurest.Options) { o.Timeout = 100 * time.Millisecond })
-			p.settled(t)
+			p := newPair(t, standin.GoWaku, func(o *wakurest.Options) {
+				switch {
+				case fault.Hang:
+					o.Timeout = 500 * time.Millisecond
+				case fault.Trickle:
+					*o = o.InAll(500 * time.Millisecond)
+				}
+			})
+			p.settledAgain(t)
 			gaps := p.got.gapCount()
 			p.node.Fail(once(fault))
 			eventually(t, "a gap is told", func() bool { return p.got.gapCount() > gaps })
 			eventually(t, "ready again", func() bool { return p.carrier.Health().Ready })
-			p.settled(t)
+			p.settledAgain(t)
 		})
 	}
 }
@@ -194,7 +201,7 @@ func TestMessagesOfAllFormsAreRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "something comes", func() bool { return len(got.payloads()) > 4 })
-			for _, m := range got.got[:4] {
+			for _, m := range got.messages()[:4] {
 				switch payload := string(m.Payload); {
 				case payload == "after":
 				case payload != c.want || c.want == "":
@@ -220,7 +227,7 @@ func TestMessageOfTheFutureHasItsPlaceNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "it comes", func() bool { return len(p.got.payloads()) == 1 })
-	if r := p.got.got[0]; r.Time != m.Time || r.At > time.Now().UnixNano() {
+	if r := p.got.messages()[0]; r.Time != m.Time || r.At > time.Now().UnixNano() {
 		t.Errorf("time %d, place %d", r.Time, r.At)
 	}
 }
