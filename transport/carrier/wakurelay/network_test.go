@@ -158,6 +158,30 @@ func TestMessageOnADeadConnectionIsNotPublished(t *testing.T) {
 	eventually(t, "it can be published", func() bool { return say(t, c, m) == nil })
 }
 
+// TestMessageOfAPeerThatLeavesIsGivenUp holds that nobody waits for what was handed to a
+// peer that is gone, however patient he is.
+func TestMessageOfAPeerThatLeavesIsGivenUp(t *testing.T) {
+	hub := newArchive(t)
+	w, address := hub.wire(t)
+	patient := quick
+	patient.patience = time.Hour
+	c, _ := listening(t, Options{Peers: []string{address}, pace: patient})
+	isReady(t, c)
+	w.hush()
+	result := make(chan error, 1)
+	c.Publish(message("into nothing"), func(err error) { result <- err })
+	eventually(t, "it is handed over", func() bool { return len(c.node.receipts.all()) == 1 })
+	w.cut()
+	select {
+	case err := <-result:
+		if !errors.Is(err, carrier.ErrUnreachable) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(atMost):
+		t.Fatal("it is still waited for")
+	}
+}
+
 // TestPublishingIsBounded holds that Publish refuses, and does not wait, when too much
 // is on its way.
 func TestPublishingIsBounded(t *testing.T) {
