@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/transport"
 	"github.com/rookery-im/rookery/transport/segment"
 	"github.com/rookery-im/rookery/transport/topic"
@@ -78,6 +79,14 @@ func (y *assemblies) forget(logical transport.Topic) (waiting bool) {
 		waiting = one.forget(logical) || waiting
 	}
 	return waiting
+}
+
+// letGo tells whether a record to be put is of a segment that is not kept any more.
+func (y *assemblies) letGo(r persistence.Record) bool {
+	if r.Delete || r.Name.Kind() != persistence.KindSegment {
+		return false
+	}
+	return !y.acquaintances.keeps(r.Name) && !y.strangers.keeps(r.Name)
 }
 
 // finished notes that a message was dealt with.

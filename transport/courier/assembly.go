@@ -200,6 +200,21 @@ func (y *assembly) has(key wholeKey) bool {
 	return y.kept[key] != nil
 }
 
+// keeps tells whether the segment of a record belongs to an unfinished message.
+func (y *assembly) keeps(name persistence.Name) bool {
+	parts, err := name.Parts()
+	if err != nil || len(parts) != 3 {
+		return false
+	}
+	var key wholeKey
+	copy(key.hash[:], parts[0])
+	copy(key.author[:], parts[1])
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	k := y.kept[key]
+	return k != nil && slices.Contains(k.names, name)
+}
+
 // loadSegments takes the segments from the store, of one message or, for a nil key, of
 // all.
 func loadSegments(ctx context.Context, store Store, only *wholeKey, of func(whose byte) *assembly) error {

@@ -157,7 +157,8 @@ func TestEphemeralEnvelopesDoNotWait(t *testing.T) {
 		c := newCorrespondence(t)
 		c.past(300)
 		c.h.live(c.bob)
-		time.Sleep(time.Second)
+		time.Sleep(1020 * time.Millisecond) // between two messages of the history
+		synctest.Wait()
 		r := c.next(0)
 		r.Ephemeral = true
 		c.s.receiver.Deliver(r)

@@ -156,7 +156,7 @@ func difference(after, before courier.Counts) courier.Counts {
 // T18: a node may answer anything when it is asked for the history: work and memory are
 // bounded, what is right in it is delivered, and it is asked again slowly.
 func TestLyingHistoryCostsLittleAndHidesNothing(t *testing.T) {
-	const most = 300
+	const most = 100
 	type each = func(carrier.Received) error
 	for _, test := range []struct {
 		name    string

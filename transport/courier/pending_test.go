@@ -49,7 +49,7 @@ func (s *slow) finish(err error) int {
 // time than may be pending, and none is missing.
 func TestWeekAwayComesBackInOrderAndInBoundedMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const pending, messages = 50, 2000
+		const pending, messages = 50, 1000
 		network := memory.New(memory.Options{Seed: 1})
 		here := newHouse(t, network)
 		there := newHouse(t, network, func(o *courier.Options) { o.MaxPending = pending })

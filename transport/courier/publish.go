@@ -247,36 +247,42 @@ func (c *Courier) listenForAnswers(p *publication) error {
 	}
 	c.mu.Unlock()
 
+	var ready <-chan struct{}
 	err := c.use(own, func(h *hosted, key *x3dh.IdentityKey) error {
 		name, err := h.negotiated(key, peer)
 		if err != nil {
 			return err
 		}
-		r = newRoute(logical, name, own)
+		r := newRoute(logical, name, own)
 		r.peer = peer
-		// Its key will be wanted; whoever needs it earlier does not wait for its turn.
+		ready = c.listenOn(r)
+		// Its key will be wanted; whoever needs it earlier does not wait for its turn. It
+		// is stored for a route alone, which is there before it is.
 		_ = c.keys.Ahead(name)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	return c.await(ready)
+}
+
+// listenOn begins to listen on a negotiated topic, if its identity still listens and
+// nobody was faster, and gives what whenReady does.
+func (c *Courier) listenOn(r *route) <-chan struct{} {
 	c.mu.Lock()
-	s = c.subscriptions[logical]
+	defer c.mu.Unlock()
+	s := c.subscriptions[r.logical]
 	if c.closed || s == nil {
-		c.mu.Unlock()
 		return nil
 	}
-	if known := s.negotiated[peer]; known != nil {
-		r = known
-	} else {
-		r.urgent = true
-		c.addRoute(s, r)
-		c.writeSoon()
+	if known := s.negotiated[r.peer]; known != nil {
+		return c.whenReady(s, known)
 	}
-	ready := c.whenReady(s, r)
-	c.mu.Unlock()
-	return c.await(ready)
+	r.urgent = true
+	c.addRoute(s, r)
+	c.writeSoon()
+	return c.whenReady(s, r)
 }
 
 // whenReady gives what is closed when a route is live and durable, or nil if it is.

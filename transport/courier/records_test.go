@@ -80,3 +80,58 @@ func TestCorruptRecordsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A segment whose message is dropped while its record is on the way to the store leaves
+// none, whether the deletion is written before it or with it; and one that is kept does.
+func TestDroppedSegmentsLeaveNoRecord(t *testing.T) {
+	store := memory.New()
+	c, err := New(t.Context(), Options{Carrier: quiet{}, Store: store, LookBack: Never})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	segments := func() (n int) {
+		err := store.Scan(t.Context(), persistence.NewName(persistence.KindSegment), func(persistence.Name, []byte) error {
+			n++
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	flush := func() {
+		if err := c.written(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	author := x3dh.IdentityPublicKey{0, 1}
+	kept := 0
+	for n, test := range []struct {
+		drop, between bool
+	}{{true, true}, {true, false}, {false, false}} {
+		s := waku.Segment{Hash: [32]byte{byte(n + 1)}, Count: 2, Payload: []byte("x")}
+		y := c.segments.strangers
+		result, err := y.add(c.now(), author, &s)
+		if err != nil || result.keep == nil {
+			t.Fatalf("%+v: %+v, %v", test, result, err)
+		}
+		if test.drop {
+			y.finished(wholeKey{s.Hash, author})
+		} else {
+			kept++
+		}
+		if test.between {
+			flush()
+		}
+		through := make(chan struct{})
+		if !c.writeFor(&route{}, *result.keep, func() { close(through) }) {
+			t.Fatal("not written")
+		}
+		<-through
+		flush()
+		if found := segments(); found != kept {
+			t.Errorf("%+v: %d segments in the store, want %d", test, found, kept)
+		}
+	}
+}

@@ -140,6 +140,9 @@ func (c *Courier) write(ctx context.Context) error {
 		more, written := y.writes()
 		records, dropped = append(records, more...), append(dropped, written)
 	}
+	// A segment may have been dropped before it was put, and be deleted already. What is
+	// dropped from here on is deleted next time.
+	records = slices.DeleteFunc(records, c.segments.letGo)
 	var err error
 	if len(records) > 0 {
 		err = c.options.Store.Apply(ctx, persistence.Batch{Records: records})

@@ -22,7 +22,22 @@ import (
 	"github.com/rookery-im/rookery/transport/carrier/jetstream/embedded"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+
+// patience is how long what is going to happen may take on a busy machine.
+const patience = time.Minute
+
+// patient gives what a test has ended the time to be gone that a busy machine needs
+// for it: goleak by itself looks for less than half a second.
+type patient struct{ *testing.M }
+
+func (m patient) Run() int {
+	code := m.M.Run()
+	for end := time.Now().Add(patience); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return code
+}
 
 func start(t *testing.T, o embedded.Options) *embedded.Server {
 	t.Helper()
@@ -40,12 +55,12 @@ func connect(t *testing.T, s *embedded.Server) jetstream.JetStream {
 	if s.URL() != "" {
 		to = nats.Name("over the loopback")
 	}
-	nc, err := nats.Connect(s.URL(), to)
+	nc, err := nats.Connect(s.URL(), to, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -249,7 +249,7 @@ func do(t *testing.T, method, url, kind, body string) (int, string) {
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)
 	}
-	client := http.Client{Timeout: 2 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, err.Error()
