@@ -231,7 +231,7 @@ func TestDamagedManifestOfAKilledStoreIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	synced := int(binary.BigEndian.Uint64(value)) //nolint:gosec // a length
+	synced := int(binary.BigEndian.Uint64(value))
 	if synced < 150 || synced > len(content) {
 		t.Fatalf("%d bytes of the manifest are synced, it has %d", synced, len(content))
 	}
