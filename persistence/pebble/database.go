@@ -109,7 +109,7 @@ func (d *database) close(dir string) error {
 	if d == nil {
 		return nil
 	}
-	failed := d.mode == reading || d.files.monitor.failed()
+	failed := d.mode == reading || d.frozen()
 	err := d.db.Close()
 	if failed {
 		return nil
@@ -118,6 +118,24 @@ func (d *database) close(dir string) error {
 		err = d.files.seal(dir)
 	}
 	return err
+}
+
+// frozen tells whether the disk has refused a write. Tables that were written from
+// then on are not there, though the database believes so: what it cannot read says
+// nothing about what is durable.
+func (d *database) frozen() bool { return d.files.monitor.failed() }
+
+// get gives a copy of a value. The error is Pebble's.
+func (d *database) get(name persistence.Name) ([]byte, error) {
+	value, closer, err := d.db.Get([]byte(name))
+	if err != nil {
+		return nil, err
+	}
+	own := append([]byte{}, value...)
+	if err := closer.Close(); err != nil {
+		return nil, err
+	}
+	return own, nil
 }
 
 // readError is a failure of the database below show, as opposed to an error of

@@ -86,6 +86,7 @@ func (s *Store) resume() bool {
 		if refusal(err) == nil {
 			return s.publish(nil, err)
 		}
+		s.logs.settle() // those that it began
 		if !s.read(err) {
 			return false
 		}

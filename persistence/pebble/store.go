@@ -25,7 +25,7 @@ const epochBytes = 8
 // When the disk refuses a write for want of space, also one in the background,
 // Apply and Own give ErrFull (ErrReadOnly when it was mounted read-only), what is
 // durable can be read, and the store looks from time to time whether it can
-// write again. When a write fails for another reason the store has failed: every
+// write again. A scan that is under way at that moment may end with the same error. When a write fails for another reason the store has failed: every
 // call from then on gives ErrFailed with the cause, and nothing more is written,
 // until the directory is opened again.
 type Store struct {
@@ -133,23 +133,22 @@ func (s *Store) failed(op string, err error) error {
 
 // Get implements persistence.Store.
 func (s *Store) Get(ctx context.Context, name persistence.Name) ([]byte, error) {
-	d, err := s.begin(ctx, "get")
-	if err != nil {
-		return nil, err
+	for {
+		d, err := s.begin(ctx, "get")
+		if err != nil {
+			return nil, err
+		}
+		value, err := d.get(name)
+		s.end(d)
+		switch {
+		case err == nil:
+			return value, nil
+		case errors.Is(err, pebble.ErrNotFound):
+			return nil, &persistence.RecordError{Op: "get", Name: name, Err: persistence.ErrNotFound}
+		case !d.frozen(): // else the next one knows
+			return nil, &persistence.RecordError{Op: "get", Name: name, Err: s.failed("read", err)}
+		}
 	}
-	defer s.end(d)
-	value, closer, err := d.db.Get([]byte(name))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, &persistence.RecordError{Op: "get", Name: name, Err: persistence.ErrNotFound}
-	}
-	if err != nil {
-		return nil, &persistence.RecordError{Op: "get", Name: name, Err: s.failed("read", err)}
-	}
-	own := append([]byte{}, value...)
-	if err := closer.Close(); err != nil {
-		return nil, &persistence.RecordError{Op: "get", Name: name, Err: s.failed("read", err)}
-	}
-	return own, nil
 }
 
 // Scan implements persistence.Store.
@@ -163,16 +162,30 @@ func (s *Store) ScanAfter(ctx context.Context, after persistence.Name, limit int
 }
 
 func (s *Store) show(ctx context.Context, from persistence.Name, bounds pebble.IterOptions, limit int, fn func(persistence.Name, []byte) error) error {
-	d, err := s.begin(ctx, "scan")
-	if err != nil {
-		return err
+	shown := false
+	for {
+		d, err := s.begin(ctx, "scan")
+		if err != nil {
+			return err
+		}
+		err = d.show(ctx, bounds, limit, func(name persistence.Name, value []byte) error {
+			shown = true
+			return fn(name, value)
+		})
+		s.end(d)
+		failed, ok := err.(readError) //nolint:errorlint // one that fn returns is fn's
+		switch {
+		case !ok:
+			return err
+		case !d.frozen():
+			err = failed.error
+		case !shown:
+			continue // the next one knows
+		default: // that one shows another moment
+			err = d.files.monitor.failure()
+		}
+		return &persistence.RecordError{Op: "scan", Name: from, Err: s.failed("read", err)}
 	}
-	defer s.end(d)
-	err = d.show(ctx, bounds, limit, fn)
-	if failed, ok := err.(readError); ok { //nolint:errorlint // one that fn returns is fn's
-		return &persistence.RecordError{Op: "scan", Name: from, Err: s.failed("read", failed.error)}
-	}
-	return err
 }
 
 // prefixed bounds the names that start with prefix.
