@@ -174,7 +174,9 @@ func (f *files) writable(name string, open func() (vfs.File, error)) (vfs.File, 
 	case err != nil:
 		return nil, err
 	case opened == nil:
-		f.logLost.Store(f.logLost.Load() || isLog(name))
+		if isLog(name) { // never the other way: a log that was lost meanwhile stays lost
+			f.logLost.Store(true)
+		}
 		return lostFile{}, nil
 	}
 	made := &file{File: opened, files: f, log: isLog(name)}
