@@ -47,6 +47,19 @@ func (j *journal) Own(ctx context.Context, owner persistence.OwnerID) (uint64, e
 	return epoch, err
 }
 
+func (j *journal) OwnAll(ctx context.Context, owners []persistence.OwnerID) ([]uint64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	epochs, err := j.lasting.OwnAll(ctx, owners)
+	if err == nil {
+		j.steps = append(j.steps, func(s persistence.Store) error {
+			_, err := s.OwnAll(context.Background(), owners)
+			return err
+		})
+	}
+	return epochs, err
+}
+
 // moment is how many changes there have been.
 func (j *journal) moment() int {
 	j.mu.Lock()

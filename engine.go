@@ -13,9 +13,7 @@ import (
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/internal/keypool"
 	"github.com/rookery-im/rookery/persistence"
-	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/transport/courier"
-	"github.com/rookery-im/rookery/x3dh"
 )
 
 // sweepEvery is how often idle actors are looked for and refused publications
@@ -97,63 +95,6 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 	return e, nil
 }
 
-// takeUp finds the hosted identities and what they have left over. It reports
-// those that were replaced now.
-func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bool) error {
-	var found []*Identity
-	err := e.store.Scan(ctx, persistence.NewName(persistence.KindIdentity), func(name persistence.Name, value []byte) error {
-		r, _, err := decodeIdentity(name, value)
-		if err != nil {
-			return err
-		}
-		i, err := e.identityOf(r)
-		if err != nil {
-			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
-		}
-		found = append(found, i)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, i := range found {
-		e.identities[i.owner] = i
-	}
-	// The inbox is read before anything can be added to it, so that nothing is
-	// reported twice. Nothing is published, by the outbox or by a handler, before
-	// all listen: it may be for another identity of this very engine.
-	leftOvers := make([]leftOver, len(found))
-	for n, i := range found {
-		var err error
-		if leftOvers[n], err = i.leftOver(ctx); err != nil {
-			return err
-		}
-	}
-	for _, i := range found {
-		if err := i.subscribe(); err != nil {
-			return err
-		}
-	}
-	for n, i := range found {
-		if replaced[i.owner] {
-			i.handle(Replaced{Identity: i})
-		}
-		i.resume(leftOvers[n])
-	}
-	return nil
-}
-
-// identityOf is the installation of a record.
-func (e *Engine) identityOf(r *record.Identity) (*Identity, error) {
-	key, err := x3dh.NewIdentity(r.GetIdentityKey())
-	if err != nil {
-		return nil, err
-	}
-	i := e.newIdentity(&key, r.GetInstallationId())
-	i.name, i.successor = r.GetName(), r.GetSuccessor()
-	return i, nil
-}
-
 // NewIdentity describes an identity to create.
 type NewIdentity struct {
 	// Key is the private identity key, 32 bytes.
@@ -193,6 +134,7 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 	}
 	i := e.newIdentity(&key, id)
 	i.name = n.Name
+	i.checked = true
 	own, err := i.record()
 	if err != nil {
 		return nil, err

@@ -104,16 +104,25 @@ func forGood(err error) error {
 	return err
 }
 
-// takeOver takes ownership, so that nobody who had the identity before can write
-// any more, and makes room for the children.
+// takeOver makes sure that we own the identity, so that nobody who had it before can
+// write any more, and makes room for the children.
 func (h *hosted) takeOver(ctx *actors.Context) error {
 	i := h.identity
 	background := context.Background()
-	epoch, err := i.engine.store.Own(background, i.owner)
-	if err != nil {
-		return err
+	if !i.checked {
+		if err := i.key.Check(); err != nil {
+			return fmt.Errorf("%w: %w: %w", actors.ErrCorruptState, ErrStoreCorrupt, err)
+		}
+		i.checked = true
 	}
-	fence := persistence.Fence{Owner: i.owner, Epoch: epoch}
+	if i.epoch == 0 {
+		epoch, err := i.engine.store.Own(background, i.owner)
+		if err != nil {
+			return err
+		}
+		i.epoch = epoch
+	}
+	fence := persistence.Fence{Owner: i.owner, Epoch: i.epoch}
 	own, err := deviceactor.LoadContact(background, i.engine.committer, i.owner, i.public)
 	if err != nil {
 		return err

@@ -38,6 +38,12 @@ type Identity struct {
 	successor    string // "" while the installation is in use
 	owner        persistence.OwnerID
 
+	// epoch is what the store lets us write under, 0 as long as the identity is not
+	// taken over; checked, that the halves of its key belong together. Both belong to
+	// its actor, all incarnations in turn.
+	epoch   uint64
+	checked bool
+
 	// reported are the received messages that the store still has: true for those
 	// that the handler knows of, false for those it is going to be told by itself.
 	// None is told twice. It belongs to the inbox, all incarnations in turn.
@@ -72,8 +78,6 @@ func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identi
 		installation: installation,
 		owner:        persistence.NewOwnerID(public[:], installation),
 		listening:    make(map[transport.Topic]func()),
-		reported:     make(map[messageKey]bool),
-		lingering:    make(map[messageKey]int),
 	}
 }
 
@@ -328,6 +332,7 @@ func (i *Identity) AddInstallation(ctx context.Context) (*Identity, error) {
 func (i *Identity) record() (persistence.Record, error) {
 	value, err := proto.Marshal(&record.Identity{
 		IdentityKey:    i.key.Scalar(),
+		PublicKey:      i.public[:],
 		InstallationId: i.installation,
 		Created:        i.now(),
 		Name:           i.name,

@@ -1,12 +1,10 @@
 package rookery
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/rookery-im/rookery/actors"
@@ -137,7 +135,7 @@ func (b *inbox) report(e Event) {
 		if b.identity.reported[m.key()] {
 			return
 		}
-		b.identity.reported[m.key()] = true
+		b.identity.remember(m.key(), true)
 	}
 	b.identity.engine.options.Handler(e)
 	if u, ok := e.(Unsent); ok { // he knows
@@ -214,6 +212,9 @@ func (b *inbox) landed(key messageKey) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
+	if i.lingering == nil {
+		i.lingering = make(map[messageKey]int)
+	}
 	i.lingering[key] = notGone
 	b.report(i.event(m))
 	return nil
@@ -284,6 +285,14 @@ func (b *inbox) dropDone() {
 	b.stream.Commit(records, func(err error) { b.self.Tell(acknowledged{b, done, err}) })
 }
 
+// remember notes a message that the store has, and whether the handler knows of it.
+func (i *Identity) remember(key messageKey, told bool) {
+	if i.reported == nil {
+		i.reported = make(map[messageKey]bool)
+	}
+	i.reported[key] = told
+}
+
 func (i *Identity) inboxName(m messageKey) persistence.Name {
 	return deviceactor.InboxName(i.owner, m.sender, deviceactor.MessageID(m.id))
 }
@@ -304,70 +313,4 @@ func (i *Identity) discard(contact PublicKey, id deviceactor.MessageID) {
 
 func (i *Identity) ack(m Message) {
 	i.awake().Tell(acknowledge{m.key()})
-}
-
-// leftOver is what an identity had not dealt with when its engine ended.
-type leftOver struct {
-	outbox []toContact
-	inbox  []Event
-	copies bool // for our own other installations
-}
-
-func (i *Identity) leftOver(ctx context.Context) (leftOver, error) {
-	var left leftOver
-	store := i.engine.store
-	outbox := persistence.NewName(persistence.KindOutbox, i.owner[:])
-	type unsent struct {
-		toContact
-		created int64
-	}
-	var outgoing []unsent
-	err := store.Scan(ctx, outbox, func(name persistence.Name, value []byte) error {
-		o, err := deviceactor.DecodeOutgoing(value)
-		if err != nil {
-			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
-		}
-		outgoing = append(outgoing, unsent{toContact{o.Recipient, deviceactor.Republish{ID: o.ID}}, o.Created})
-		return nil
-	})
-	if err != nil {
-		return left, err
-	}
-	// In the order in which they were sent; their names have none.
-	slices.SortStableFunc(outgoing, func(a, b unsent) int { return cmp.Compare(a.created, b.created) })
-	for _, m := range outgoing {
-		left.outbox = append(left.outbox, m.toContact)
-	}
-	err = store.Scan(ctx, deviceactor.Copies(i.owner), func(persistence.Name, []byte) error {
-		left.copies = true
-		return nil
-	})
-	if err != nil || i.engine.options.Handler == nil {
-		return left, err
-	}
-	received := persistence.NewName(persistence.KindInbox, i.owner[:])
-	err = store.Scan(ctx, received, func(name persistence.Name, value []byte) error {
-		m, err := deviceactor.DecodeReceived(value)
-		if err != nil {
-			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
-		}
-		i.reported[messageKey{m.Sender, MessageID(m.ID)}] = false
-		left.inbox = append(left.inbox, i.event(m))
-		return nil
-	})
-	return left, err
-}
-
-// resume publishes what was left in the outbox and reports what was left in
-// the inbox.
-func (i *Identity) resume(left leftOver) {
-	for _, m := range left.outbox {
-		i.awake().Tell(m)
-	}
-	if left.copies {
-		i.awake().Tell(toContact{i.public, deviceactor.Wake{}})
-	}
-	for _, e := range left.inbox {
-		i.handle(e)
-	}
 }

@@ -89,6 +89,7 @@ func (e *Engine) succession(ctx context.Context, owner persistence.OwnerID, old 
 	if err != nil {
 		return nil, err
 	}
+	next.PublicKey, old.PublicKey = i.public[:], i.public[:]
 	old.Successor = next.InstallationId
 	var records []persistence.Record
 	for of, r := range map[persistence.OwnerID]*record.Identity{owner: old, i.owner: next} {

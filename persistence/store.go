@@ -161,6 +161,10 @@ type Store interface {
 	// returns it. Every batch under an older epoch is refused from then on.
 	Own(ctx context.Context, owner OwnerID) (epoch uint64, err error)
 
+	// OwnAll is Own for many owners in one write: for all of them or for none. The
+	// epochs are in the order of the owners; one that is named twice gets one.
+	OwnAll(ctx context.Context, owners []OwnerID) (epochs []uint64, err error)
+
 	// Close releases everything. Closing twice is fine.
 	Close() error
 }

@@ -60,6 +60,17 @@ func NewIdentity(scalar []byte) (IdentityKey, error) {
 	return IdentityKey{k}, err
 }
 
+// RestoreIdentity takes a 32-byte scalar with the public key that NewIdentity has
+// computed for it before, without computing it again; see Check.
+func RestoreIdentity(scalar []byte, public IdentityPublicKey) (IdentityKey, error) {
+	k, err := curve.RestorePrivateKey(scalar, curve.PublicKey(public))
+	return IdentityKey{k}, err
+}
+
+// Check computes the public key: curve.ErrMismatch if the scalar has another one than
+// it was restored with, curve.ErrPrivateKey if it has none.
+func (k *IdentityKey) Check() error { return k.key.Check() }
+
 // Public gives IK.
 func (k *IdentityKey) Public() IdentityPublicKey { return IdentityPublicKey(k.key.Public()) }
 

@@ -9,6 +9,9 @@ var (
 	// ErrPrivateKey reports a scalar that is zero, not below the group order
 	// or not 32 bytes long.
 	ErrPrivateKey = errors.New("curve: private key out of range")
+	// ErrMismatch reports a private key that was restored with a public key which
+	// is not its own.
+	ErrMismatch = errors.New("curve: private key of another public key")
 	// ErrSignature reports a signature that is malformed, not in its canonical
 	// low-s form, or from which no key can be recovered.
 	ErrSignature = errors.New("curve: malformed signature")

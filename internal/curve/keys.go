@@ -88,6 +88,29 @@ func NewPrivateKey(scalar []byte) (PrivateKey, error) {
 	return PrivateKey{Scalar: k, Pub: pub}, nil
 }
 
+// RestorePrivateKey takes a 32-byte scalar with the public key that was computed
+// for it before, without computing it again; see Check.
+func RestorePrivateKey(scalar []byte, pub PublicKey) (PrivateKey, error) {
+	k, err := secret.NewKey(scalar)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("%w: %d bytes", ErrPrivateKey, len(scalar))
+	}
+	return PrivateKey{Scalar: k, Pub: pub}, nil
+}
+
+// Check computes the public key: ErrPrivateKey if the scalar is out of range,
+// ErrMismatch if it has another one.
+func (k *PrivateKey) Check() error {
+	pub, err := basePoint(&k.Scalar)
+	if err != nil {
+		return err
+	}
+	if pub != k.Pub {
+		return fmt.Errorf("%w: %v", ErrMismatch, k.Pub)
+	}
+	return nil
+}
+
 // KeySource is randomness that may also have keys ready that were drawn from
 // it before.
 type KeySource interface {

@@ -320,3 +320,40 @@ func (s *seeded) Read(p []byte) (int, error) {
 	s.rest = s.rest[n:]
 	return n, nil
 }
+
+func TestRestoredKeyIsCheckedAgainstItsScalar(t *testing.T) {
+	k, err := NewPrivateKey(scalarOf(big.NewInt(5)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := NewPrivateKey(scalarOf(big.NewInt(6)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		scalar []byte
+		pub    PublicKey
+		want   error // of Check
+	}{
+		"its own":      {scalarOf(big.NewInt(5)), k.Pub, nil},
+		"another one":  {scalarOf(big.NewInt(5)), other.Pub, ErrMismatch},
+		"negated":      {scalarOf(new(big.Int).Sub(groupOrder(), big.NewInt(5))), k.Pub, ErrMismatch},
+		"zero":         {scalarOf(new(big.Int)), k.Pub, ErrPrivateKey},
+		"out of range": {scalarOf(groupOrder()), k.Pub, ErrPrivateKey},
+	} {
+		restored, err := RestorePrivateKey(test.scalar, test.pub)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if restored.Pub != test.pub {
+			t.Errorf("%s: restored as %v", name, restored.Pub)
+		}
+		if err := restored.Check(); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", name, err, test.want)
+		}
+	}
+	if _, err := RestorePrivateKey(make([]byte, 31), k.Pub); !errors.Is(err, ErrPrivateKey) {
+		t.Errorf("scalar of 31 bytes: %v", err)
+	}
+}

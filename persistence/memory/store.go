@@ -114,17 +114,31 @@ func (s *Store) Apply(ctx context.Context, batch persistence.Batch) error {
 
 // Own implements persistence.Store.
 func (s *Store) Own(ctx context.Context, owner persistence.OwnerID) (uint64, error) {
-	if err := ctx.Err(); err != nil {
+	epochs, err := s.OwnAll(ctx, []persistence.OwnerID{owner})
+	if err != nil {
 		return 0, err
+	}
+	return epochs[0], nil
+}
+
+// OwnAll implements persistence.Store.
+func (s *Store) OwnAll(ctx context.Context, owners []persistence.OwnerID) ([]uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return 0, persistence.ErrClosed
+		return nil, persistence.ErrClosed
 	}
-	epoch := s.epoch(owner) + 1
-	s.put(persistence.FenceName(owner), binary.BigEndian.AppendUint64(nil, epoch))
-	return epoch, nil
+	epochs := make([]uint64, len(owners))
+	for i, owner := range owners {
+		epochs[i] = s.epoch(owner) + 1
+	}
+	for i, owner := range owners {
+		s.put(persistence.FenceName(owner), binary.BigEndian.AppendUint64(nil, epochs[i]))
+	}
+	return epochs, nil
 }
 
 // Close implements persistence.Store: it forgets every record.

@@ -256,24 +256,44 @@ func room(records []persistence.Record) int {
 
 // Own implements persistence.Store.
 func (s *Store) Own(ctx context.Context, owner persistence.OwnerID) (uint64, error) {
-	d, err := s.begin(ctx, "own")
+	epochs, err := s.own(ctx, "own", []persistence.OwnerID{owner})
 	if err != nil {
 		return 0, err
+	}
+	return epochs[0], nil
+}
+
+// OwnAll implements persistence.Store.
+func (s *Store) OwnAll(ctx context.Context, owners []persistence.OwnerID) ([]uint64, error) {
+	return s.own(ctx, "own all", owners)
+}
+
+func (s *Store) own(ctx context.Context, op string, owners []persistence.OwnerID) ([]uint64, error) {
+	d, err := s.begin(ctx, op)
+	if err != nil {
+		return nil, err
 	}
 	defer s.end(d)
 	s.write.Lock()
 	defer s.write.Unlock()
-	epoch := d.epochs[owner] + 1
 	change := d.db.NewBatch()
 	defer func() { _ = change.Close() }()
-	if err := change.Set([]byte(persistence.FenceName(owner)), binary.BigEndian.AppendUint64(nil, epoch), nil); err != nil {
-		return 0, s.failed("own", err)
+	epochs := make([]uint64, len(owners))
+	var value [epochBytes]byte
+	for i, owner := range owners {
+		epochs[i] = d.epochs[owner] + 1
+		binary.BigEndian.PutUint64(value[:], epochs[i])
+		if err := change.Set([]byte(persistence.FenceName(owner)), value[:], nil); err != nil {
+			return nil, s.failed(op, err)
+		}
 	}
-	if err := s.commit("own", d, change); err != nil {
-		return 0, err
+	if err := s.commit(op, d, change); err != nil {
+		return nil, err
 	}
-	d.epochs[owner] = epoch
-	return epoch, nil
+	for i, owner := range owners {
+		d.epochs[owner] = epochs[i]
+	}
+	return epochs, nil
 }
 
 // commit makes a batch durable. The caller holds the write lock.

@@ -187,6 +187,15 @@ func (s *Store) Own(ctx context.Context, owner persistence.OwnerID) (uint64, err
 	return s.inner.Own(ctx, owner)
 }
 
+// OwnAll implements persistence.Store.
+func (s *Store) OwnAll(ctx context.Context, owners []persistence.OwnerID) ([]uint64, error) {
+	if err := s.enterToWrite(ctx, "own all"); err != nil {
+		return nil, err
+	}
+	defer s.calls.Done()
+	return s.inner.OwnAll(ctx, owners)
+}
+
 // commit writes a batch with the head that follows, changed by change when it is
 // not nil, and moves the anchor on. The caller holds the write lock.
 func (s *Store) commit(ctx context.Context, batch persistence.Batch, change func(*head)) error {

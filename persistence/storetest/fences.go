@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/rookery-im/rookery/persistence"
 )
@@ -18,6 +19,15 @@ func (b *bench) own(owner persistence.OwnerID, want uint64) {
 	b.ok(err)
 	if epoch != want {
 		b.Fatalf("own gave epoch %d, want %d", epoch, want)
+	}
+}
+
+func (b *bench) ownAll(owners []persistence.OwnerID, want ...uint64) {
+	b.Helper()
+	epochs, err := b.store.OwnAll(b.Context(), owners)
+	b.ok(err)
+	if !slices.Equal(epochs, want) {
+		b.Fatalf("own all gave epochs %d, want %d", epochs, want)
 	}
 }
 
@@ -112,6 +122,50 @@ var fences = map[string]func(*bench){
 		b.fenced(&persistence.FencedError{Owner: alice, Have: 1, Stored: 2}, persistence.Fence{Owner: alice, Epoch: 1})
 		b.own(alice, 3)
 		b.own(bob, 2)
+	},
+	"OwnAllCountsUpForEachOwner": func(b *bench) {
+		b.own(alice, 1)
+		b.ownAll([]persistence.OwnerID{bob, alice, bob}, 1, 2, 1)
+		b.ownAll([]persistence.OwnerID{alice, bob}, 3, 2)
+		b.own(alice, 4)
+		b.own(bob, 3)
+		b.ownAll(nil)
+	},
+	"OwnAllFencesOffWhoOwnedBefore": func(b *bench) {
+		b.own(alice, 1)
+		b.ownAll([]persistence.OwnerID{alice, bob}, 2, 1)
+		b.fenced(&persistence.FencedError{Owner: alice, Have: 1, Stored: 2}, persistence.Fence{Owner: alice, Epoch: 1})
+		b.fenced(&persistence.FencedError{Owner: bob, Have: 0, Stored: 1}, persistence.Fence{Owner: bob})
+		b.ok(b.store.Apply(b.Context(), persistence.Batch{
+			Fences:  []persistence.Fence{{Owner: alice, Epoch: 2}, {Owner: bob, Epoch: 1}},
+			Records: []persistence.Record{put(session("a"), "1")},
+		}))
+		b.has(persistence.FenceName(alice), "\x00\x00\x00\x00\x00\x00\x00\x02")
+	},
+	"OwnAllOutlastsReopening": func(b *bench) {
+		owners := make([]persistence.OwnerID, 3000)
+		for i := range owners {
+			owners[i] = persistence.NewOwnerID([]byte{byte(i), byte(i >> 8)}, "1")
+		}
+		epochs, err := b.store.OwnAll(b.Context(), owners)
+		b.ok(err)
+		for i, epoch := range epochs {
+			if epoch != 1 {
+				b.Fatalf("owner %d got epoch %d, want 1", i, epoch)
+			}
+		}
+		b.reopen()
+		for _, owner := range []persistence.OwnerID{owners[0], owners[1500], owners[2999]} {
+			b.fenced(&persistence.FencedError{Owner: owner, Have: 0, Stored: 1}, persistence.Fence{Owner: owner})
+			b.own(owner, 2)
+		}
+	},
+	"OwnAllUnderACancelledContextTakesNothing": func(b *bench) {
+		ctx, cancel := context.WithCancel(b.Context())
+		cancel()
+		_, err := b.store.OwnAll(ctx, []persistence.OwnerID{alice, bob})
+		b.is(err, context.Canceled)
+		b.ownAll([]persistence.OwnerID{alice, bob}, 1, 1)
 	},
 	"OwnUnderACancelledContextTakesNothing": func(b *bench) {
 		b.own(alice, 1)

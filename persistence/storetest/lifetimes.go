@@ -64,6 +64,8 @@ var lifetimes = map[string]func(*bench){
 		b.is(b.store.Apply(b.Context(), persistence.Batch{Records: []persistence.Record{put(session("a"), "2")}}), persistence.ErrClosed)
 		_, err = b.store.Own(b.Context(), alice)
 		b.is(err, persistence.ErrClosed)
+		_, err = b.store.OwnAll(b.Context(), []persistence.OwnerID{alice})
+		b.is(err, persistence.ErrClosed)
 	},
 	"ClosingTwiceIsFine": func(b *bench) {
 		b.ok(b.store.Close())

@@ -37,7 +37,10 @@ type Identity struct {
 	// recovery is the number of the recovery that it was made in, 0 for none.
 	Recovery uint64 `protobuf:"varint,5,opt,name=recovery,proto3" json:"recovery,omitempty"`
 	// name is what its user calls it on this host, "" for nothing.
-	Name          string `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// public_key is that of identity_key, compressed, 33 bytes: so many need not be
+	// computed when a store is opened. Missing in what older versions wrote.
+	PublicKey     []byte `protobuf:"bytes,7,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -112,6 +115,13 @@ func (x *Identity) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *Identity) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
 }
 
 // PreKey is a signed prekey of a hosted installation, private half included.
@@ -1486,14 +1496,16 @@ var File_record_record_proto protoreflect.FileDescriptor
 
 const file_record_record_proto_rawDesc = "" +
 	"\n" +
-	"\x13record/record.proto\x12\x11rookery.record.v1\"\xbe\x01\n" +
+	"\x13record/record.proto\x12\x11rookery.record.v1\"\xdd\x01\n" +
 	"\bIdentity\x12!\n" +
 	"\fidentity_key\x18\x01 \x01(\fR\videntityKey\x12'\n" +
 	"\x0finstallation_id\x18\x02 \x01(\tR\x0einstallationId\x12\x18\n" +
 	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x1c\n" +
 	"\tsuccessor\x18\x04 \x01(\tR\tsuccessor\x12\x1a\n" +
 	"\brecovery\x18\x05 \x01(\x04R\brecovery\x12\x12\n" +
-	"\x04name\x18\x06 \x01(\tR\x04name\"w\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\a \x01(\fR\tpublicKey\"w\n" +
 	"\x06PreKey\x12\x1f\n" +
 	"\vprivate_key\x18\x01 \x01(\fR\n" +
 	"privateKey\x12\x18\n" +

@@ -1,0 +1,240 @@
+package rookery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/proto/record"
+	"github.com/rookery-im/rookery/x3dh"
+)
+
+// An engine that opens a store reads the identities in it, takes all of them over in
+// one write, and looks once for what was left over of all of them. It wakes nobody
+// who has nothing left over.
+
+// completedAtOnce bounds how many records of identities are written in one batch.
+const completedAtOnce = 4096
+
+// takeUp finds the hosted identities and what they have left over. It reports
+// those that were replaced now.
+func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bool) error {
+	found, err := e.loadIdentities(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.own(ctx, found); err != nil {
+		return err
+	}
+	// The inbox is read before anything can be added to it, so that nothing is
+	// reported twice. Nothing is published, by the outbox or by a handler, before
+	// all listen: it may be for another identity of this very engine.
+	left, err := e.leftOver(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range found {
+		if err := i.subscribe(); err != nil {
+			return err
+		}
+	}
+	for _, i := range found {
+		if replaced[i.owner] {
+			i.handle(Replaced{Identity: i})
+		}
+		if l := left[i.owner]; l != nil {
+			i.resume(l)
+		}
+	}
+	return nil
+}
+
+// loadIdentities reads the identities of the store, and completes the records that an
+// older version has written.
+func (e *Engine) loadIdentities(ctx context.Context) ([]*Identity, error) {
+	var found []*Identity
+	var incomplete []persistence.Record
+	err := e.store.Scan(ctx, persistence.NewName(persistence.KindIdentity), func(name persistence.Name, value []byte) error {
+		r, owner, err := decodeIdentity(name, value)
+		if err != nil {
+			return err
+		}
+		i, err := e.identityOf(r)
+		if err == nil && i.owner != owner {
+			err = errors.New("of another owner than its name says")
+		}
+		if err != nil {
+			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+		}
+		if len(r.GetPublicKey()) == 0 {
+			r.PublicKey = i.public[:]
+			complete, err := proto.Marshal(r)
+			if err != nil {
+				return fmt.Errorf("rookery: encode identity: %w", err)
+			}
+			incomplete = append(incomplete, persistence.Record{Name: name, Value: complete})
+		}
+		found = append(found, i)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range found {
+		e.identities[i.owner] = i
+	}
+	for some := range slices.Chunk(incomplete, completedAtOnce) {
+		if err := e.store.Apply(ctx, persistence.Batch{Records: some}); noRoom(err) {
+			break // with the next Open
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// noRoom tells that the disk takes no writes at the moment: what is there can be read.
+func noRoom(err error) bool {
+	return errors.Is(err, persistence.ErrFull) || errors.Is(err, persistence.ErrReadOnly)
+}
+
+// own takes ownership of all of them, so that nobody who had one before can write any
+// more. Where the disk takes no writes, each is taken when it wakes.
+func (e *Engine) own(ctx context.Context, found []*Identity) error {
+	if len(found) == 0 {
+		return nil
+	}
+	owners := make([]persistence.OwnerID, len(found))
+	for n, i := range found {
+		owners[n] = i.owner
+	}
+	epochs, err := e.store.OwnAll(ctx, owners)
+	if noRoom(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for n, i := range found {
+		i.epoch = epochs[n]
+	}
+	return nil
+}
+
+// identityOf is the installation of a record.
+func (e *Engine) identityOf(r *record.Identity) (*Identity, error) {
+	key, checked, err := keyOf(r)
+	if err != nil {
+		return nil, err
+	}
+	i := e.newIdentity(&key, r.GetInstallationId())
+	i.name, i.successor, i.checked = r.GetName(), r.GetSuccessor(), checked
+	return i, nil
+}
+
+// keyOf is the key in a record, and whether its halves are known to belong together.
+func keyOf(r *record.Identity) (x3dh.IdentityKey, bool, error) {
+	public := r.GetPublicKey()
+	if len(public) == 0 {
+		key, err := x3dh.NewIdentity(r.GetIdentityKey())
+		return key, true, err
+	}
+	if len(public) != x3dh.PublicKeySize {
+		return x3dh.IdentityKey{}, false, fmt.Errorf("public key of %d bytes", len(public))
+	}
+	key, err := x3dh.RestoreIdentity(r.GetIdentityKey(), PublicKey(public))
+	return key, false, err
+}
+
+// leftOver is what an identity had not dealt with when its engine ended.
+type leftOver struct {
+	outbox []unpublished
+	inbox  []Event
+	copies bool // for our own other installations
+}
+
+// unpublished is a message of the outbox.
+type unpublished struct {
+	toContact
+	created int64 // ns
+}
+
+// leftOver finds what all identities have left over.
+func (e *Engine) leftOver(ctx context.Context) (map[persistence.OwnerID]*leftOver, error) {
+	left := make(map[persistence.OwnerID]*leftOver)
+	err := e.scanOwned(ctx, persistence.KindOutbox, left, func(_ *Identity, l *leftOver, value []byte) error {
+		o, err := deviceactor.DecodeOutgoing(value)
+		l.outbox = append(l.outbox, unpublished{toContact{o.Recipient, deviceactor.Republish{ID: o.ID}}, o.Created})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range left {
+		// In the order in which they were sent; their names have none.
+		slices.SortStableFunc(l.outbox, func(a, b unpublished) int { return cmp.Compare(a.created, b.created) })
+	}
+	err = e.scanOwned(ctx, persistence.KindCopy, left, func(_ *Identity, l *leftOver, _ []byte) error {
+		l.copies = true
+		return nil
+	})
+	if err != nil || e.options.Handler == nil {
+		return left, err
+	}
+	return left, e.scanOwned(ctx, persistence.KindInbox, left, func(i *Identity, l *leftOver, value []byte) error {
+		m, err := deviceactor.DecodeReceived(value)
+		if err != nil {
+			return err
+		}
+		i.remember(messageKey{m.Sender, MessageID(m.ID)}, false)
+		l.inbox = append(l.inbox, i.event(m))
+		return nil
+	})
+}
+
+// scanOwned shows all records of a kind that belong to hosted identities.
+func (e *Engine) scanOwned(ctx context.Context, kind persistence.Kind, left map[persistence.OwnerID]*leftOver, show func(*Identity, *leftOver, []byte) error) error {
+	return e.store.Scan(ctx, persistence.NewName(kind), func(name persistence.Name, value []byte) error {
+		parts, err := name.Parts()
+		if err == nil && (len(parts) == 0 || len(parts[0]) != len(persistence.OwnerID{})) {
+			err = errors.New("not named after its owner")
+		}
+		if err == nil {
+			owner := persistence.OwnerID(parts[0])
+			i := e.identities[owner]
+			if i == nil {
+				return nil
+			}
+			l := left[owner]
+			if l == nil {
+				l = &leftOver{}
+				left[owner] = l
+			}
+			err = show(i, l, value)
+		}
+		if err != nil {
+			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+		}
+		return nil
+	})
+}
+
+// resume publishes what was left in the outbox and reports what was left in
+// the inbox.
+func (i *Identity) resume(left *leftOver) {
+	for _, m := range left.outbox {
+		i.awake().Tell(m.toContact)
+	}
+	if left.copies {
+		i.awake().Tell(toContact{i.public, deviceactor.Wake{}})
+	}
+	for _, e := range left.inbox {
+		i.handle(e)
+	}
+}
