@@ -40,7 +40,9 @@ type Config struct {
 type Actor struct {
 	config   Config
 	self     actors.Ref
-	state    State // durable
+	state    State // durable; without its prekeys until loaded
+	loaded   bool
+	made     int64 // ns, when our prekey in the bundle was, 0 if only the prekeys say that
 	siblings []Sibling
 	started  int64 // ns, a reading of the clock
 	renewing bool
@@ -75,16 +77,35 @@ var (
 // New makes an incarnation.
 func New(config Config) *Actor { return &Actor{config: config, siblings: config.Siblings} }
 
-// Start implements actors.Actor: it reads the prekeys.
+// Start implements actors.Actor: it reads what was published. The prekeys are read
+// when they are needed, which they are not for most messages.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
 	a.started = a.config.Now()
 	a.config.Stream.Restart()
+	var err error
+	a.made, err = a.state.loadPublication(context.Background(), a.config.Reader, a.config.Owner)
+	return forGood(err)
+}
+
+// load makes sure that the prekeys are in memory.
+func (a *Actor) load() error {
+	if a.loaded {
+		return nil
+	}
 	state, err := Load(context.Background(), a.config.Reader, a.config.Owner)
+	if err != nil {
+		return forGood(err)
+	}
+	a.state, a.loaded = state, true
+	return nil
+}
+
+// forGood marks errors that starting again does not mend.
+func forGood(err error) error {
 	if persistence.Lasting(err) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
-	a.state = state
 	return err
 }
 
@@ -98,6 +119,16 @@ func (a *Actor) Close() {
 
 // Receive implements actors.Actor.
 func (a *Actor) Receive(_ *actors.Context, message any) error {
+	if m, ok := message.(GetBundle); ok && !a.loaded && !a.config.Retired {
+		now := a.config.Now()
+		if p, ok := a.state.publishedAsRead(a.made, a.config.Schedule, a.config.Installation, a.siblings); ok && p.Good(now) && a.made <= now {
+			m.Send(p)
+			return nil
+		}
+	}
+	if err := a.load(); err != nil {
+		return err
+	}
 	switch m := message.(type) {
 	case GetBundle:
 		if a.noting { // it renews nothing
@@ -114,7 +145,11 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 		a.siblings = m.Siblings
 		a.ask(m.Reply, Asked)
 	case FindPreKey:
-		m.Send(a.state.Keys.Find(m.Public))
+		found, err := a.state.Keys.Find(m.Public)
+		if err != nil {
+			return forGood(err)
+		}
+		m.Send(found)
 	case GetUsable:
 		m.Send(a.state.Keys.Usable())
 	case actors.Sweep:

@@ -270,7 +270,7 @@ func TestSweepRotatesAndDestroysWithoutBeingAsked(t *testing.T) {
 		t.Error("still there after its grace")
 	}
 	state, err := Load(t.Context(), h.disk, owner)
-	if err != nil || state.Keys.Find(first.prekey()) != nil {
+	if err != nil || find(t, state.Keys, first.prekey()) != nil {
 		t.Errorf("still in the store, %v", err)
 	}
 }
@@ -382,7 +382,10 @@ func TestCorruptPreKeysStopTheActor(t *testing.T) {
 	h := host(t)
 	apply(t, h.disk.Store, persistence.Record{Name: preKeyName(owner, 1), Value: []byte("\xff")})
 	h.restart()
-	if _, err := h.tryGet(); !errors.Is(err, actors.ErrStopped) {
+	if _, err := h.tryGet(); !errors.Is(err, actors.ErrCorruptState) {
 		t.Errorf("got %v", err)
+	}
+	if _, err := h.tryGet(); !errors.Is(err, actors.ErrStopped) {
+		t.Errorf("afterwards: got %v", err)
 	}
 }

@@ -118,7 +118,7 @@ func TestPassingJumpOfTheClockDoesNoHarm(t *testing.T) {
 					t.Fatalf("%d hours after the jump the bundle is not taken", i)
 				}
 			}
-			if j.state.Doubted != 0 || len(j.state.Keys) > len(keys)+3 || j.state.Keys.Find(keys[0].Key.Public()) == nil {
+			if j.state.Doubted != 0 || len(j.state.Keys) > len(keys)+3 || find(t, j.state.Keys, keys[0].Key.Public()) == nil {
 				t.Errorf("after the jump %+v, before %+v", j.state, keys)
 			}
 		})

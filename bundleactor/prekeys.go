@@ -1,6 +1,7 @@
 package bundleactor
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -52,12 +53,25 @@ func (p PreKeys) Current() (PreKey, bool) {
 }
 
 // Find gives the signed prekey with that public half, nil if there is none.
-func (p PreKeys) Find(public x3dh.PreKeyPublic) *Found {
+// ErrCorrupt if its private half is another key's: as it was read nobody has looked
+// at that.
+func (p PreKeys) Find(public x3dh.PreKeyPublic) (*Found, error) {
 	i := slices.IndexFunc(p, func(k PreKey) bool { return k.Key.Public() == public })
 	if i < 0 {
-		return nil
+		return nil, nil
 	}
-	return &Found{PreKey: p[i], Newer: p[i+1:].Usable()}
+	if err := p[i].check(); err != nil {
+		return nil, err
+	}
+	return &Found{PreKey: p[i], Newer: p[i+1:].Usable()}, nil
+}
+
+// check tells with ErrCorrupt that the key's halves do not belong together.
+func (k *PreKey) check() error {
+	if err := k.Key.Check(); err != nil {
+		return fmt.Errorf("%w: prekey %d: %w", ErrCorrupt, k.Version, err)
+	}
+	return nil
 }
 
 // Usable are the public halves of all of them, oldest first.

@@ -78,11 +78,11 @@ func TestPreKeyIsDestroyedAfterItsGrace(t *testing.T) {
 	second, _ := rotate(t, first, noon+day)
 	old := first[0].Key.Public()
 	kept, change := rotate(t, second, noon+day+14*day-1)
-	if kept.Find(old) == nil || len(change.Drop) != 0 {
+	if find(t, kept, old) == nil || len(change.Drop) != 0 {
 		t.Error("destroyed before its grace was over")
 	}
 	gone, change := rotate(t, second, noon+day+14*day)
-	if gone.Find(old) != nil || len(change.Drop) != 1 || change.Drop[0].Key.Public() != old {
+	if find(t, gone, old) != nil || len(change.Drop) != 1 || change.Drop[0].Key.Public() != old {
 		t.Errorf("kept after its grace; change %+v", change)
 	}
 	if _, ok := gone.Current(); !ok {
@@ -90,7 +90,7 @@ func TestPreKeyIsDestroyedAfterItsGrace(t *testing.T) {
 	}
 	// One that is current is never destroyed, however old.
 	alone, change := rotate(t, first, noon+1000*day)
-	if alone.Find(old) == nil || len(change.Drop) != 0 {
+	if find(t, alone, old) == nil || len(change.Drop) != 0 {
 		t.Error("the prekey that was current until now is gone")
 	}
 }
@@ -106,7 +106,7 @@ func TestPreKeysOfTheFutureAreTakenForPresentOnes(t *testing.T) {
 	if back[0].Created != noon || back[0].Expired != noon || back[1].Created != noon || back[1].Expired != 0 {
 		t.Errorf("got %+v", back)
 	}
-	if later, _ := rotate(t, back, noon+14*day); later.Find(keys[0].Key.Public()) != nil {
+	if later, _ := rotate(t, back, noon+14*day); find(t, later, keys[0].Key.Public()) != nil {
 		t.Error("kept for more than its grace")
 	}
 	if keys[0].Created != noon+100*day {
@@ -149,7 +149,7 @@ func TestFindTellsWhichPreKeysCameLater(t *testing.T) {
 		keys, _ = rotate(t, keys, noon+i*day)
 	}
 	for i := range keys {
-		found := keys.Find(keys[i].Key.Public())
+		found := find(t, keys, keys[i].Key.Public())
 		if found == nil || found.Version != keys[i].Version || len(found.Newer) != len(keys)-1-i {
 			t.Fatalf("prekey %d: %+v", i, found)
 		}
@@ -159,7 +159,7 @@ func TestFindTellsWhichPreKeysCameLater(t *testing.T) {
 			}
 		}
 	}
-	if keys.Find(x3dh.PreKeyPublic{2, 1}) != nil {
+	if find(t, keys, x3dh.PreKeyPublic{2, 1}) != nil {
 		t.Error("found a prekey that is not ours")
 	}
 	if usable := keys.Usable(); len(usable) != 4 || usable[0] != keys[0].Key.Public() || usable[3] != keys[3].Key.Public() {

@@ -175,7 +175,7 @@ func TestPanicDuringARenewalShowsNothingThatIsLost(t *testing.T) {
 				t.Errorf("got version %d, want %d", p.Bundle.PreKeys[0].Version, want)
 			}
 			state, err := Load(t.Context(), h.disk, owner)
-			if err != nil || state.Keys.Find(p.prekey()) == nil {
+			if err != nil || find(t, state.Keys, p.prekey()) == nil {
 				t.Errorf("the prekey shown is not in the store, %v", err)
 			}
 		})

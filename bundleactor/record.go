@@ -48,11 +48,13 @@ func (s State) Records(owner persistence.OwnerID, change Change) ([]persistence.
 	var out []persistence.Record
 	for i := range change.Put {
 		k := &change.Put[i]
+		public := k.Key.Public()
 		value, err := proto.Marshal(&record.PreKey{
 			PrivateKey: k.Key.Scalar(),
 			Version:    k.Version,
 			Created:    k.Created,
 			Expired:    k.Expired,
+			PublicKey:  public[:],
 		})
 		if err != nil {
 			return nil, fmt.Errorf("bundleactor: encode prekey: %w", err)
@@ -65,12 +67,18 @@ func (s State) Records(owner persistence.OwnerID, change Change) ([]persistence.
 	if !change.Publication {
 		return out, nil
 	}
+	var created int64
+	if current, ok := s.Keys.Current(); ok {
+		created = current.Created
+	}
 	value, err := proto.Marshal(&record.Publication{
 		Bundle:    wire.EncodeBundle(s.Bundle),
 		Signed:    s.Signed,
 		Doubted:   s.Doubted,
 		Changed:   s.Changed,
 		Announced: s.Announced,
+
+		PreKeyCreated: created,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("bundleactor: encode publication: %w", err)
@@ -94,17 +102,26 @@ func Load(ctx context.Context, from Reader, owner persistence.OwnerID) (State, e
 		return State{}, err
 	}
 	slices.SortFunc(s.Keys, func(a, b PreKey) int { return cmp.Compare(a.Version, b.Version) })
-	value, err := from.Get(ctx, publicationName(owner))
-	if errors.Is(err, persistence.ErrNotFound) {
-		return s, nil
-	}
-	if err != nil {
+	if _, err := s.loadPublication(ctx, from, owner); err != nil {
 		return State{}, err
 	}
-	if err := s.decodePublication(value); err != nil {
-		return State{}, fmt.Errorf("%w: publication: %w", ErrCorrupt, err)
-	}
 	return s, nil
+}
+
+// loadPublication reads all but the prekeys, and when the one in the bundle was made (ns,
+// 0 if the record does not say).
+func (s *State) loadPublication(ctx context.Context, from Reader, owner persistence.OwnerID) (created int64, err error) {
+	value, err := from.Get(ctx, publicationName(owner))
+	if errors.Is(err, persistence.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if created, err = s.decodePublication(value); err != nil {
+		return 0, fmt.Errorf("%w: publication: %w", ErrCorrupt, err)
+	}
+	return created, nil
 }
 
 func decodePreKey(value []byte) (PreKey, error) {
@@ -112,7 +129,16 @@ func decodePreKey(value []byte) (PreKey, error) {
 	if err := proto.Unmarshal(value, &r); err != nil {
 		return PreKey{}, err
 	}
-	key, err := x3dh.NewPreKey(r.GetPrivateKey())
+	var key x3dh.PreKey
+	var err error
+	switch public := r.GetPublicKey(); len(public) {
+	case 0:
+		key, err = x3dh.NewPreKey(r.GetPrivateKey())
+	case x3dh.PublicKeySize:
+		key, err = x3dh.RestorePreKey(r.GetPrivateKey(), x3dh.PreKeyPublic(public))
+	default:
+		err = fmt.Errorf("public key of %d bytes", len(public))
+	}
 	if err != nil {
 		return PreKey{}, err
 	}
@@ -122,21 +148,21 @@ func decodePreKey(value []byte) (PreKey, error) {
 	return PreKey{Key: key, Version: r.GetVersion(), Created: r.GetCreated(), Expired: r.GetExpired()}, nil
 }
 
-func (s *State) decodePublication(value []byte) error {
+func (s *State) decodePublication(value []byte) (created int64, err error) {
 	var r record.Publication
 	if err := proto.Unmarshal(value, &r); err != nil {
-		return err
+		return 0, err
 	}
 	b, err := wire.DecodeBundle(r.GetBundle())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	switch {
 	case len(b.PreKeys) == 0:
-		return x3dh.ErrBundleEmpty
-	case b.Timestamp < earliest, b.Timestamp == math.MaxInt64, min(r.GetSigned(), r.GetDoubted(), r.GetChanged(), r.GetAnnounced()) < 0:
-		return errTime
+		return 0, x3dh.ErrBundleEmpty
+	case b.Timestamp < earliest, b.Timestamp == math.MaxInt64, min(r.GetSigned(), r.GetDoubted(), r.GetChanged(), r.GetAnnounced(), r.GetPreKeyCreated()) < 0:
+		return 0, errTime
 	}
 	s.Bundle, s.Signed, s.Doubted, s.Changed, s.Announced = b, r.GetSigned(), r.GetDoubted(), r.GetChanged(), r.GetAnnounced()
-	return nil
+	return r.GetPreKeyCreated(), nil
 }

@@ -12,7 +12,18 @@ import (
 	"github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/x3dh"
 )
+
+// find is PreKeys.Find of keys that are as they were made.
+func find(tb testing.TB, keys PreKeys, public x3dh.PreKeyPublic) *Found {
+	tb.Helper()
+	found, err := keys.Find(public)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return found
+}
 
 var owner = persistence.OwnerID{7}
 
@@ -93,6 +104,7 @@ func TestCorruptRecordsAreReported(t *testing.T) {
 		"prekey that is no record":      {Name: preKeyName(owner, 1), Value: []byte("\xff")},
 		"prekey without a key":          {Name: preKeyName(owner, 1)},
 		"prekey of 5 bytes":             {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: []byte("short"), Version: 1})},
+		"prekey with half a public key": {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, PublicKey: make([]byte, 16)})},
 		"prekey out of range":           {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: make([]byte, 32), Version: 1})},
 		"prekey made before 1970":       {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Created: -1})},
 		"prekey replaced before 1970":   {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Expired: -1})},
@@ -144,12 +156,15 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		if len(state.Keys) != 1 || state.Keys.Find(state.Keys[0].Key.Public()) == nil {
+		if len(state.Keys) != 1 {
 			t.Fatalf("loaded %+v", state)
+		}
+		if found, err := state.Keys.Find(state.Keys[0].Key.Public()); found == nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("loaded %+v, %v", state, err)
 		}
 		for _, now := range []int64{math.MinInt64, 0, noon, math.MaxInt64} {
 			next, _, err := state.Renew(installation(t), nil, Forced, now, seeded("fuzz"))
-			if err != nil || next.Bundle.Timestamp < earliest {
+			if err != nil && !errors.Is(err, ErrCorrupt) || err == nil && next.Bundle.Timestamp < earliest {
 				t.Fatalf("at %d: signed at %d, %v", now, next.Bundle.Timestamp, err)
 			}
 		}

@@ -85,7 +85,8 @@ type Sibling struct {
 // goes back to that clock, and so do the prekeys' times. Until then
 // Published.Doubted says that the two contradict each other.
 //
-// Errors: ErrClock; those of the source of randomness.
+// Errors: ErrClock; ErrCorrupt of a stored prekey whose public half is another
+// key's; those of the source of randomness.
 func (s State) Renew(by Installation, siblings []Sibling, why Reason, now int64, rand io.Reader) (State, Change, error) {
 	now = max(now, 1) // before 1970 is as wrong as 1970
 	if _, ok := s.Keys.Current(); !ok && why == Swept {
@@ -105,10 +106,14 @@ func (s State) Renew(by Installation, siblings []Sibling, why Reason, now int64,
 	}
 	next := s
 	next.Keys = keys
-	entries := keys.entries(by.ID, siblings)
+	current := &keys[len(keys)-1]
+	entries := entriesOf(current.entry(by.ID), siblings)
 	changed := !slices.Equal(entries, s.Bundle.PreKeys)
 	due := !s.Published(schedule).Good(now) && (why != Swept || doubted != 0)
 	if changed || due || doubted != s.Doubted {
+		if err := current.check(); err != nil {
+			return s, Change{}, err
+		}
 		next.Bundle = wire.Bundle{PreKeys: entries, Timestamp: at}
 		if err := x3dh.SignBundle(by.Identity, &next.Bundle); err != nil {
 			return s, Change{}, err
@@ -162,17 +167,34 @@ func (s State) Published(schedule Schedule) Published {
 	return p
 }
 
-// entries are our current prekey and those of the siblings, in the order of
-// their installation ids.
-func (p PreKeys) entries(installation string, siblings []Sibling) []wire.SignedPreKey {
-	current := p[len(p)-1]
-	out := make([]wire.SignedPreKey, 0, 1+len(siblings))
-	out = append(out, wire.SignedPreKey{
+// publishedAsRead is Published of a state without its prekeys, of which the one in the
+// bundle was made at that time. It is none if only the prekeys can tell, or if the
+// bundle does not name these siblings.
+func (s State) publishedAsRead(made int64, schedule Schedule, installation string, siblings []Sibling) (Published, bool) {
+	own := slices.IndexFunc(s.Bundle.PreKeys, func(k wire.SignedPreKey) bool { return k.InstallationID == installation })
+	if made == 0 || s.Doubted != 0 || own < 0 || !slices.Equal(entriesOf(s.Bundle.PreKeys[own], siblings), s.Bundle.PreKeys) {
+		return Published{}, false
+	}
+	p := s.Published(schedule)
+	p.Until = min(p.Until, after(made, schedule.Rotate))
+	return p, true
+}
+
+// entry is how the prekey stands in our bundle.
+func (k *PreKey) entry(installation string) wire.SignedPreKey {
+	return wire.SignedPreKey{
 		InstallationID:  installation,
-		Key:             wire.PublicKey(current.Key.Public()),
-		Version:         current.Version,
+		Key:             wire.PublicKey(k.Key.Public()),
+		Version:         k.Version,
 		ProtocolVersion: protocolVersion,
-	})
+	}
+}
+
+// entriesOf are our own entry and those of the siblings, in the order of their
+// installation ids.
+func entriesOf(own wire.SignedPreKey, siblings []Sibling) []wire.SignedPreKey {
+	out := make([]wire.SignedPreKey, 0, 1+len(siblings))
+	out = append(out, own)
 	for _, s := range siblings {
 		out = append(out, wire.SignedPreKey{
 			InstallationID:  s.InstallationID,

@@ -204,11 +204,11 @@ func TestSweepDestroysWhatWasKeptLongEnough(t *testing.T) {
 	state, _ = renew(t, host, state, nil, Asked, noon+day)
 	old := state.Keys[0].Key.Public()
 	host.Schedule.Rotate = 100 * 24 * time.Hour
-	if early, change := renew(t, host, state, nil, Swept, noon+15*day-1); !change.Empty() || early.Keys.Find(old) == nil {
+	if early, change := renew(t, host, state, nil, Swept, noon+15*day-1); !change.Empty() || find(t, early.Keys, old) == nil {
 		t.Errorf("destroyed before its grace was over: %+v", change)
 	}
 	next, change := renew(t, host, state, nil, Swept, noon+15*day)
-	if next.Keys.Find(old) != nil || len(change.Drop) != 1 || len(change.Put) != 0 || change.Publication {
+	if find(t, next.Keys, old) != nil || len(change.Drop) != 1 || len(change.Put) != 0 || change.Publication {
 		t.Errorf("kept after its grace; change %+v", change)
 	}
 	list, err := next.Records(owner, change)

@@ -9,6 +9,7 @@ type Counters struct {
 	Received        atomic.Uint64 // messages decrypted and durable
 	Refused         atomic.Uint64 // received messages that changed nothing
 	Unsent          atomic.Uint64 // messages dropped that no network has taken
+	Verified        atomic.Uint64 // bundles of contacts that were verified on the curve
 	SessionsStarted atomic.Uint64 // ratchet sessions made, by either side
 	RatchetSteps    atomic.Uint64 // halves of DH ratchet steps made
 }

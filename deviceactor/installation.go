@@ -1,6 +1,8 @@
 package deviceactor
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -62,6 +64,8 @@ type Installation struct {
 	// Signed is when the newest bundle that came from the installation itself
 	// was signed (ns), 0 if none has; that of Entry may be a sibling's.
 	Signed int64
+	// Bundle is a hash of that bundle; zero if it was taken before hashes were kept.
+	Bundle BundleHash
 	// OmittedSince is when a newer bundle of the identity left the installation
 	// out (ns); 0 again as soon as a newer one comes from the installation itself.
 	OmittedSince int64
@@ -74,6 +78,33 @@ type Installation struct {
 // bundles for 7 days without a bundle of its own.
 func (in *Installation) stale(now int64) bool {
 	return in.OmittedSince != 0 && passed(in.OmittedSince, now, staleAfter)
+}
+
+// BundleHash is the SHA-256 of an encoded bundle, its signature included.
+type BundleHash [sha256.Size]byte
+
+// String gives the hash in hexadecimal.
+func (h BundleHash) String() string { return hex.EncodeToString(h[:]) }
+
+func hashBundle(b *wire.Bundle) BundleHash { return sha256.Sum256(wire.EncodeBundle(*b)) }
+
+// Verified tells whether a bundle is one that was taken before, from the installation
+// that it is known by: x3dh.CheckBundle has accepted it, and need not see it again.
+func (c *Contact) Verified(b *wire.Bundle) bool {
+	var hash BundleHash
+	for i := range c.Installations {
+		known := &c.Installations[i]
+		if known.Signed != b.Timestamp || known.Bundle == (BundleHash{}) {
+			continue
+		}
+		if hash == (BundleHash{}) {
+			hash = hashBundle(b)
+		}
+		if known.Bundle == hash {
+			return true
+		}
+	}
+	return false
 }
 
 // TakeBundle merges a bundle that x3dh.CheckBundle accepted, of this contact's
@@ -114,7 +145,10 @@ func (c Contact) TakeBundle(v View, b *wire.Bundle, sender string, now int64) (C
 			e.report(Alarm{c.Identity, known.ID, ErrConflict})
 		}
 		if itself && b.Timestamp > known.Signed {
-			known.Signed, known.OmittedSince = b.Timestamp, 0
+			known.Signed, known.OmittedSince, known.Bundle = b.Timestamp, 0, hashBundle(b)
+		}
+		if itself && b.Timestamp == known.Signed && known.Bundle == (BundleHash{}) && !known.contradicts(entry) {
+			known.Bundle = hashBundle(b)
 		}
 		if known == was {
 			continue

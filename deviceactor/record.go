@@ -97,6 +97,9 @@ func (in *Installation) AppendValue(b []byte) []byte {
 	if !in.Entry.IsZero() {
 		r.SignedPreKey = in.Entry.PreKey[:]
 	}
+	if in.Bundle != (BundleHash{}) {
+		r.Bundle = in.Bundle[:]
+	}
 	return r.Append(b)
 }
 
@@ -151,6 +154,13 @@ func decodeInstallation(value []byte) (Installation, error) {
 		OmittedSince:    r.GetOmittedSince(),
 		Stale:           r.GetStale(),
 		Signed:          r.GetSigned(),
+	}
+	switch hash := r.GetBundle(); len(hash) {
+	case 0:
+	case len(in.Bundle):
+		in.Bundle = BundleHash(hash)
+	default:
+		return in, fmt.Errorf("hash of a bundle of %d bytes", len(hash))
 	}
 	key := r.GetSignedPreKey()
 	if len(key) == 0 {

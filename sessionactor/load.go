@@ -21,17 +21,21 @@ type Reader interface {
 // Load reads all sessions of one peer installation.
 func Load(ctx context.Context, from Reader, place Place) (Sessions, error) {
 	var s Sessions
+	var skipping []ID // those that may have skipped message keys
 	err := from.Scan(ctx, place.sessions(), func(name persistence.Name, value []byte) error {
 		id, err := idOf(name)
 		if err != nil {
 			return err
 		}
-		session, active, err := decodeSession(id, value)
+		session, active, bare, err := decodeSession(id, value)
 		if err != nil {
 			return fmt.Errorf("%w: session %v: %w", ErrCorrupt, id, err)
 		}
 		if active {
 			s.Active = id
+		}
+		if !bare {
+			skipping = append(skipping, id)
 		}
 		s.List = append(s.List, session)
 		return nil
@@ -40,8 +44,8 @@ func Load(ctx context.Context, from Reader, place Place) (Sessions, error) {
 		return Sessions{}, err
 	}
 	slices.SortStableFunc(s.List, func(a, b Session) int { return cmp.Compare(a.Created, b.Created) })
-	for i := range s.List {
-		if err := s.loadSkipped(ctx, from, place, s.List[i].ID); err != nil {
+	for _, id := range skipping {
+		if err := s.loadSkipped(ctx, from, place, id); err != nil {
 			return Sessions{}, err
 		}
 	}

@@ -66,7 +66,7 @@ func (p Place) records(change Change, before *Sessions) []persistence.Record {
 	out := make([]persistence.Record, 0, len(change.Put)+len(change.Skipped.Add)+len(change.Skipped.Remove))
 	for i := range change.Put {
 		id := change.Put[i].ID
-		content := &sessionContent{change.Put[i], id == change.Active}
+		content := &sessionContent{change.Put[i], id == change.Active, change.skipped(id, before) == 0}
 		out = append(out, persistence.Record{Name: p.session(id), Content: content})
 	}
 	for _, k := range change.Skipped.Add {
@@ -92,6 +92,26 @@ func (p Place) records(change Change, before *Sessions) []persistence.Record {
 	return out
 }
 
+// skipped is how many skipped message keys a session has after the change.
+func (c *Change) skipped(id ID, before *Sessions) int {
+	if slices.Contains(c.Forget, id) {
+		return 0
+	}
+	n := 0
+	if set := before.Skipped[id]; set != nil {
+		n = set.Len()
+	}
+	if id == c.Session {
+		n += len(c.Skipped.Add) - len(c.Skipped.Remove)
+	}
+	for _, crowded := range c.Crowded {
+		if crowded.Session == id {
+			n -= len(crowded.Keys)
+		}
+	}
+	return n
+}
+
 // maxRatchetKey is the size of the longest ratchet key, in bytes.
 const maxRatchetKey = 33
 
@@ -99,10 +119,11 @@ const maxRatchetKey = 33
 type sessionContent struct {
 	session *Session
 	active  bool
+	bare    bool // it has no skipped message keys
 }
 
 // AppendValue implements persistence.Content.
-func (c *sessionContent) AppendValue(b []byte) []byte { return c.session.append(b, c.active) }
+func (c *sessionContent) AppendValue(b []byte) []byte { return c.session.append(b, c.active, c.bare) }
 
 // ValueSize implements persistence.Content.
 func (c *sessionContent) ValueSize() int { return sessionBytes }
@@ -110,7 +131,7 @@ func (c *sessionContent) ValueSize() int { return sessionBytes }
 // sessionBytes is about what a session takes, with all that it may remember.
 const sessionBytes = 1 << 10
 
-func (s *Session) append(b []byte, active bool) []byte {
+func (s *Session) append(b []byte, active, bare bool) []byte {
 	var (
 		seen         [len(s.Seen) * seenSize]byte
 		self, remote [maxRatchetKey]byte
@@ -127,6 +148,8 @@ func (s *Session) append(b []byte, active bool) []byte {
 		Expired:      s.ExpiredAt,
 		Active:       active,
 		Seen:         s.Seen.append(seen[:0]),
+
+		NothingSkipped: bare,
 	}
 	if !s.Own.IsZero() {
 		r.Own = &own
@@ -202,10 +225,12 @@ func (d *decoder) fail(err error) {
 	}
 }
 
-func decodeSession(id ID, value []byte) (s Session, active bool, err error) {
+// decodeSession reads a session, whether it is the one in use, and whether there is
+// no need to look for its skipped message keys.
+func decodeSession(id ID, value []byte) (s Session, active, bare bool, err error) {
 	var r record.Session
 	if err := proto.Unmarshal(value, &r); err != nil {
-		return s, false, err
+		return s, false, false, err
 	}
 	var d decoder
 	s = Session{
@@ -229,7 +254,7 @@ func decodeSession(id ID, value []byte) (s Session, active bool, err error) {
 	if s.Status != Forgotten {
 		s.Ratchet = d.ratchet(r.GetRatchet())
 	}
-	return s, r.GetActive(), d.err
+	return s, r.GetActive(), r.GetNothingSkipped(), d.err
 }
 
 func (d *decoder) entry(r *record.BundleStamp) Entry {

@@ -22,6 +22,7 @@ import (
 type shelf struct {
 	values map[persistence.Name][]byte
 	err    error // of the next scan
+	scans  int
 }
 
 func newShelf() *shelf { return &shelf{values: make(map[persistence.Name][]byte)} }
@@ -53,6 +54,7 @@ func (s *shelf) load(tb testing.TB, of *side) Sessions {
 }
 
 func (s *shelf) Scan(_ context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error {
+	s.scans++
 	if err := s.err; err != nil {
 		s.err = nil
 		return err
@@ -164,7 +166,7 @@ func sample(tb testing.TB) (*side, *record.Session) {
 	alice.send(tb, "x", 11)
 	s := alice.active(tb)
 	r := new(record.Session)
-	if err := proto.Unmarshal(s.append(nil, true), r); err != nil {
+	if err := proto.Unmarshal(s.append(nil, true, false), r); err != nil {
 		tb.Fatal(err)
 	}
 	return alice, r
@@ -266,7 +268,7 @@ func FuzzDecodeSession(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		s, active, err := decodeSession(ID{1}, value)
+		s, active, bare, err := decodeSession(ID{1}, value)
 		if err != nil {
 			return
 		}
@@ -274,8 +276,8 @@ func FuzzDecodeSession(f *testing.F) {
 		if active {
 			other = s.ID
 		}
-		same, stillActive, err := decodeSession(ID{1}, s.append(nil, s.ID == other))
-		if err != nil || stillActive != active || !reflect.DeepEqual(same, s) {
+		same, stillActive, stillBare, err := decodeSession(ID{1}, s.append(nil, s.ID == other, bare))
+		if err != nil || stillActive != active || stillBare != bare || !reflect.DeepEqual(same, s) {
 			t.Fatalf("%v: %+v became %+v", err, s, same)
 		}
 	})

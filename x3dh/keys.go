@@ -114,6 +114,17 @@ func NewPreKey(scalar []byte) (PreKey, error) {
 	return PreKey{k}, err
 }
 
+// RestorePreKey takes a 32-byte scalar with the public key that NewPreKey has computed
+// for it before, without computing it again; see Check.
+func RestorePreKey(scalar []byte, public PreKeyPublic) (PreKey, error) {
+	k, err := curve.RestorePrivateKey(scalar, curve.PublicKey(public))
+	return PreKey{k}, err
+}
+
+// Check computes the public key: curve.ErrMismatch if the scalar has another one than
+// it was restored with, curve.ErrPrivateKey if it has none.
+func (k *PreKey) Check() error { return k.key.Check() }
+
 // Public gives SPK.
 func (k *PreKey) Public() PreKeyPublic { return PreKeyPublic(k.key.Public()) }
 

@@ -149,3 +149,16 @@ func TestPrivateKeysPrintTheirPublicHalf(t *testing.T) {
 		}
 	}
 }
+
+// A stored prekey is taken as it is, and can be checked.
+func TestRestoredPreKeyIsCheckedOnDemand(t *testing.T) {
+	prekey, other := newPreKey(t, "prekey"), newPreKey(t, "other")
+	same, err := RestorePreKey(prekey.Scalar(), prekey.Public())
+	if err != nil || same.Check() != nil || same.Public() != prekey.Public() {
+		t.Errorf("got %v, %v", same, err)
+	}
+	mixed, err := RestorePreKey(prekey.Scalar(), other.Public())
+	if err != nil || !errors.Is(mixed.Check(), curve.ErrMismatch) {
+		t.Errorf("halves of two keys: %v, %v", mixed, err)
+	}
+}

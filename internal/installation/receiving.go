@@ -50,6 +50,9 @@ func (i *Installation) read(ctx context.Context, s *step, c *contact, m *wire.Me
 		if x3dh.IdentityPublicKey(b.Identity) != c.Identity {
 			return x3dh.ErrBundleIdentity
 		}
+		if c.Verified(b) {
+			return nil
+		}
 		return x3dh.CheckBundle(b, now)
 	}
 	r, err := c.Read(i.config.View, m, "", verify)
@@ -80,7 +83,11 @@ func (i *Installation) decrypt(ctx context.Context, s *step, c *contact, r devic
 		if err != nil {
 			return nil, err
 		}
-		prekey = deviceactor.OwnPreKey(state.Keys.Find(public))
+		found, err := state.Keys.Find(public)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		prekey = deviceactor.OwnPreKey(found)
 	}
 	in, err := c.Incoming(i.config.View, r, prekey, now)
 	if err != nil {

@@ -25,7 +25,8 @@ func (x *Session) Append(b []byte) []byte {
 	if x.Own != nil {
 		b = x.Own.append(b, 11)
 	}
-	return appendBytes(b, 12, x.Seen)
+	b = appendBytes(b, 12, x.Seen)
+	return appendBool(b, 13, x.NothingSkipped)
 }
 
 func (x *BundleStamp) append(b []byte, field protowire.Number) []byte {
@@ -97,7 +98,8 @@ func (x *Installation) Append(b []byte) []byte {
 	b = appendTime(b, 9, x.OmittedSince)
 	b = appendBool(b, 10, x.Stale)
 	b = appendTime(b, 11, x.Signed)
-	return appendBool(b, 12, x.BySibling)
+	b = appendBool(b, 12, x.BySibling)
+	return appendBytes(b, 13, x.Bundle)
 }
 
 // An empty value is not written.

@@ -131,7 +131,10 @@ type PreKey struct {
 	Version    uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	Created    int64                  `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"`
 	// expired is when a newer prekey took its place, 0 while it is current.
-	Expired       int64 `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
+	Expired int64 `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
+	// public_key is the public half, so that nobody has to compute it; empty in
+	// records from before it was kept.
+	PublicKey     []byte `protobuf:"bytes,5,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -194,6 +197,13 @@ func (x *PreKey) GetExpired() int64 {
 	return 0
 }
 
+func (x *PreKey) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
 // Publication is what a hosted installation last published. Its times are
 // readings of the clock, which the bundle's own timestamp need not follow.
 type Publication struct {
@@ -208,7 +218,10 @@ type Publication struct {
 	// it has those.
 	Changed int64 `protobuf:"varint,4,opt,name=changed,proto3" json:"changed,omitempty"`
 	// announced is when it was last given to the contact-code topic, 0 if never.
-	Announced     int64 `protobuf:"varint,5,opt,name=announced,proto3" json:"announced,omitempty"`
+	Announced int64 `protobuf:"varint,5,opt,name=announced,proto3" json:"announced,omitempty"`
+	// pre_key_created is when our prekey in the bundle was made, 0 if that is not
+	// known without the prekeys.
+	PreKeyCreated int64 `protobuf:"varint,6,opt,name=pre_key_created,json=preKeyCreated,proto3" json:"pre_key_created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -274,6 +287,13 @@ func (x *Publication) GetChanged() int64 {
 func (x *Publication) GetAnnounced() int64 {
 	if x != nil {
 		return x.Announced
+	}
+	return 0
+}
+
+func (x *Publication) GetPreKeyCreated() int64 {
+	if x != nil {
+		return x.PreKeyCreated
 	}
 	return 0
 }
@@ -393,7 +413,10 @@ type Installation struct {
 	// signed is when the newest bundle from the device itself was signed.
 	Signed int64 `protobuf:"varint,11,opt,name=signed,proto3" json:"signed,omitempty"`
 	// by_sibling is set if the bundle of timestamp was another installation's.
-	BySibling     bool `protobuf:"varint,12,opt,name=by_sibling,json=bySibling,proto3" json:"by_sibling,omitempty"`
+	BySibling bool `protobuf:"varint,12,opt,name=by_sibling,json=bySibling,proto3" json:"by_sibling,omitempty"`
+	// bundle is a hash of the bundle of signed, which was verified; empty if that is
+	// not known.
+	Bundle        []byte `protobuf:"bytes,13,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -512,6 +535,13 @@ func (x *Installation) GetBySibling() bool {
 	return false
 }
 
+func (x *Installation) GetBundle() []byte {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
 // Session is one Double Ratchet session with one installation of a contact.
 // Its skipped message keys are records of their own.
 type Session struct {
@@ -531,9 +561,12 @@ type Session struct {
 	Own *BundleStamp `protobuf:"bytes,11,opt,name=own,proto3" json:"own,omitempty"`
 	// seen is, for each of the last messages decrypted, the start of its ratchet
 	// key, its number and a short hash of it; newest first, 16 bytes each.
-	Seen          []byte `protobuf:"bytes,12,opt,name=seen,proto3" json:"seen,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Seen []byte `protobuf:"bytes,12,opt,name=seen,proto3" json:"seen,omitempty"`
+	// nothing_skipped is set if the session has no skipped message keys. It may have
+	// none without it.
+	NothingSkipped bool `protobuf:"varint,13,opt,name=nothing_skipped,json=nothingSkipped,proto3" json:"nothing_skipped,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
@@ -648,6 +681,13 @@ func (x *Session) GetSeen() []byte {
 		return x.Seen
 	}
 	return nil
+}
+
+func (x *Session) GetNothingSkipped() bool {
+	if x != nil {
+		return x.NothingSkipped
+	}
+	return false
 }
 
 // BundleStamp is a bundle's entry that a session was made with.
@@ -1505,19 +1545,22 @@ const file_record_record_proto_rawDesc = "" +
 	"\brecovery\x18\x05 \x01(\x04R\brecovery\x12\x12\n" +
 	"\x04name\x18\x06 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"public_key\x18\a \x01(\fR\tpublicKey\"w\n" +
+	"public_key\x18\a \x01(\fR\tpublicKey\"\x96\x01\n" +
 	"\x06PreKey\x12\x1f\n" +
 	"\vprivate_key\x18\x01 \x01(\fR\n" +
 	"privateKey\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x18\n" +
 	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x18\n" +
-	"\aexpired\x18\x04 \x01(\x03R\aexpired\"\x8f\x01\n" +
+	"\aexpired\x18\x04 \x01(\x03R\aexpired\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x05 \x01(\fR\tpublicKey\"\xb7\x01\n" +
 	"\vPublication\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\fR\x06bundle\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\x03R\x06signed\x12\x18\n" +
 	"\adoubted\x18\x03 \x01(\x03R\adoubted\x12\x18\n" +
 	"\achanged\x18\x04 \x01(\x03R\achanged\x12\x1c\n" +
-	"\tannounced\x18\x05 \x01(\x03R\tannounced\"\xc5\x01\n" +
+	"\tannounced\x18\x05 \x01(\x03R\tannounced\x12&\n" +
+	"\x0fpre_key_created\x18\x06 \x01(\x03R\rpreKeyCreated\"\xc5\x01\n" +
 	"\aContact\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\fR\bidentity\x12\x1d\n" +
 	"\n" +
@@ -1526,7 +1569,7 @@ const file_record_record_proto_rawDesc = "" +
 	"\fdh_only_seen\x18\x04 \x03(\fR\n" +
 	"dhOnlySeen\x12\x1a\n" +
 	"\bstanding\x18\x05 \x01(\rR\bstanding\x12\x18\n" +
-	"\ablocked\x18\x06 \x01(\bR\ablocked\"\xea\x02\n" +
+	"\ablocked\x18\x06 \x01(\bR\ablocked\"\x82\x03\n" +
 	"\fInstallation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x0esigned_pre_key\x18\x02 \x01(\fR\fsignedPreKey\x12\x18\n" +
@@ -1542,7 +1585,8 @@ const file_record_record_proto_rawDesc = "" +
 	" \x01(\bR\x05stale\x12\x16\n" +
 	"\x06signed\x18\v \x01(\x03R\x06signed\x12\x1d\n" +
 	"\n" +
-	"by_sibling\x18\f \x01(\bR\tbySibling\"\x9e\x03\n" +
+	"by_sibling\x18\f \x01(\bR\tbySibling\x12\x16\n" +
+	"\x06bundle\x18\r \x01(\fR\x06bundle\"\xc7\x03\n" +
 	"\aSession\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x1c\n" +
 	"\tinitiator\x18\x02 \x01(\bR\tinitiator\x12$\n" +
@@ -1556,7 +1600,8 @@ const file_record_record_proto_rawDesc = "" +
 	"\x06active\x18\n" +
 	" \x01(\bR\x06active\x120\n" +
 	"\x03own\x18\v \x01(\v2\x1e.rookery.record.v1.BundleStampR\x03own\x12\x12\n" +
-	"\x04seen\x18\f \x01(\fR\x04seen\"\x8a\x01\n" +
+	"\x04seen\x18\f \x01(\fR\x04seen\x12'\n" +
+	"\x0fnothing_skipped\x18\r \x01(\bR\x0enothingSkipped\"\x8a\x01\n" +
 	"\vBundleStamp\x12\x1c\n" +
 	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12$\n" +
