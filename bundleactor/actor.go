@@ -82,7 +82,7 @@ func New(config Config) *Actor { return &Actor{config: config, siblings: config.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
 	a.started = a.config.Now()
-	a.config.Stream.Restart()
+	a.config.Stream.Restart(preKeys(a.config.Owner), publicationName(a.config.Owner))
 	var err error
 	a.made, err = a.state.loadPublication(context.Background(), a.config.Reader, a.config.Owner)
 	return forGood(err)

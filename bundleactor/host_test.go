@@ -159,7 +159,7 @@ func hostWith(t *testing.T, publish func(Published, func(error))) *hosted {
 		}
 		spawn()
 	}
-	h.settled = committer.NewStream(persistence.Fence{Owner: owner}).Restart
+	h.settled = func() { committer.NewStream(persistence.Fence{Owner: owner}).Restart() }
 	spawn()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -136,7 +136,7 @@ const passivationBuffer = 1024
 // Start implements actors.Actor: it reads the contact.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
-	a.config.Stream.Restart()
+	a.config.Stream.Restart(stateOf(a.config.Owner, a.config.Peer, a.config.View.Own)...)
 	a.unaccepted = make(map[MessageID]unaccepted)
 	a.sessionNames = make(map[string]string)
 	a.topic = transport.PersonalTopic(a.config.Peer)

@@ -35,6 +35,22 @@ func installationName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id
 	return persistence.NewName(persistence.KindInstallation, owner[:], peer[:], []byte(id))
 }
 
+// stateOf are the prefixes of what a contact starts from.
+func stateOf(owner persistence.OwnerID, peer, own x3dh.IdentityPublicKey) []persistence.Name {
+	kinds := []persistence.Kind{
+		persistence.KindContact, persistence.KindInstallation, persistence.KindSession,
+		persistence.KindSkipped, persistence.KindOutbox, persistence.KindInbox,
+	}
+	names := make([]persistence.Name, 0, len(kinds)+1)
+	for _, kind := range kinds {
+		names = append(names, persistence.NewName(kind, owner[:], peer[:]))
+	}
+	if peer == own {
+		names = append(names, Copies(owner))
+	}
+	return names
+}
+
 // OutboxName names a message that the transport has not taken yet.
 func OutboxName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id MessageID) persistence.Name {
 	return persistence.NewName(persistence.KindOutbox, owner[:], peer[:], id[:])

@@ -81,7 +81,7 @@ func NewCommitter(store Store, opts CommitterOptions) *Committer {
 		maxBatch: opts.MaxBatch,
 		wake:     make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
-		overlay:  make(overlay),
+		overlay:  newOverlay(),
 		fences:   make(map[Fence]struct{}),
 	}
 	go c.run()

@@ -119,6 +119,23 @@ func (n Name) Kind() Kind {
 	return Kind(n[0])
 }
 
+// subject is what the record is of: the first two parts of its name with their lengths,
+// such as an installation of ours and one of its contacts, whatever its kind. It is the
+// same for all names below a prefix of two parts. A name of fewer has none.
+func (n Name) subject() (subject string, ok bool) {
+	end := 1
+	for range 2 {
+		if len(n) < end+partPrefix {
+			return "", false
+		}
+		end += partPrefix + int(n[end])<<8 + int(n[end+1])
+	}
+	if n == "" || len(n) < end {
+		return "", false
+	}
+	return string(n[1:end]), true
+}
+
 // Parts takes the name apart. Anything but exactly what NewName builds from a
 // known kind is a *NameError.
 func (n Name) Parts() ([][]byte, error) {

@@ -5,13 +5,24 @@ import (
 	"strings"
 )
 
-// overlay holds the records in flight by their names.
-type overlay map[Name]*flight
+// overlay holds the records in flight, by their names and by their subjects: who wakes
+// looks for his own among those of everybody.
+type overlay struct {
+	flights  map[Name]*flight
+	subjects map[string]*flight // the last one added of each subject
+	kinds    *[256]int          // how many there are of each kind
+}
+
+func newOverlay() overlay {
+	return overlay{flights: make(map[Name]*flight), subjects: make(map[string]*flight), kinds: new([256]int)}
+}
 
 // flight is one record in flight: its writes in the order of their commits. The
 // last is what readers see; the others are there in case the last fails.
 type flight struct {
-	first, last *write
+	name          Name
+	first, last   *write
+	newer, before *flight // of the same subject, added later and earlier
 
 	// The committer's own, for the batch that it makes.
 	counted uint64 // the last batch that the record was counted for
@@ -27,23 +38,54 @@ type write struct {
 }
 
 func (o overlay) newest(name Name) (Record, bool) {
-	f, ok := o[name]
+	f, ok := o.flights[name]
 	if !ok {
 		return Record{}, false
 	}
 	return *f.last.record, true
 }
 
+// any tells whether a record under a prefix is in flight.
+func (o overlay) any(prefix Name) bool {
+	found := false
+	o.walk(prefix, func(*flight) bool {
+		found = true
+		return false
+	})
+	return found
+}
+
 // below lists the newest writes under a prefix in ascending order of names.
 func (o overlay) below(prefix Name) []Record {
 	var records []Record
-	for name, f := range o {
-		if strings.HasPrefix(string(name), string(prefix)) {
-			records = append(records, *f.last.record)
-		}
-	}
+	o.walk(prefix, func(f *flight) bool {
+		records = append(records, *f.last.record)
+		return true
+	})
 	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return records
+}
+
+// walk visits the flights under a prefix, in any order, until visit tells false. Those
+// of one subject are found at once; a shorter prefix is looked for among all, if any is of
+// its kind.
+func (o overlay) walk(prefix Name, visit func(*flight) bool) {
+	if subject, ok := prefix.subject(); ok {
+		for f := o.subjects[subject]; f != nil; f = f.before {
+			if strings.HasPrefix(string(f.name), string(prefix)) && !visit(f) {
+				return
+			}
+		}
+		return
+	}
+	if prefix != "" && o.kinds[prefix.Kind()] == 0 {
+		return
+	}
+	for name, f := range o.flights {
+		if strings.HasPrefix(string(name), string(prefix)) && !visit(f) {
+			return
+		}
+	}
 }
 
 // add puts a commit's writes in flight and returns how many there are.
@@ -56,16 +98,51 @@ func (o overlay) add(one *commit) int {
 	for i := range one.records {
 		w := &one.writes[i]
 		w.record = &one.records[i]
-		f, ok := o[w.record.Name]
+		f, ok := o.flights[w.record.Name]
 		if !ok {
-			f = &flight{first: w}
-			o[w.record.Name] = f
+			f = &flight{name: w.record.Name, first: w}
+			o.begin(f)
 		} else {
 			w.prev, f.last.next = f.last, w
 		}
 		w.flight, f.last = f, w
 	}
 	return len(one.writes)
+}
+
+// begin adds a flight.
+func (o overlay) begin(f *flight) {
+	o.flights[f.name] = f
+	o.kinds[f.name.Kind()]++
+	subject, ok := f.name.subject()
+	if !ok {
+		return
+	}
+	if f.before = o.subjects[subject]; f.before != nil {
+		f.before.newer = f
+	}
+	o.subjects[subject] = f
+}
+
+// end removes a flight.
+func (o overlay) end(f *flight) {
+	delete(o.flights, f.name)
+	o.kinds[f.name.Kind()]--
+	if f.before != nil {
+		f.before.newer = f.newer
+	}
+	if f.newer != nil {
+		f.newer.before = f.before
+		return
+	}
+	subject, ok := f.name.subject()
+	switch {
+	case !ok:
+	case f.before != nil:
+		o.subjects[subject] = f.before
+	default:
+		delete(o.subjects, subject)
+	}
 }
 
 // remove drops a commit's writes and returns how many were in flight.
@@ -89,7 +166,7 @@ func (o overlay) remove(one *commit) int {
 			w.next.prev = w.prev
 		}
 		if f.first == nil {
-			delete(o, w.record.Name)
+			o.end(f)
 		}
 		*w = write{}
 	}

@@ -1,6 +1,9 @@
 package persistence
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Stream orders the commits of one owner of state, such as one contact. After a
 // failed commit every later one on the stream fails with ErrStreamFailed until
@@ -55,11 +58,15 @@ func (s *Stream) Commit(records []Record, done func(error)) {
 	c.signal()
 }
 
-// Restart resumes the stream for a new owner of its state: it waits until
-// everything committed before, on whatever stream, is durable or lost. State
-// that may still be lost is nothing to start from. Not for continuations.
-func (s *Stream) Restart() {
+// Restart resumes the stream for a new owner of its state: it waits until all records
+// under these prefixes, and whatever else was committed before, are durable or lost.
+// State that may still be lost is nothing to start from. If nothing under them is in
+// flight it does not wait; without any prefix it always does. Not for continuations.
+func (s *Stream) Restart(state ...Name) {
 	s.Resume()
+	if len(state) > 0 && !s.committer.underWay(state) {
+		return
+	}
 	settled := make(chan struct{})
 	s.Commit(nil, func(error) { close(settled) })
 	<-settled
@@ -73,4 +80,11 @@ func (s *Stream) Resume() {
 	s.committer.mu.Lock()
 	s.failed = nil
 	s.committer.mu.Unlock()
+}
+
+// underWay tells whether a record under one of the prefixes is in flight.
+func (c *Committer) underWay(prefixes []Name) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(prefixes, c.overlay.any)
 }

@@ -279,3 +279,57 @@ func TestManyStreamsUnderFailingStore(t *testing.T) {
 		t.Errorf("%d records queued after Close", got)
 	}
 }
+
+// Who wakes waits for what he starts from, and not for everybody else.
+func TestRestartWaitsOnlyForTheStateItStartsFrom(t *testing.T) {
+	name := func(kind persistence.Kind, parts ...string) persistence.Name {
+		raw := make([][]byte, len(parts))
+		for i := range parts {
+			raw[i] = []byte(parts[i])
+		}
+		return persistence.NewName(kind, raw...)
+	}
+	state := []persistence.Name{
+		name(persistence.KindContact, "owner", "peer"),
+		name(persistence.KindSession, "owner", "peer"),
+		name(persistence.KindPrekey, "owner"),
+	}
+	for _, test := range []struct {
+		inFlight persistence.Name
+		of       []persistence.Name
+		waits    bool
+	}{
+		{name(persistence.KindContact, "owner", "peer"), state, true},
+		{name(persistence.KindSession, "owner", "peer", "device", "id"), state, true},
+		{name(persistence.KindPrekey, "owner", "1"), state, true},
+		{name(persistence.KindContact, "owner", "peer2"), state, false},
+		{name(persistence.KindContact, "owner2", "peer"), state, false},
+		{name(persistence.KindInbox, "owner", "peer", "id"), state, false},
+		{name(persistence.KindPrekey, "owner2", "1"), state, false},
+		{name(persistence.KindContact, "other"), nil, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPipe(t, persistence.CommitterOptions{MaxBatch: 1})
+			release := p.hold()
+			p.commit(p.committer.NewStream(persistence.Fence{}), "before", persistence.Record{Name: test.inFlight, Value: []byte("1")})
+			restarted := make(chan struct{})
+			go func() {
+				p.committer.NewStream(persistence.Fence{}).Restart(test.of...)
+				close(restarted)
+			}()
+			synctest.Wait()
+			waits := true
+			select {
+			case <-restarted:
+				waits = false
+			default:
+			}
+			if waits != test.waits {
+				t.Errorf("%v in flight, from %v: waits %v", test.inFlight, test.of, waits)
+			}
+			release()
+			<-restarted
+			p.expect(result{"held", nil}, result{"before", nil})
+		})
+	}
+}
