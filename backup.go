@@ -91,7 +91,7 @@ func (o Options) restore(ctx context.Context, r io.Reader, identities []age.Iden
 	// restored store has no use for one until it has been opened.
 	elsewhere := o.Anchor != ""
 	o.Anchor = ""
-	store, err := o.open(ctx)
+	store, _, err := o.open(ctx)
 	if err != nil {
 		return BackupSummary{}, err
 	}

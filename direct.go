@@ -184,6 +184,7 @@ func (d *Direct) ask(size uint32) *directAnswer {
 	}
 	release, err := i.engine.admission.Acquire(conversation{i.owner, d.contact})
 	if err != nil {
+		i.engine.measures.overloaded(err)
 		return refuse(err)
 	}
 	d.asked = asked

@@ -24,6 +24,7 @@ const sweepEvery = 5 * time.Second
 type Engine struct {
 	options   Options
 	store     persistence.Store
+	disk      ownStore // zero with a store of the user's
 	committer *persistence.Committer
 	system    *actors.System
 	keys      *keypool.Pool    // the randomness of the actors
@@ -33,6 +34,7 @@ type Engine struct {
 	counters  deviceactor.Counters
 	// acknowledged counts the messages that are durably out of the inbox.
 	acknowledged atomic.Uint64
+	measures     measures
 
 	mu         sync.RWMutex
 	identities map[persistence.OwnerID]*Identity
@@ -59,7 +61,7 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 	if options.Dir != "" && options.Unlock == nil {
 		return nil, fmt.Errorf("%w: a directory needs the key to its store, Unlock", ErrOptions)
 	}
-	store, err := options.open(ctx)
+	store, own, err := options.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +78,17 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		options:    options,
 		keys:       keys,
 		store:      store,
-		committer:  persistence.NewCommitter(store, persistence.CommitterOptions{}),
+		disk:       own,
 		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: max(options.sweepEvery, 0), SpareTime: keys.MakeKey}),
 		admission:  actors.NewAdmission[conversation](options.MaxInFlight, options.MaxInFlightPerContact),
 		identities: make(map[persistence.OwnerID]*Identity),
 	}
-	replaced, err := e.replaceInstallations(ctx)
+	e.committer = persistence.NewCommitter(store, persistence.CommitterOptions{Applied: e.applied()})
+	err = e.measure()
+	var replaced map[persistence.OwnerID]bool
+	if err == nil {
+		replaced, err = e.replaceInstallations(ctx)
+	}
 	if err == nil {
 		err = e.takeUp(ctx, replaced)
 	}
@@ -250,6 +257,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		return err
 	}
 	e.release.Do(func() {
+		unmeasured := e.measures.close()
 		for _, i := range identities {
 			i.left()
 		}
@@ -257,7 +265,7 @@ func (e *Engine) Close(ctx context.Context) error {
 			e.released = e.courier.Close()
 		}
 		e.wipe(identities)
-		e.released = errors.Join(e.released, e.store.Close())
+		e.released = errors.Join(e.released, e.store.Close(), unmeasured)
 	})
 	return e.released
 }

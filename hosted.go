@@ -272,6 +272,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			LookUp:     func() { i.lookUp(PublicKey(raw)) },
 			LookUpWait: min(i.engine.options.LookUpWait, i.engine.options.IdleAfter/2),
 			Counters:   &i.engine.counters,
+			Timed:      i.engine.measures.timed,
 			CoolDowns:  &h.coolDowns,
 			Limits:     i.engine.options.limits,
 			IdleAfter:  i.engine.options.IdleAfter,

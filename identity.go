@@ -145,6 +145,15 @@ type Receipt struct {
 // message durable and has it published. If ctx ends first its error is returned
 // and the message may still be sent.
 func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Receipt, error) {
+	r, err := i.send(ctx, to, payload)
+	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
+		i.engine.measures.sendRefused(err)
+	}
+	return r, err
+}
+
+func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte) (Receipt, error) {
+	since := i.engine.measures.sent.now()
 	if len(payload) == 0 || len(payload) > MaxPayload {
 		return Receipt{}, fmt.Errorf("%w: %d bytes", ErrPayloadSize, len(payload))
 	}
@@ -170,6 +179,7 @@ func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Rece
 				reply.Send(r)
 			}),
 			Payload: bytes.Clone(payload),
+			Since:   since,
 		}}
 	})
 	if !told {

@@ -99,12 +99,13 @@ func (i *Identity) left() {
 // receive takes one envelope from the transport: decoded here, on the
 // transport's goroutine, and then given to the contact.
 func (i *Identity) receive(e transport.Envelope, chat string, done func(error)) {
+	since := i.engine.measures.received.now()
 	m, ok := i.open(e, done)
 	if !ok {
 		return
 	}
 	i.hand(e.Sender, done, func(reply actors.Reply[struct{}]) any {
-		return deviceactor.Receive{Reply: reply, Message: m, Chat: chat, Encoded: e.Payload}
+		return deviceactor.Receive{Reply: reply, Message: m, Chat: chat, Encoded: e.Payload, Since: since}
 	})
 }
 
@@ -115,12 +116,13 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 		return nil, false
 	}
 	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
+		i.engine.measures.overloads[limitEvents].Add(1)
 		done(ErrOverloaded)
 		return nil, false
 	}
 	m, err := i.engine.decode(e)
 	if err != nil {
-		i.engine.counters.Refused.Add(1)
+		i.engine.counters.Refused.Add(causeOfEnvelope(err))
 		i.handle(Refused{Identity: i, Sender: e.Sender, Err: err})
 		done(nil)
 		return nil, false
@@ -134,12 +136,14 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Reply[struct{}]) any) {
 	release, err := i.engine.admission.Acquire(conversation{i.owner, sender})
 	if err != nil {
+		i.engine.measures.overloaded(err)
 		done(err)
 		return
 	}
 	i.awake().Tell(toContact{sender, build(actors.ReplyFunc(func(_ struct{}, err error) {
 		release()
 		if deviceactor.Unhandled(err) {
+			i.engine.measures.overloaded(err)
 			done(err)
 		} else {
 			done(nil)

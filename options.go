@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
@@ -48,6 +50,9 @@ type Options struct {
 	Handler func(Event)
 	// Logger gets what happens, never payloads or keys. Default: nothing.
 	Logger *slog.Logger
+	// MeterProvider gets measurements (docs/metrics.md), which name no identity, and
+	// nothing of what is sent. Engines need one each. nil: nothing is measured.
+	MeterProvider metric.MeterProvider
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// Random is the source of all keys; safe for concurrent use. Key pairs of
@@ -153,12 +158,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// open gives the store to work on.
-func (o Options) open(ctx context.Context) (persistence.Store, error) {
+// open gives the store to work on, and its parts if it is one in Dir.
+func (o Options) open(ctx context.Context) (persistence.Store, ownStore, error) {
 	if o.Store != nil {
-		return o.Store, nil
+		return o.Store, ownStore{}, nil
 	}
-	store, err := sealing.Open(ctx, sealing.Options{
+	var own ownStore
+	var err error
+	own.sealed, err = sealing.Open(ctx, sealing.Options{
 		Dir:       o.Dir,
 		Anchor:    o.Anchor,
 		Protector: o.Unlock,
@@ -167,13 +174,17 @@ func (o Options) open(ctx context.Context) (persistence.Store, error) {
 		Now:       o.Now,
 		Logger:    o.Logger,
 		Records: func(dir string) (persistence.Store, error) {
-			return pebble.Open(dir, pebble.Options{Logger: o.Logger})
+			var err error
+			if own.records, err = pebble.Open(dir, pebble.Options{Logger: o.Logger}); err != nil {
+				return nil, err // and no nil *pebble.Store in an interface
+			}
+			return own.records, nil
 		},
 	})
 	if err != nil {
-		return nil, err // and no nil *sealing.Store in an interface
+		return nil, ownStore{}, err // and no nil *sealing.Store in an interface
 	}
-	return store, nil
+	return own.sealed, own, nil
 }
 
 // courier gives the transport over the carrier, nil if there is none.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -83,6 +84,8 @@ type host struct {
 	stopping bool
 	stopped  bool
 	closed   bool
+
+	counted *atomic.Int64 // those of its type that live; nil: it is none of them
 }
 
 // failure is what a host panics with, the one way protoactor has to hand a
@@ -98,6 +101,7 @@ func (h *host) Receive(c actor.Context) {
 	case *actor.Started:
 		h.start()
 	case *actor.Restarting:
+		h.uncount()
 		h.closeFamilies()
 		h.close()
 	case *actor.Stopping:
@@ -105,6 +109,7 @@ func (h *host) Receive(c actor.Context) {
 		h.closeFamilies()
 	case *actor.Stopped:
 		h.stopped = true
+		h.uncount()
 		h.close()
 		if h.onStopped != nil {
 			h.onStopped()
@@ -148,7 +153,16 @@ func (h *host) incarnate() (err error) {
 		name = strings.TrimPrefix(name, parent.Id+"/")
 	}
 	h.actor = h.create(name)
+	h.counted = h.system.live.add(h.actor)
 	return h.actor.Start(&h.ctx)
+}
+
+// uncount takes the incarnation from those that live.
+func (h *host) uncount() {
+	if h.counted != nil {
+		h.counted.Add(-1)
+		h.counted = nil
+	}
 }
 
 func (h *host) deliver(message any) {

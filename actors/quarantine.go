@@ -21,6 +21,7 @@ type Quarantined struct {
 // quarantine records the message and returns the cause for its reply and for
 // the supervisor.
 func (s *System) quarantine(name string, message, value any) error {
+	s.poisoned.Add(1)
 	q := Quarantined{
 		Actor:       name,
 		MessageType: fmt.Sprintf("%T", message),

@@ -49,6 +49,8 @@ type System struct {
 	supervisor *supervisor
 	dispatcher *dispatcher
 	refused    atomic.Uint64
+	poisoned   atomic.Uint64
+	live       live
 
 	mu     sync.Mutex
 	closed bool
@@ -175,6 +177,13 @@ func (s *System) Sweep(now time.Time) {
 		r.ref.Tell(Sweep{Now: now})
 	}
 }
+
+// Quarantined returns how many messages an actor has panicked on since the start.
+func (s *System) Quarantined() uint64 { return s.poisoned.Load() }
+
+// Live returns how many actors are in memory by the Go type of their Actor, such as
+// "*deviceactor.Actor".
+func (s *System) Live() map[string]int64 { return s.live.counts() }
 
 // Undelivered returns how many messages were refused or lost since the start
 // because their actor was gone or a buffer was full.

@@ -62,6 +62,9 @@ type Config struct {
 	// goes out DH-only; 0: not at all. Shorter than the contact stays in memory.
 	LookUpWait time.Duration
 	Counters   *Counters
+	// Timed takes how long a message was in a stage, of those with a time since
+	// when; it must not block. nil if there are none.
+	Timed func(Way, Stage, time.Duration)
 	// CoolDowns outlive the contact's stay in memory.
 	CoolDowns *CoolDowns
 	Limits    ratchet.Limits
@@ -223,10 +226,12 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 func (a *Actor) handle(message any) error {
 	switch m := message.(type) {
 	case Send:
+		a.begin(Sending, m.Since)
 		a.send(m)
 	case Reserve:
 		a.reserve(m)
 	case Receive:
+		a.begin(Receiving, m.Since)
 		a.receive(m)
 	case TakeBundle:
 		a.takeBundle(m)

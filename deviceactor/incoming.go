@@ -48,7 +48,7 @@ type incoming struct {
 
 func receiving(m Receive, r Reading) *incoming {
 	in := &incoming{message: m, reading: r}
-	in.work.finish = in.finish
+	in.work.finish, in.work.timing = in.finish, newTiming(Receiving, m.Since)
 	return in
 }
 
@@ -58,7 +58,7 @@ func (a *Actor) refuse(m Receive, err error) {
 		a.config.Deliver(e)
 	}
 	if !errors.Is(err, ErrOwnEcho) {
-		a.config.Counters.Refused.Add(1)
+		a.config.Counters.Refused.Add(CauseOf(err))
 	}
 	m.Fail(err)
 	if repeated(err) {
@@ -133,6 +133,7 @@ func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 		Incoming: part,
 		Encoded:  m.Encoded,
 		Now:      now,
+		Timed:    in.timing != nil,
 		Reply: actors.ReplyFunc(func(r sessionactor.Decrypted, err error) {
 			in.result, in.err = r, err
 			self.Tell(decrypted{in})
@@ -172,6 +173,9 @@ func (a *Actor) count(started, turned bool) {
 func (a *Actor) decrypted(in *incoming) {
 	in.transitions(a, in.sender, in.result.Transitions)
 	a.count(in.result.Started, in.result.Turned)
+	if in.timing != nil && in.err == nil {
+		a.config.Timed(Receiving, Computed, in.result.Took)
+	}
 	a.answered(&in.work, in.sender, in.result.Records, in.err)
 }
 

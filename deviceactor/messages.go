@@ -3,6 +3,7 @@ package deviceactor
 import (
 	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
@@ -21,7 +22,10 @@ type MessageID [32]byte
 type Send struct {
 	actors.Reply[Receipt]
 	Payload []byte
-	copyOf  *MessageID // the payload is the copy of that message
+	// Since is when the sender has handed it in, if it is timed; else zero. See
+	// Config.Timed.
+	Since  time.Time
+	copyOf *MessageID // the payload is the copy of that message
 }
 
 // Receipt says what became of a payload when its message was durable.
@@ -52,6 +56,8 @@ type Receive struct {
 	Message *wire.Message
 	Chat    string // the public chat that it was published in, or ""
 	Encoded []byte // the message as it came
+	// Since is when the transport has handed it in, if it is timed; else zero.
+	Since time.Time
 }
 
 // QuarantineID names the message if handling it panics.
@@ -153,8 +159,9 @@ type (
 		err error
 	}
 	published struct {
-		id  MessageID
-		err error
+		id    MessageID
+		since time.Time // it was handed to the transport, if it is timed
+		err   error
 	}
 )
 

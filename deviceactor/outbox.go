@@ -207,7 +207,7 @@ func (a *Actor) publish(id MessageID) {
 		delete(a.awaited, id)
 		return
 	}
-	a.transmit(id, o.Message, o.Created, forAnybody(o.Message))
+	a.transmit(id, o.Message, o.Created, forAnybody(o.Message), false)
 }
 
 // forAnybody tells whether a message is for no installation in particular.
@@ -219,15 +219,19 @@ func forAnybody(message []byte) bool {
 // transmit hands a message of the outbox to the transport. One for anybody goes where
 // everybody listens, whatever is agreed by now with those that are known: another one may
 // be the one to read it.
-func (a *Actor) transmit(id MessageID, message []byte, created int64, anybody bool) {
+func (a *Actor) transmit(id MessageID, message []byte, created int64, anybody, timed bool) {
 	a.unaccepted[id] = unaccepted{created: created, again: a.unaccepted[id].again}
 	self := a.self
+	var since time.Time
+	if timed {
+		since = time.Now()
+	}
 	a.config.Transport.Publish(transport.Envelope{
 		Topic:   a.topic,
 		Sender:  a.config.Identity.Public(),
 		Payload: message,
 		Agreed:  !anybody && a.contact.Agreed(a.config.Now()),
-	}, func(err error) { self.Tell(published{id, err}) })
+	}, func(err error) { self.Tell(published{id, since, err}) })
 }
 
 // published notes that the transport has taken a message, or has not: then a
@@ -243,12 +247,17 @@ func (a *Actor) published(m published) {
 		}
 	}
 	if m.err != nil {
+		a.config.Counters.NotTaken.Add(1)
 		a.outage.refused(a.config.Peer)
 		if waits {
 			u.refused = true
 			a.unaccepted[m.id] = u
 		}
 		return
+	}
+	a.config.Counters.Taken.Add(1)
+	if !m.since.IsZero() {
+		a.config.Timed(Sending, Published, time.Since(m.since))
 	}
 	a.outage.passed()
 	delete(a.unaccepted, m.id)

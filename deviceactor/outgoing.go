@@ -84,7 +84,7 @@ func (a *Actor) encrypt(m Send) {
 		return
 	}
 	out := &outgoing{reply: m.Reply, copyOf: m.copyOf, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
-	out.work.finish = out.finish
+	out.work.finish, out.work.timing = out.finish, newTiming(Sending, m.Since)
 	if len(draft.Targets) == 0 {
 		if err := out.draft.Seal(a.config.Peer, a.config.Random); err != nil {
 			m.Fail(err)
@@ -99,6 +99,7 @@ func (a *Actor) encrypt(m Send) {
 			Entry:   target.Entry,
 			Own:     a.ownEntry,
 			Now:     now,
+			Timed:   out.timing != nil,
 			Reply: actors.ReplyFunc(func(r sessionactor.Encrypted, err error) {
 				s.result, s.err = r, err
 				self.Tell(encrypted{s})
@@ -145,6 +146,9 @@ func (a *Actor) encrypted(s *share) {
 	target := draft.Targets[s.target].ID
 	draft.Encrypted(s.target, s.result.Part, s.result.Started, s.err)
 	a.count(s.result.Started, s.result.Turned)
+	if s.of.timing != nil && s.err == nil {
+		a.config.Timed(Sending, Computed, s.result.Took)
+	}
 	s.of.transitions(a, target, s.result.Transitions)
 	a.answered(&s.of.work, target, s.result.Records, s.err)
 }
@@ -195,7 +199,7 @@ func (out *outgoing) finish(a *Actor, err error) {
 		a.config.Counters.Sent.Add(1)
 	}
 	out.reply.Send(out.receipt)
-	a.transmit(out.receipt.ID, out.message.Message, out.message.Created, len(out.draft.Targets) == 0)
+	a.transmit(out.receipt.ID, out.message.Message, out.message.Created, len(out.draft.Targets) == 0, out.timing != nil)
 	if out.copied {
 		out.copyOut(out.receipt.ID)
 	}

@@ -42,6 +42,7 @@ type work struct {
 	contact   *Contact // as the work leaves it, if it changes installations of ours
 	err       error
 	finish    func(a *Actor, err error)
+	timing    *timing // nil: it is not timed
 }
 
 // enqueue adds work that waits for w.waiting answers.
@@ -90,6 +91,7 @@ func (a *Actor) flush() {
 			w.conclude(a)
 			continue
 		}
+		w.timing.prepared()
 		a.prepared = append(a.prepared, w)
 		if len(a.prepared) >= together {
 			a.commit()
@@ -169,6 +171,7 @@ func (a *Actor) committed(m committed) error {
 
 // conclude reports and answers work of which nothing can be lost any more.
 func (w *work) conclude(a *Actor) {
+	w.timing.durable(a)
 	if w.contact != nil {
 		a.config.OwnDevices(*w.contact)
 	}

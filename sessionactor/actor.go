@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/ratchet"
@@ -110,23 +111,27 @@ func (a *Actor) load() error {
 
 func (a *Actor) encrypt(m *Encrypt) (Encrypted, error) {
 	out := Outgoing{Payload: m.Payload, Entry: m.Entry, Own: m.Own}
+	watch := startIf(m.Timed)
 	next, change, part, err := a.sessions.Send(a.config.Identity, a.config.Place.Ends, out, m.Now, a.config.Random)
 	if err != nil {
 		return Encrypted{}, err
 	}
+	took := watch.read()
 	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
-	return Encrypted{Part: part, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned}, nil
+	return Encrypted{Part: part, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned, Took: took}, nil
 }
 
 func (a *Actor) decrypt(m *Decrypt) (Decrypted, error) {
+	watch := startIf(m.Timed)
 	next, change, payload, err := a.sessions.Decrypt(a.config.Identity, a.config.Place.Ends, m.Incoming, a.config.Limits, m.Now)
 	if err != nil {
 		return Decrypted{}, err
 	}
+	took := watch.read()
 	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
-	return Decrypted{Payload: payload, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned}, nil
+	return Decrypted{Payload: payload, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned, Took: took}, nil
 }
 
 func (a *Actor) expire(m Expire) (ExpiredSessions, error) {
@@ -146,4 +151,22 @@ func (a *Actor) delete() (DeletedAll, error) {
 func (a *Actor) advance(next Sessions, change Change) {
 	next.Apply(change)
 	a.sessions = &next
+}
+
+// stopwatch times a step; the zero value does not.
+type stopwatch struct{ start time.Time }
+
+func startIf(timed bool) stopwatch {
+	if !timed {
+		return stopwatch{}
+	}
+	return stopwatch{time.Now()}
+}
+
+// read gives the time since the start, 0 if there was none.
+func (s stopwatch) read() time.Duration {
+	if s.start.IsZero() {
+		return 0
+	}
+	return time.Since(s.start)
 }

@@ -2,6 +2,7 @@ package sessionactor
 
 import (
 	"crypto/sha256"
+	"time"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
@@ -17,6 +18,7 @@ type Encrypt struct {
 	Entry   Entry
 	Own     Entry // see Outgoing
 	Now     int64 // ns
+	Timed   bool  // the answer says how long the step took
 }
 
 // Encrypted answers Encrypt. The part must not leave the process before the
@@ -27,6 +29,7 @@ type Encrypted struct {
 	Transitions []Transition
 	Started     bool // the message starts a new session
 	Turned      bool // it made the sending half of a DH ratchet step
+	Took        time.Duration
 }
 
 // Reserve asks for the next Size message numbers of the active session, to send
@@ -56,6 +59,7 @@ type Decrypt struct {
 	Incoming Incoming
 	Encoded  []byte // the message as it came, for quarantine
 	Now      int64  // ns
+	Timed    bool   // the answer says how long the step took
 }
 
 // QuarantineID names the message if handling it panics.
@@ -69,6 +73,7 @@ type Decrypted struct {
 	Transitions []Transition
 	Started     bool // the message started a new session
 	Turned      bool // it made the receiving half of a DH ratchet step
+	Took        time.Duration
 }
 
 // Expire asks to delete what has been expired for 14 days.

@@ -11,6 +11,7 @@ import (
 // The root package is ".".
 var place = map[string]int{
 	"internal/secret":      0,
+	"internal/metrics":     0,
 	"internal/sha256block": 0,
 	"internal/aesctr":      0,
 	"internal/hmacsha256":  1,
@@ -187,6 +188,8 @@ var keepers = map[string][]string{
 	"github.com/cockroachdb/pebble":     {"persistence/pebble"},
 	"github.com/libp2p":                 {"transport/carrier/wakurelay"},
 	"github.com/nats-io":                {"transport/carrier/jetstream"},
+	"go.opentelemetry.io/otel":          {".", "internal/metrics", "cmd/rookery"},
+	"github.com/prometheus":             {"cmd/rookery"},
 }
 
 // librariesStayWithTheirKeepers holds that a library can be replaced in the

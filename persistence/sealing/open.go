@@ -72,6 +72,7 @@ func (s *Store) open(ctx context.Context) error {
 		s.head.recovery, s.head.pending = max(stored.recovery+1, now), true
 		s.head.counter = max(stored.counter, at.counter)
 	}
+	s.condition.rolledBack.Store(s.head.pending)
 	if s.options.ReadOnly {
 		return nil
 	}

@@ -138,7 +138,7 @@ func TestStoreThatHasGoneBackIsTold(t *testing.T) {
 
 			store = open(t, options)
 			number, pending := store.Recovery()
-			if !store.RolledBack() || !pending || number == 0 {
+			if !store.RolledBack() || !store.Condition().RolledBack || !pending || number == 0 {
 				t.Fatalf("it is not told: recovery %d, pending %t", number, pending)
 			}
 			if !strings.Contains(log.String(), test.reason) {

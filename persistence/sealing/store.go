@@ -33,7 +33,8 @@ type Store struct {
 	sealer    sealer
 	head      head
 	anchor    *anchor
-	unsettled bool   // it is not known whether the last batch is there, or the anchor lags
+	unsettled bool // it is not known whether the last batch is there, or the anchor lags
+	condition condition
 	dirty     bool   // something was written since the epoch began
 	notes     *notes // of what is written while records are sealed anew, or nil
 	buffer    []byte // of the last batch, for the next one: the store below has copied it
@@ -217,10 +218,12 @@ func (s *Store) commit(ctx context.Context, batch persistence.Batch, change func
 	}
 	if err != nil {
 		s.unsettled = true
+		s.condition.unsettled.Store(true)
 		s.notes.lose()
 		return err
 	}
 	s.head, s.dirty = next, true
+	s.condition.rolledBack.Store(next.pending)
 	s.notes.add(batch.Records)
 	return s.moveAnchor()
 }
@@ -268,6 +271,7 @@ func (s *Store) settle(ctx context.Context) error {
 		return corrupt("get", headName, fmt.Errorf("counts %d batches, not %d", stored.counter, s.head.counter))
 	}
 	s.head = stored
+	s.condition.rolledBack.Store(stored.pending)
 	return s.moveAnchor()
 }
 
@@ -276,9 +280,11 @@ func (s *Store) settle(ctx context.Context) error {
 func (s *Store) moveAnchor() error {
 	s.unsettled = true
 	if err := s.anchor.move(s.head.point); err != nil {
+		s.condition.unsettled.Store(true)
 		return &persistence.StoreError{Op: "apply", Path: s.options.Anchor, Kind: diskKind(err), Err: err}
 	}
 	s.unsettled = false
+	s.condition.unsettled.Store(false)
 	return nil
 }
 
