@@ -9,6 +9,8 @@ BENCH    ?= .
 COUNT    ?= 6
 ROWTIME  ?= 400ms
 BASE     ?=
+NOTE     ?=
+DIR      ?=
 SEEDS    ?= 100000
 FIRST    ?= 1
 KILLS    ?= 10000
@@ -130,24 +132,22 @@ bench: ## Run benchmarks (BENCH=regexp) COUNT times and summarise; BASE=file com
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) >$(OUT)/bench.txt || { cat $(OUT)/bench.txt; exit 1; }
 	$(TOOL) benchstat $(BASE) $(OUT)/bench.txt
 
-# In each round every row runs once, those of one operation one after the other, so
-# that what else the machine does hits all of them. CGO_ENABLED=0 measures the
-# other curve. ROWTIME is for one row in one round.
+# Each way of an operation takes a turn in each of COUNT rounds. CGO_ENABLED=0
+# measures the other curve. ROWTIME is for one turn.
 .PHONY: bench-core
 bench-core: COUNT = 7
-bench-core: ## Measure ratchet and X3DH beside the reference and their primitives (BENCH, COUNT), as a table.
-	@mkdir -p $(OUT)
-	$(GO) test -c -o $(OUT)/core.test ./ratchet
-	@set -eu; : >$(OUT)/core.txt; for round in $$(seq $(COUNT)); do \
-		$(OUT)/core.test -test.run '^$$' -test.bench '$(BENCH)' -test.benchtime $(ROWTIME) -test.cpu 1 >>$(OUT)/core.txt \
-			|| { cat $(OUT)/core.txt; exit 1; }; \
-	done
-	@$(GO) run ./internal/sidebyside <$(OUT)/core.txt
+bench-core: ## Measure ratchet and X3DH beside the deployed reference and their primitives (BENCH, COUNT).
+	$(GO) test ./internal/bench/core -count=1 -timeout 1h -run '^$$' -bench 'BesideReference/$(BENCH)' -benchtime 1x -rounds $(COUNT) -row-time $(ROWTIME)
 
-# One process at a time: a figure is worth something beside the one next to it.
 .PHONY: bench-store
-bench-store: ## Measure durable throughput beside what it is compared with, as a table.
-	$(GO) test ./internal/throughput -count=1 -timeout 1h -run '^$$' -bench . -benchtime 1x
+bench-store: ## Measure durable sending and receiving beside what it is compared with.
+	$(GO) run ./cmd/rookery bench --only durable
+
+# Takes up to ten minutes; nothing else should run meanwhile, or NOTE says so. DIR is
+# where the stores are made.
+.PHONY: performance
+performance: ## Measure everything and make docs/performance.md of it (NOTE, DIR).
+	$(GO) run ./cmd/rookery bench --note='$(NOTE)' $(if $(DIR),--dir='$(DIR)') --json=docs/performance.json --markdown=docs/performance.md
 
 # In the package's folder, where "go test" shows each row when it is measured.
 .PHONY: timing

@@ -1,5 +1,3 @@
-//go:build unix
-
 package rookery_test
 
 import (
@@ -7,11 +5,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/bench/measure"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	memnet "github.com/rookery-im/rookery/transport/memory"
 )
@@ -30,21 +28,26 @@ const (
 func BenchmarkMetering(b *testing.B) {
 	with, without := newMetered(b, newMeter(b).provider), newMetered(b, nil)
 	turn := b.N/meteredTurns + 1
-	var measured, bare cost
+	var measured, bare measure.Figures
+	add := func(to *measure.Figures, turn measure.Figures) {
+		to.Elapsed, to.Processor = to.Elapsed+turn.Elapsed, to.Processor+turn.Processor
+	}
 	b.ResetTimer()
 	for n := range meteredTurns {
 		if n%2 == 0 {
-			measured, bare = measured.and(with.send(b, turn)), bare.and(without.send(b, turn))
+			add(&measured, with.send(b, turn))
+			add(&bare, without.send(b, turn))
 		} else {
-			bare, measured = bare.and(without.send(b, turn)), measured.and(with.send(b, turn))
+			add(&bare, without.send(b, turn))
+			add(&measured, with.send(b, turn))
 		}
 	}
 	b.StopTimer()
 	sent := float64(turn * meteredTurns)
-	b.ReportMetric(1e6*measured.cpu.Seconds()/sent, "cpu-us/measured")
-	b.ReportMetric(1e6*bare.cpu.Seconds()/sent, "cpu-us/bare")
-	b.ReportMetric(100*(measured.cpu.Seconds()/bare.cpu.Seconds()-1), "%cost-by-cpu")
-	b.ReportMetric(100*(measured.clock.Seconds()/bare.clock.Seconds()-1), "%cost-by-clock")
+	b.ReportMetric(1e6*measured.Processor.Seconds()/sent, "cpu-us/measured")
+	b.ReportMetric(1e6*bare.Processor.Seconds()/sent, "cpu-us/bare")
+	b.ReportMetric(100*(measured.Processor.Seconds()/bare.Processor.Seconds()-1), "%cost-by-cpu")
+	b.ReportMetric(100*(measured.Elapsed.Seconds()/bare.Elapsed.Seconds()-1), "%cost-by-clock")
 }
 
 // metered is an engine with pairs of whom one sends.
@@ -101,30 +104,35 @@ func newMetered(b *testing.B, provider metric.MeterProvider) *metered {
 }
 
 // send sends so many messages, and waits until all are handled.
-func (m *metered) send(b *testing.B, n int) cost {
+func (m *metered) send(b *testing.B, n int) measure.Figures {
 	b.Helper()
 	m.want.Add(int64(n))
 	payload := make([]byte, 100)
 	var left atomic.Int64
 	left.Store(int64(n))
-	start, used := time.Now(), processors(b)
-	var all sync.WaitGroup
-	for pair := range meteredPairs {
-		for range meteredFlight {
-			all.Go(func() {
-				for left.Add(-1) >= 0 {
-					if _, err := m.from[pair].Send(context.Background(), m.to[pair].PublicKey(), payload); err != nil {
-						b.Error(err)
-						return
+	f, err := measure.Take(n, func() error {
+		var all sync.WaitGroup
+		for pair := range meteredPairs {
+			for range meteredFlight {
+				all.Go(func() {
+					for left.Add(-1) >= 0 {
+						if _, err := m.from[pair].Send(context.Background(), m.to[pair].PublicKey(), payload); err != nil {
+							b.Error(err)
+							return
+						}
 					}
-				}
-			})
+				})
+			}
 		}
+		all.Wait()
+		if b.Failed() {
+			b.FailNow()
+		}
+		<-m.done
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
 	}
-	all.Wait()
-	if b.Failed() {
-		b.FailNow()
-	}
-	<-m.done
-	return cost{time.Since(start), processors(b) - used}
+	return f
 }

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/rookery-im/rookery/internal/bench"
 )
 
 // commands is the command line.
@@ -17,6 +20,7 @@ type commands struct {
 	Send     SendCmd     `cmd:"" help:"Send a message to a contact."`
 	Listen   ListenCmd   `cmd:"" help:"Print what comes, and acknowledge it."`
 	Demo     DemoCmd     `cmd:"" help:"Host identities in this process and let them talk."`
+	Bench    BenchCmd    `cmd:"" help:"Measure the engine and its parts, each beside what it is compared with."`
 	Replay   ReplayCmd   `cmd:"" help:"Run recordings of the deployed reference through our core."`
 	Store    StoreCmd    `cmd:"" help:"Look after a store: check, stats, backup, restore, rekey, passwd."`
 	Version  VersionCmd  `cmd:"" help:"Say which version this is and which cryptography it uses."`
@@ -37,6 +41,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer, stderr *os.File) int 
 		kong.Name("rookery"),
 		kong.Description("Hosts thousands of end-to-end-encrypted identities in one process."),
 		kong.UsageOnError(),
+		kong.Vars{"bench_sections": strings.Join(bench.Sections(), ", ")},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { exited = status }),
 	)

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/internal/bench/measure"
 	"github.com/rookery-im/rookery/internal/keypool"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/keyring"
@@ -396,9 +396,9 @@ func (handOver) Forget(context.Context, x3dh.IdentityPublicKey) error { return n
 func (handOver) Close() error                                         { return nil }
 
 // turn sends so many messages, each in the next of the pairs.
-func (w *sleepers) turn(b *testing.B, messages int) figures {
+func (w *sleepers) turn(b *testing.B, messages int) measure.Figures {
 	b.Helper()
-	f := measure(b, messages, func() {
+	f, err := measure.Take(messages, func() error {
 		var next atomic.Int64
 		var senders sync.WaitGroup
 		for sender := range *inFlight {
@@ -424,7 +424,11 @@ func (w *sleepers) turn(b *testing.B, messages int) figures {
 			})
 		}
 		senders.Wait()
+		return nil
 	})
+	if err != nil {
+		b.Error(err)
+	}
 	if b.Failed() {
 		b.FailNow()
 	}
@@ -433,18 +437,15 @@ func (w *sleepers) turn(b *testing.B, messages int) figures {
 
 // report measures b.N messages.
 func (w *sleepers) report(b *testing.B) {
-	var before, after runtime.MemStats
 	gets, scans := w.store.gets.Load(), w.store.scans.Load()
-	runtime.ReadMemStats(&before)
 	b.ResetTimer()
 	f := w.turn(b, b.N)
 	b.StopTimer()
-	runtime.ReadMemStats(&after)
 	n := float64(b.N)
-	b.ReportMetric(perMessage(f), "cpu-us/message")
-	b.ReportMetric(f.rate(), "messages/s")
-	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/n, "allocs/message")
-	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/n, "B/message")
+	b.ReportMetric(float64(f.Processor.Microseconds())/n, "cpu-us/message")
+	b.ReportMetric(n/f.Elapsed.Seconds(), "messages/s")
+	b.ReportMetric(float64(f.Allocations)/n, "allocs/message")
+	b.ReportMetric(float64(f.Allocated)/n, "B/message")
 	b.ReportMetric(float64(w.store.gets.Load()-gets)/n, "gets/message")
 	b.ReportMetric(float64(w.store.scans.Load()-scans)/n, "scans/message")
 }

@@ -1,7 +1,0 @@
-//go:build !amd64 || purego
-
-package ratchet_test
-
-func (f *floor) compress(n int)                  { f.sum(n) }
-func (f *floor) compressOver(text []byte, n int) { f.sumOver(text, n) }
-func (f *floor) leastHashes(ciphertext []byte)   { f.sumOver(ciphertext, blocksOf(ciphertext)-ivBlocks) }
