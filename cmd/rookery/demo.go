@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/footprint"
 	"github.com/rookery-im/rookery/transport/memory"
 )
 
@@ -64,7 +65,7 @@ func (c *DemoCmd) Run(out *output) error {
 	if err != nil {
 		return err
 	}
-	result.disk = directorySize(dir)
+	result.disk = footprint.Directory(dir)
 	result.print(out.stdout)
 	if lost := result.lost(); lost > 0 {
 		return fmt.Errorf("%w: %d", errLost, lost)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/footprint"
 	"github.com/rookery-im/rookery/transport/memory"
 )
 
@@ -75,6 +76,7 @@ func (w *demoWorld) run(ctx context.Context, engine *rookery.Engine) (*demoResul
 	if err := w.settle(ctx, want); err != nil {
 		return nil, err
 	}
+	runtime.GC()
 	r := &demoResult{
 		command: *w.command,
 		setUp:   talking.Sub(start),
@@ -82,7 +84,7 @@ func (w *demoWorld) run(ctx context.Context, engine *rookery.Engine) (*demoResul
 		want:    want,
 		counts:  engine.Counts(),
 		network: w.network.Counts(),
-		memory:  residentMemory(),
+		memory:  footprint.Memory(),
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

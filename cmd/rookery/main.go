@@ -21,6 +21,7 @@ type commands struct {
 	Listen   ListenCmd   `cmd:"" help:"Print what comes, and acknowledge it."`
 	Demo     DemoCmd     `cmd:"" help:"Host identities in this process and let them talk."`
 	Bench    BenchCmd    `cmd:"" help:"Measure the engine and its parts, each beside what it is compared with."`
+	Load     LoadCmd     `cmd:"" help:"Put an engine under load and measure it: scenarios, create, compare."`
 	Replay   ReplayCmd   `cmd:"" help:"Run recordings of the deployed reference through our core."`
 	Store    StoreCmd    `cmd:"" help:"Look after a store: check, stats, backup, restore, rekey, passwd."`
 	Version  VersionCmd  `cmd:"" help:"Say which version this is and which cryptography it uses."`
@@ -56,7 +57,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer, stderr *os.File) int 
 		_, _ = fmt.Fprintf(stderr, "rookery: %s\n", said(err))
 		return exitError
 	}
-	err = command.Run(&output{stdin: stdin, stdout: stdout, progress: newProgress(stderr)})
+	err = command.Run(&output{stdin: stdin, stdout: stdout, progress: newProgress(stderr)}, command)
 	if err == nil {
 		return 0
 	}

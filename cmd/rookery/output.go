@@ -35,6 +35,9 @@ func newProgress(f *os.File) *progress {
 	return &progress{to: f, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
+// plain has lines written one after the other, also on a terminal.
+func (p *progress) plain(wanted bool) { p.terminal = p.terminal && !wanted }
+
 // every writes what line says until stop is called.
 func (p *progress) every(interval time.Duration, line func() string) (stop func()) {
 	if !p.terminal {

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package footprint
+
+import "time"
+
+// Processor is not known here.
+func Processor() (user, system time.Duration) { return 0, 0 }
