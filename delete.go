@@ -20,6 +20,7 @@ var owned = []persistence.Kind{
 	persistence.KindInbox,
 	persistence.KindPublication,
 	persistence.KindCopy,
+	persistence.KindReceipt,
 }
 
 // DeleteIdentity ends the hosting of an installation and deletes all that the store

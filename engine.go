@@ -32,6 +32,7 @@ type Engine struct {
 	admission *actors.Admission[conversation]
 	senders   validSenders
 	counters  deviceactor.Counters
+	underKey  keyed
 	// acknowledged counts the messages that are durably out of the inbox.
 	acknowledged atomic.Uint64
 	measures     measures

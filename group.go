@@ -23,6 +23,11 @@ const groupSends = 64
 // members; one that fails does not hold up the others.
 // (5/SECURE-TRANSPORT, Messaging)
 func (i *Identity) SendGroup(ctx context.Context, members []PublicKey, payload []byte) []GroupReceipt {
+	return i.sendEach(members, func(member PublicKey) (Receipt, error) { return i.Send(ctx, member, payload) })
+}
+
+// sendEach calls send for each member once.
+func (i *Identity) sendEach(members []PublicKey, send func(PublicKey) (Receipt, error)) []GroupReceipt {
 	seen := map[PublicKey]bool{i.public: true}
 	var receipts []GroupReceipt
 	for _, member := range members {
@@ -38,7 +43,7 @@ func (i *Identity) SendGroup(ctx context.Context, members []PublicKey, payload [
 	for range min(groupSends, len(receipts)) {
 		sends.Go(func() {
 			for r := range next {
-				r.Receipt, r.Err = i.Send(ctx, r.Member, payload)
+				r.Receipt, r.Err = send(r.Member)
 			}
 		})
 	}

@@ -145,15 +145,27 @@ type Receipt struct {
 // message durable and has it published. If ctx ends first its error is returned
 // and the message may still be sent.
 func (i *Identity) Send(ctx context.Context, to PublicKey, payload []byte) (Receipt, error) {
-	r, err := i.send(ctx, to, payload)
-	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
-		i.engine.measures.sendRefused(err)
-	}
+	r, err := i.send(ctx, to, payload, nil, func() {})
+	i.unsentFor(ctx, err)
 	return r, err
 }
 
-func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte) (Receipt, error) {
+// unsentFor counts why a message was refused, unless the caller has stopped waiting.
+func (i *Identity) unsentFor(ctx context.Context, err error) {
+	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
+		i.engine.measures.sendRefused(err)
+	}
+}
+
+// send calls over when nothing is under way any more, which may be after it returns.
+func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte, once *deviceactor.Once, over func()) (Receipt, error) {
 	since := i.engine.measures.sent.now()
+	told := false
+	defer func() {
+		if !told {
+			over()
+		}
+	}()
 	if len(payload) == 0 || len(payload) > MaxPayload {
 		return Receipt{}, fmt.Errorf("%w: %d bytes", ErrPayloadSize, len(payload))
 	}
@@ -164,7 +176,6 @@ func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte) (Rece
 	if err != nil {
 		return Receipt{}, err
 	}
-	told := false
 	r, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Receipt]) any {
 		told = true
 		return toContact{to, deviceactor.Send{
@@ -172,6 +183,7 @@ func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte) (Rece
 			// payload is our own: the caller may have stopped waiting by then.
 			Reply: actors.ReplyFunc(func(r deviceactor.Receipt, err error) {
 				release()
+				over()
 				if err != nil {
 					reply.Fail(err)
 					return
@@ -180,12 +192,17 @@ func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte) (Rece
 			}),
 			Payload: bytes.Clone(payload),
 			Since:   since,
+			Once:    once,
 		}}
 	})
 	if !told {
 		release()
 	}
-	return Receipt{MessageID(r.ID), r.Installations, r.Failed, r.ForwardSecrecy, r.Started}, i.outcome(err)
+	return receiptOf(r), i.outcome(err)
+}
+
+func receiptOf(r deviceactor.Receipt) Receipt {
+	return Receipt{MessageID(r.ID), r.Installations, r.Failed, r.ForwardSecrecy, r.Started}
 }
 
 // Bundle gives our signed bundle, encoded, for a QR code or a contact code. Its

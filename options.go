@@ -80,6 +80,9 @@ type Options struct {
 	// After that an Unsent event says so, and it is dropped. Default: 30 days, as long
 	// as deployed networks keep messages; negative: forever.
 	KeepUnsent time.Duration
+	// KeepReceipts is for how long the keys of Identity.SendOnce are remembered.
+	// Default: 24 hours.
+	KeepReceipts time.Duration
 	// PublishRate is how many envelopes are published per second, of all identities
 	// together, and PublishBurst how many at once (default: 1), with Carrier. What is
 	// over it waits: identities take turns, and the messages to one contact stay in
@@ -146,6 +149,7 @@ func (o Options) withDefaults() Options {
 		o.Schedule = bundleactor.DefaultSchedule()
 	}
 	o.KeepUnsent = max(orDefault(o.KeepUnsent, deviceactor.KeepUnsent), 0)
+	o.KeepReceipts = orDefault(o.KeepReceipts, 24*time.Hour)
 	o.IdleAfter = orDefault(o.IdleAfter, 5*time.Minute)
 	if o.Carrier != nil {
 		o.LookUpWait = orDefault(o.LookUpWait, 3*time.Second)

@@ -38,6 +38,8 @@ type sweeper struct {
 	back  []*Identity // to be told that the network is back
 	ready time.Time   // since when it is, as known; zero: it is not, or that is not known
 	known bool        // the network was looked at
+
+	receipts receiptWalk
 }
 
 // networkBack tells an identity that the network can be reached again.
@@ -56,6 +58,7 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 		return nil
 	}
 	s.engine.keys.Sweep(tick.Now)
+	s.receipts.sweep(s.engine, tick.Now)
 	s.followNetwork()
 	if len(s.left) == 0 {
 		if tick.Now.Sub(s.begun).Abs() < upkeepEvery {

@@ -25,6 +25,7 @@ type Send struct {
 	// Since is when the sender has handed it in, if it is timed; else zero. See
 	// Config.Timed.
 	Since  time.Time
+	Once   *Once      // if it is sent under a key of the application's
 	copyOf *MessageID // the payload is the copy of that message
 }
 

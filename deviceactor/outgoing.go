@@ -83,7 +83,7 @@ func (a *Actor) encrypt(m Send) {
 		a.noTarget(m, err)
 		return
 	}
-	out := &outgoing{reply: m.Reply, copyOf: m.copyOf, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
+	out := &outgoing{reply: m.Reply, once: m.Once, copyOf: m.copyOf, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
 	out.work.finish, out.work.timing = out.finish, newTiming(Sending, m.Since)
 	if len(draft.Targets) == 0 {
 		if err := out.draft.Seal(a.config.Peer, a.config.Random); err != nil {
@@ -123,6 +123,7 @@ func (a *Actor) noTarget(m interface{ Fail(err error) }, err error) {
 type outgoing struct {
 	work
 	reply   actors.Reply[Receipt]
+	once    *Once
 	copyOf  *MessageID // see Send
 	draft   Draft
 	bundle  *wire.Bundle // ours, which goes with it
@@ -167,6 +168,13 @@ func (a *Actor) assemble(out *outgoing) error {
 	}
 	out.message, out.receipt = message, receipt
 	a.write(out.message.Record(a.config.Owner))
+	if out.once != nil {
+		record, err := out.once.record(a.config.Owner, a.config.Peer, receipt, now)
+		if err != nil {
+			return err
+		}
+		a.write(record)
+	}
 	switch {
 	case out.copyOf != nil:
 		name := CopyName(a.config.Owner, *out.copyOf)

@@ -37,6 +37,7 @@ const (
 	KindCursor       Kind = 16 // how far those on all the others were
 	KindEnvelopes    Kind = 17 // which envelopes were dealt with lately
 	KindSegment      Kind = 18 // a part of a message that has not come as a whole yet
+	KindReceipt      Kind = 19 // what became of a message that was sent under a key of the application's
 )
 
 // String gives the kind's name, or its number for a byte that is no kind.
@@ -78,12 +79,14 @@ func (k Kind) String() string {
 		return "envelopes"
 	case KindSegment:
 		return "segment"
+	case KindReceipt:
+		return "receipt"
 	}
 	return fmt.Sprintf("kind-%d", byte(k))
 }
 
 func (k Kind) valid() bool {
-	return k >= KindIdentity && k <= KindSegment
+	return k >= KindIdentity && k <= KindReceipt
 }
 
 // partPrefix is the size of a part's length in bytes.

@@ -82,6 +82,7 @@ var parts = map[persistence.Kind]int{
 	persistence.KindInbox:        3, // owner, contact, message
 	persistence.KindPublication:  1, // owner
 	persistence.KindCopy:         2, // owner, message
+	persistence.KindReceipt:      3, // owner, contact, key
 }
 
 // check tells what is wrong with one record.
@@ -180,6 +181,9 @@ func (c *recordCheck) ofContact(ctx context.Context, owner persistence.OwnerID, 
 		if err == nil && (m.Recipient != peer || !bytes.Equal(m.ID[:], rest[0])) {
 			err = errors.New("it is another message than its name says")
 		}
+		return err
+	case persistence.KindReceipt:
+		_, err := deviceactor.DecodeReceipt(value)
 		return err
 	case persistence.KindInbox:
 		m, err := deviceactor.DecodeReceived(value)

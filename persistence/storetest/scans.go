@@ -78,8 +78,8 @@ var scans = map[string]func(*bench){
 	},
 	"ScanOfAKindShowsThatKind": func(b *bench) {
 		var want []string
-		for kind := persistence.KindIdentity; kind <= persistence.KindCopy; kind++ {
-			if kind == persistence.KindFence {
+		for kind := persistence.KindIdentity; kind <= persistence.KindReceipt; kind++ {
+			if kind == persistence.KindFence || kind == persistence.KindHead {
 				continue
 			}
 			name := persistence.NewName(kind, []byte("x"))

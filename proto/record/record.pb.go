@@ -1532,6 +1532,155 @@ func (x *Segment) GetReceived() int64 {
 	return 0
 }
 
+// Receipt is what became of a message that was sent under a key of the
+// application's. It is stored with the message.
+type Receipt struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	MessageId      []byte                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Installations  []string               `protobuf:"bytes,2,rep,name=installations,proto3" json:"installations,omitempty"`
+	Failed         []*LeftOut             `protobuf:"bytes,3,rep,name=failed,proto3" json:"failed,omitempty"`
+	ForwardSecrecy bool                   `protobuf:"varint,4,opt,name=forward_secrecy,json=forwardSecrecy,proto3" json:"forward_secrecy,omitempty"`
+	Started        uint32                 `protobuf:"varint,5,opt,name=started,proto3" json:"started,omitempty"`
+	// sent is when the message became durable.
+	Sent int64 `protobuf:"varint,6,opt,name=sent,proto3" json:"sent,omitempty"`
+	// digest tells another payload from the one that was sent.
+	Digest        []byte `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Receipt) Reset() {
+	*x = Receipt{}
+	mi := &file_record_record_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Receipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Receipt) ProtoMessage() {}
+
+func (x *Receipt) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
+func (*Receipt) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Receipt) GetMessageId() []byte {
+	if x != nil {
+		return x.MessageId
+	}
+	return nil
+}
+
+func (x *Receipt) GetInstallations() []string {
+	if x != nil {
+		return x.Installations
+	}
+	return nil
+}
+
+func (x *Receipt) GetFailed() []*LeftOut {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
+func (x *Receipt) GetForwardSecrecy() bool {
+	if x != nil {
+		return x.ForwardSecrecy
+	}
+	return false
+}
+
+func (x *Receipt) GetStarted() uint32 {
+	if x != nil {
+		return x.Started
+	}
+	return 0
+}
+
+func (x *Receipt) GetSent() int64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *Receipt) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+// LeftOut is an installation that a message could not be encrypted for.
+type LeftOut struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	InstallationId string                 `protobuf:"bytes,1,opt,name=installation_id,json=installationId,proto3" json:"installation_id,omitempty"`
+	Error          string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LeftOut) Reset() {
+	*x = LeftOut{}
+	mi := &file_record_record_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeftOut) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeftOut) ProtoMessage() {}
+
+func (x *LeftOut) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeftOut.ProtoReflect.Descriptor instead.
+func (*LeftOut) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LeftOut) GetInstallationId() string {
+	if x != nil {
+		return x.InstallationId
+	}
+	return ""
+}
+
+func (x *LeftOut) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_record_record_proto protoreflect.FileDescriptor
 
 const file_record_record_proto_rawDesc = "" +
@@ -1670,7 +1819,19 @@ const file_record_record_proto_rawDesc = "" +
 	"\aSegment\x12\x16\n" +
 	"\x06author\x18\x01 \x01(\fR\x06author\x12\x18\n" +
 	"\asegment\x18\x02 \x01(\fR\asegment\x12\x1a\n" +
-	"\breceived\x18\x03 \x01(\x03R\breceivedB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
+	"\breceived\x18\x03 \x01(\x03R\breceived\"\xf1\x01\n" +
+	"\aReceipt\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\fR\tmessageId\x12$\n" +
+	"\rinstallations\x18\x02 \x03(\tR\rinstallations\x122\n" +
+	"\x06failed\x18\x03 \x03(\v2\x1a.rookery.record.v1.LeftOutR\x06failed\x12'\n" +
+	"\x0fforward_secrecy\x18\x04 \x01(\bR\x0eforwardSecrecy\x12\x18\n" +
+	"\astarted\x18\x05 \x01(\rR\astarted\x12\x12\n" +
+	"\x04sent\x18\x06 \x01(\x03R\x04sent\x12\x16\n" +
+	"\x06digest\x18\a \x01(\fR\x06digest\"H\n" +
+	"\aLeftOut\x12'\n" +
+	"\x0finstallation_id\x18\x01 \x01(\tR\x0einstallationId\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05errorB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
 
 var (
 	file_record_record_proto_rawDescOnce sync.Once
@@ -1684,7 +1845,7 @@ func file_record_record_proto_rawDescGZIP() []byte {
 	return file_record_record_proto_rawDescData
 }
 
-var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_record_record_proto_goTypes = []any{
 	(*Identity)(nil),     // 0: rookery.record.v1.Identity
 	(*PreKey)(nil),       // 1: rookery.record.v1.PreKey
@@ -1703,16 +1864,19 @@ var file_record_record_proto_goTypes = []any{
 	(*Cursor)(nil),       // 14: rookery.record.v1.Cursor
 	(*Envelopes)(nil),    // 15: rookery.record.v1.Envelopes
 	(*Segment)(nil),      // 16: rookery.record.v1.Segment
+	(*Receipt)(nil),      // 17: rookery.record.v1.Receipt
+	(*LeftOut)(nil),      // 18: rookery.record.v1.LeftOut
 }
 var file_record_record_proto_depIdxs = []int32{
-	6, // 0: rookery.record.v1.Session.made_from:type_name -> rookery.record.v1.BundleStamp
-	7, // 1: rookery.record.v1.Session.ratchet:type_name -> rookery.record.v1.Ratchet
-	6, // 2: rookery.record.v1.Session.own:type_name -> rookery.record.v1.BundleStamp
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	6,  // 0: rookery.record.v1.Session.made_from:type_name -> rookery.record.v1.BundleStamp
+	7,  // 1: rookery.record.v1.Session.ratchet:type_name -> rookery.record.v1.Ratchet
+	6,  // 2: rookery.record.v1.Session.own:type_name -> rookery.record.v1.BundleStamp
+	18, // 3: rookery.record.v1.Receipt.failed:type_name -> rookery.record.v1.LeftOut
+	4,  // [4:4] is the sub-list for method output_type
+	4,  // [4:4] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_record_record_proto_init() }
@@ -1726,7 +1890,7 @@ func file_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_record_proto_rawDesc), len(file_record_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
