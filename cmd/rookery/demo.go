@@ -24,6 +24,7 @@ type DemoCmd struct {
 	Dir        string        `help:"Directory for the store and its key file (default: a temporary one, removed at the end)." type:"path"`
 	Seed       uint64        `default:"1" help:"Seed of the network's faults."`
 	Timeout    time.Duration `default:"10m" help:"Give up after this long."`
+	metricsFlags
 }
 
 // The network of the demo mistreats this share of the envelopes.
@@ -43,6 +44,11 @@ func (c *DemoCmd) Run(out *output) error {
 	defer cleanUp()
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
+	server, err := c.serve(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer server.close()
 	if err := showcase(ctx, out.stdout); err != nil {
 		return err
 	}
@@ -54,6 +60,8 @@ func (c *DemoCmd) Run(out *output) error {
 		Unlock:    rookery.KeyFile(filepath.Join(dir, "key")),
 		Transport: network,
 		Handler:   world.handle,
+
+		MeterProvider: server.provider(),
 	})
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/rookery-im/rookery"
 )
 
@@ -38,6 +40,8 @@ type needs struct {
 	makes bool
 	// handler takes events; nil leaves messages in the inbox.
 	handler func(rookery.Event)
+	// meters get what the engine measures; nil: nothing is measured.
+	meters metric.MeterProvider
 }
 
 var errNoNetwork = errors.New("no network: give --transport, or set ROOKERY_TRANSPORT")
@@ -73,8 +77,10 @@ func (h *host) open(ctx context.Context, out *output, n needs) (*rookery.Engine,
 		Unlock:    key,
 		Transport: offline{},
 		Handler:   n.handler,
-		Requests:  rookery.Ask,
-		Logger:    slog.New(slog.NewTextHandler(out.progress.to, &slog.HandlerOptions{Level: slog.LevelWarn})),
+
+		MeterProvider: n.meters,
+		Requests:      rookery.Ask,
+		Logger:        slog.New(slog.NewTextHandler(out.progress.to, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if h.Transport != "" {
 		spec, err := parseTransport(h.Transport)

@@ -13,6 +13,7 @@ import (
 // ListenCmd prints what comes.
 type ListenCmd struct {
 	hosted
+	metricsFlags
 	For   time.Duration `name:"for" placeholder:"TIME" help:"End after this long, such as 90s or 1h."`
 	Count int           `name:"count" placeholder:"N" help:"End after this many messages; if --for ends before, the exit status is 1."`
 	NoAck bool          `name:"no-ack" help:"Acknowledge nothing: what was printed is printed again the next time."`
@@ -31,8 +32,13 @@ func (c *ListenCmd) Run(out *output) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
+	server, err := c.serve(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer server.close()
 	l := newListener(c, out)
-	return c.run(ctx, out, needs{network: true, handler: l.handle}, func(ctx context.Context, engine *rookery.Engine) error {
+	return c.run(ctx, out, needs{network: true, handler: l.handle, meters: server.provider()}, func(ctx context.Context, engine *rookery.Engine) error {
 		whom := engine.Identities()
 		if c.Identity != "" || len(whom) == 0 {
 			one, err := pickIdentity(engine, c.Identity)
