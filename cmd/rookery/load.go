@@ -57,6 +57,7 @@ type LoadRunCmd struct {
 	Plain      bool          `help:"Write progress line by line, as to a log."`
 	JSON       string        `name:"json" type:"path" placeholder:"FILE" help:"Write everything measured as JSON."`
 	FailIf     []string      `name:"fail-if" sep:"none" placeholder:"CONDITION" help:"Exit with 1 if it holds, such as lost>0, p99>50ms, memory>2GiB, goroutine_growth>5%, throughput<1000. May be repeated."`
+	metricsFlags
 }
 
 var errThresholds = fmt.Errorf("%w: a threshold was passed", errBadResult)
@@ -71,7 +72,12 @@ func (c *LoadRunCmd) Run(out *output, command *kong.Context) error {
 	out.progress.plain(c.Plain)
 	ctx, stop := interruptible()
 	defer stop()
-	result, err := c.measure(ctx, config, out.progress)
+	server, err := c.serve(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer server.close()
+	result, err := c.measure(ctx, config, server, out.progress)
 	if err != nil {
 		return err
 	}
@@ -169,12 +175,13 @@ func (w *loadWorld) fill(c *load.Config, dir string) error {
 }
 
 // measure runs the scenario in its directory, with progress.
-func (c *LoadRunCmd) measure(ctx context.Context, config load.Config, p *progress) (*load.Result, error) {
+func (c *LoadRunCmd) measure(ctx context.Context, config load.Config, server *metricsServer, p *progress) (*load.Result, error) {
 	env, cleanUp, err := c.environment()
 	if err != nil {
 		return nil, err
 	}
 	defer cleanUp()
+	env.Options = watched(env.Options, server)
 	var m load.Monitor
 	defer p.every(loadProgressEvery, func() string { return loadLine(m.Progress()) })()
 	return load.Run(ctx, config, env, &m)

@@ -89,6 +89,18 @@ func (c *LoadRunCmd) environment() (load.Environment, func(), error) {
 	return env, cleanUp, nil
 }
 
+// watched has the first engine measured, which is the one that sends if there are
+// two: each needs a provider of its own.
+func watched(options func(context.Context, int) (rookery.Options, error), server *metricsServer) func(context.Context, int) (rookery.Options, error) {
+	return func(ctx context.Context, engine int) (rookery.Options, error) {
+		o, err := options(ctx, engine)
+		if engine == 0 {
+			o.MeterProvider = server.provider()
+		}
+		return o, err
+	}
+}
+
 // loadEnvironment keeps a world in a directory, or in memory if that is "".
 func loadEnvironment(dir string, network *memory.Network) load.Environment {
 	env := load.Environment{Dir: dir, InProcess: network != nil}

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -320,4 +321,35 @@ func TestDemoServesMetrics(t *testing.T) {
 		t.Fatal(status, said)
 	}
 	addressIn(t, said)
+}
+
+func TestLoadServesMetricsOfItsRun(t *testing.T) {
+	said, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = said.Close() }() // a test's own file
+	text := func() string {
+		read, err := os.ReadFile(said.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(read)
+	}
+	status, out := make(chan int, 1), new(shared)
+	go func() {
+		status <- run([]string{"load", "one-way", "--identities=4", "--durability=memory", "--duration=1h", "--metrics=127.0.0.1:0"}, strings.NewReader(""), out, said)
+	}()
+	soon(t, "an address", func() bool { return metricsAddress.MatchString(text()) || len(status) > 0 })
+	url := addressIn(t, text())
+	sent := regexp.MustCompile(`(?m)^rookery_messages_sent_total [1-9]`)
+	soon(t, "messages", func() bool {
+		_, body := get(t, url+"/metrics")
+		return sent.MatchString(body)
+	})
+	// It waits for signals since before it served.
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-status
 }
