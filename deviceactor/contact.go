@@ -27,6 +27,7 @@ type Contact struct {
 	ForwardSecrecy bool
 	Seen           [][sha256.Size]byte
 	Installations  []Installation // sorted by ID
+	listed         []string       // the ids that the stored record names; nil: none
 }
 
 // Find gives the installation of that id.

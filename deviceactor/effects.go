@@ -48,13 +48,15 @@ func (e *Effects) Records(owner persistence.OwnerID, c *Contact) ([]persistence.
 	return records, err
 }
 
-// records appends those of Records, of which not all are encoded yet.
+// records appends those of Records, of which not all are encoded yet. An installation
+// that the contact's record does not name is named with the same commit.
 func (e *Effects) records(out []persistence.Record, owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
-	if e.Contact {
+	if e.Contact || len(e.Installations) > 0 && !c.listsAll() {
 		value, err := c.record()
 		if err != nil {
 			return nil, fmt.Errorf("deviceactor: encode contact: %w", err)
 		}
+		c.listed = c.ids()
 		out = append(out, persistence.Record{Name: contactName(owner, c.Identity), Value: value})
 	}
 	for i := range e.Installations {

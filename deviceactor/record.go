@@ -87,6 +87,7 @@ func (c *Contact) record() ([]byte, error) {
 	for i := range c.Seen {
 		r.DhOnlySeen = append(r.DhOnlySeen, c.Seen[i][:])
 	}
+	r.Installations = c.ids()
 	return proto.Marshal(r)
 }
 
@@ -144,16 +145,69 @@ func LoadContact(ctx context.Context, from Reader, owner persistence.OwnerID, pe
 		}
 		c.Seen = append(c.Seen, [sha256.Size]byte(hash))
 	}
-	prefix := persistence.NewName(persistence.KindInstallation, owner[:], peer[:])
-	err = from.Scan(ctx, prefix, func(name persistence.Name, value []byte) error {
-		in, err := decodeInstallation(value)
-		if err != nil {
-			return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
+	c.listed = r.GetInstallations()
+	if n := len(c.listed); n > 0 && n <= maxLookUps {
+		if found, err := c.lookUpInstallations(ctx, from, owner); found || err != nil {
+			return c, err
 		}
-		c = c.put(in)
-		return nil
-	})
+	}
+	prefix := persistence.NewName(persistence.KindInstallation, owner[:], peer[:])
+	err = from.Scan(ctx, prefix, c.takeInstallation)
 	return c, err
+}
+
+// maxLookUps is how many installations are looked up by their names: a search through
+// all levels of a store costs as much as several that it finds in one.
+const maxLookUps = 4
+
+// lookUpInstallations reads those that the contact's record names. It tells false if one
+// is not there.
+func (c *Contact) lookUpInstallations(ctx context.Context, from Reader, owner persistence.OwnerID) (bool, error) {
+	for _, id := range c.listed {
+		name := installationName(owner, c.Identity, id)
+		value, err := from.Get(ctx, name)
+		if errors.Is(err, persistence.ErrNotFound) {
+			return false, nil
+		}
+		if err == nil {
+			err = c.takeInstallation(name, value)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (c *Contact) takeInstallation(name persistence.Name, value []byte) error {
+	in, err := decodeInstallation(value)
+	if err != nil {
+		return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
+	}
+	*c = c.put(in)
+	return nil
+}
+
+// ids are those of all installations.
+func (c *Contact) ids() []string {
+	var ids []string
+	for i := range c.Installations {
+		ids = append(ids, c.Installations[i].ID)
+	}
+	return ids
+}
+
+// listsAll tells whether the contact's record names all installations.
+func (c *Contact) listsAll() bool {
+	if len(c.listed) != len(c.Installations) {
+		return false
+	}
+	for i := range c.listed {
+		if c.listed[i] != c.Installations[i].ID {
+			return false
+		}
+	}
+	return true
 }
 
 func decodeInstallation(value []byte) (Installation, error) {

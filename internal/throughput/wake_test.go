@@ -134,6 +134,7 @@ func newSleepers(b *testing.B, n int) *sleepers {
 	}
 	disk := openSmallCache(b)
 	w.move(b, first, disk)
+	atRest(b)
 	w.use(b, disk)
 	return w
 }
@@ -158,6 +159,24 @@ func openSmallCache(b *testing.B) persistence.Store {
 		}
 	})
 	return store
+}
+
+// atRest waits until the store has nothing left to do in the background.
+func atRest(b *testing.B) {
+	b.Helper()
+	const look = 250 * time.Millisecond
+	for range 480 {
+		f, err := measure.Take(1, func() error {
+			time.Sleep(look)
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if f.Processor < look/20 {
+			return
+		}
+	}
 }
 
 // use makes a store the one that everything is kept in.

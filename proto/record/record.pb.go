@@ -314,7 +314,10 @@ type Contact struct {
 	// 2 accepted.
 	Standing uint32 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
 	// blocked is set while the user wants nothing of the contact.
-	Blocked       bool `protobuf:"varint,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	Blocked bool `protobuf:"varint,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// installations are the ids of all that are stored, so that they need not be
+	// searched for; none in records from before they were listed.
+	Installations []string `protobuf:"bytes,7,rep,name=installations,proto3" json:"installations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -389,6 +392,13 @@ func (x *Contact) GetBlocked() bool {
 		return x.Blocked
 	}
 	return false
+}
+
+func (x *Contact) GetInstallations() []string {
+	if x != nil {
+		return x.Installations
+	}
+	return nil
 }
 
 // Installation is one device of a contact.
@@ -1709,7 +1719,7 @@ const file_record_record_proto_rawDesc = "" +
 	"\adoubted\x18\x03 \x01(\x03R\adoubted\x12\x18\n" +
 	"\achanged\x18\x04 \x01(\x03R\achanged\x12\x1c\n" +
 	"\tannounced\x18\x05 \x01(\x03R\tannounced\x12&\n" +
-	"\x0fpre_key_created\x18\x06 \x01(\x03R\rpreKeyCreated\"\xc5\x01\n" +
+	"\x0fpre_key_created\x18\x06 \x01(\x03R\rpreKeyCreated\"\xeb\x01\n" +
 	"\aContact\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\fR\bidentity\x12\x1d\n" +
 	"\n" +
@@ -1718,7 +1728,8 @@ const file_record_record_proto_rawDesc = "" +
 	"\fdh_only_seen\x18\x04 \x03(\fR\n" +
 	"dhOnlySeen\x12\x1a\n" +
 	"\bstanding\x18\x05 \x01(\rR\bstanding\x12\x18\n" +
-	"\ablocked\x18\x06 \x01(\bR\ablocked\"\x82\x03\n" +
+	"\ablocked\x18\x06 \x01(\bR\ablocked\x12$\n" +
+	"\rinstallations\x18\a \x03(\tR\rinstallations\"\x82\x03\n" +
 	"\fInstallation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x0esigned_pre_key\x18\x02 \x01(\fR\fsignedPreKey\x12\x18\n" +
