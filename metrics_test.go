@@ -192,9 +192,7 @@ func TestMetricsOfBatchesAddUp(t *testing.T) {
 			got["rookery.store.batch.commits/sum"] == got["rookery.store.commits"] &&
 			got["rookery.store.batch.records/sum"] == got["rookery.store.records"]
 	})
-	if copies := m.numbers()["rookery.messages.copies"]; copies != 20 {
-		t.Errorf("%v copies", copies)
-	}
+	m.awaits("rookery.messages.copies", 20)
 }
 
 func TestMetricsCountRefusalsByTheirCauses(t *testing.T) {
@@ -296,6 +294,33 @@ func TestMetricsCountOverloadsByTheirLimits(t *testing.T) {
 			sending.Wait()
 		})
 	}
+}
+
+// The outbox of one contact is full of what the transport refuses.
+func TestMetricsCountFullOutboxes(t *testing.T) {
+	const most = 4096
+	m := newMeter(t)
+	w := newWorld(t, on(lasting{memstore.New()}), m.configure)
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.air.refuseFrom(alice.key)
+	var sending sync.WaitGroup
+	for range 64 {
+		sending.Go(func() {
+			for range most / 64 {
+				if _, err := w.at(alice).Send(w.context(), bob.key, []byte("x")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	sending.Wait()
+	_, err := w.at(alice).Send(w.context(), bob.key, []byte("x"))
+	wantError(t, err, rookery.ErrOverloaded)
+	m.wants(map[string]float64{"rookery.overloads{limit=outbox}": 1, "rookery.sends.refused{cause=overloaded}": 1, "rookery.messages.sent": most})
+	m.awaits("rookery.publications.refused", most)
+	// After the first 1,024 of a way one in eight is timed.
+	m.awaits("rookery.message.stage.duration{direction=send,stage=crypto}", 1024+(most-1024)/8)
 }
 
 func TestMetricsShowEventsThatWaitForTheHandler(t *testing.T) {

@@ -255,10 +255,10 @@ func (a *Actor) published(m published) {
 		}
 		return
 	}
-	a.config.Counters.Taken.Add(1)
 	if !m.since.IsZero() {
 		a.config.Timed(Sending, Published, time.Since(m.since))
 	}
+	a.config.Counters.Taken.Add(1)
 	a.outage.passed()
 	delete(a.unaccepted, m.id)
 	a.taken(m.id)
