@@ -16,6 +16,9 @@ FIRST    ?= 1
 KILLS    ?= 10000
 MESSAGES ?= 10000
 TIMEOUT  ?= 30m
+SCENARIO ?= one-way
+DURATION ?= 10s
+ARGS     ?=
 
 TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 CORE     := ./x3dh ./ratchet
@@ -117,6 +120,12 @@ networks: ## Exchange MESSAGES between two processes over NATS, then over Waku, 
 	$(GO) build -trimpath -o $(OUT)/torture ./cmd/torture
 	$(OUT)/torture exchange --network=nats --messages=$(MESSAGES) --kills=$(KILLS) --restarts=$(KILLS) --first=$(FIRST)
 	$(OUT)/torture exchange --network=waku --messages=$(MESSAGES) --kills=$(KILLS) --restarts=$(KILLS) --first=$(FIRST)
+
+# Each message that is lost fails it. ARGS='--rate 500 --payload 1024' and so on.
+.PHONY: load
+load: ## Run a load scenario (SCENARIO, DURATION, ARGS); the report is bin/load.html.
+	$(GO) build -trimpath -o $(OUT)/rookery ./cmd/rookery
+	$(OUT)/rookery load $(SCENARIO) --duration $(DURATION) --fail-if 'lost>0' --html $(OUT)/load.html --json $(OUT)/load.json $(ARGS)
 
 .PHONY: crash
 crash: ## Crash the engine, and fail its disk, at every operation of every scenario.

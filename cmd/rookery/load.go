@@ -56,6 +56,7 @@ type LoadRunCmd struct {
 	Reorder    float64       `placeholder:"SHARE" help:"Share that it lets others overtake."`
 	Plain      bool          `help:"Write progress line by line, as to a log."`
 	JSON       string        `name:"json" type:"path" placeholder:"FILE" help:"Write everything measured as JSON."`
+	HTML       string        `name:"html" type:"path" placeholder:"FILE" help:"Write a report with charts, one file that needs nothing else."`
 	FailIf     []string      `name:"fail-if" sep:"none" placeholder:"CONDITION" help:"Exit with 1 if it holds, such as lost>0, p99>50ms, memory>2GiB, goroutine_growth>5%, throughput<1000. May be repeated."`
 	metricsFlags
 }
@@ -86,7 +87,7 @@ func (c *LoadRunCmd) Run(out *output, command *kong.Context) error {
 	if r.Thresholds, err = report.Judge(result, thresholds); err != nil {
 		return err
 	}
-	if err := errors.Join(r.WriteText(out.stdout), writeReport(c.JSON, r.WriteJSON)); err != nil {
+	if err := errors.Join(r.WriteText(out.stdout), writeReport(c.JSON, r.WriteJSON), writeReport(c.HTML, r.WriteHTML)); err != nil {
 		return err
 	}
 	if report.Failed(r.Thresholds) {
@@ -129,7 +130,7 @@ func (c *LoadRunCmd) check(scenario load.Scenario) (load.Config, []report.Thresh
 	if c.Dir != "" && c.Durability == "memory" {
 		return config, nil, fmt.Errorf("--durability=memory: a world in --dir is on disk")
 	}
-	for _, file := range []string{c.JSON} {
+	for _, file := range []string{c.JSON, c.HTML} {
 		if file == "" {
 			continue
 		}
@@ -192,7 +193,7 @@ func writeReport(path string, write func(io.Writer) error) (err error) {
 	if path == "" {
 		return nil
 	}
-	f, err := os.Create(path) //nolint:gosec // the user's
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
@@ -244,7 +245,7 @@ func (c *LoadCompareCmd) Run(out *output) error {
 }
 
 func readReport(path string) (*report.Report, error) {
-	f, err := os.Open(path) //nolint:gosec // the user's
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -205,7 +205,7 @@ func (s *meetings) all(ctx context.Context, m *Monitor) (int, error) {
 	if first == pairs {
 		return 0, nil
 	}
-	s.ctx, s.answers = ctx, newCrew(makers)
+	s.ctx, s.answers = ctx, newCrew(makers, new(atomic.Int64))
 	var (
 		mu    sync.Mutex
 		met   sequence

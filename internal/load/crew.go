@@ -1,20 +1,24 @@
 package load
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // crew does things at the same time, a bounded number of them.
 type crew struct {
 	most  int
 	work  chan func()
 	ended chan struct{}
+	count *atomic.Int64 // of goroutines, of all crews that share it
 
 	mu      sync.Mutex
 	members int
 	all     sync.WaitGroup
 }
 
-func newCrew(most int) *crew {
-	return &crew{most: most, work: make(chan func()), ended: make(chan struct{})}
+func newCrew(most int, count *atomic.Int64) *crew {
+	return &crew{most: most, count: count, work: make(chan func()), ended: make(chan struct{})}
 }
 
 // do has something done, and waits as long as everybody has something to do. After
@@ -47,7 +51,9 @@ func (c *crew) joined(f func()) bool {
 		return false
 	}
 	c.members++
+	c.count.Add(1)
 	c.all.Go(func() {
+		defer c.count.Add(-1)
 		for {
 			f()
 			select {

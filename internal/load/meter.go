@@ -19,8 +19,8 @@ type Sample struct {
 	Rate       float64       `json:"rate"` // delivered per second
 	Latency    Latency       `json:"latency"`
 	Memory     int64         `json:"memory_bytes"` // resident
-	Goroutines int           `json:"goroutines"`
-	Processors float64       `json:"processors"` // busy ones, on average
+	Goroutines int           `json:"goroutines"`   // without those of the tester that send
+	Processors float64       `json:"processors"`   // busy ones, on average
 }
 
 const (
@@ -89,7 +89,7 @@ func (m *meter) sample() {
 	m.delivered.Merge(m.interval)
 	s := Sample{
 		At: at, Sent: sent - m.lastSent, Delivered: arrived - m.lastArrived,
-		Latency: summary(m.interval), Memory: footprint.Memory(), Goroutines: runtime.NumGoroutine(),
+		Latency: summary(m.interval), Memory: footprint.Memory(), Goroutines: runtime.NumGoroutine() - int(r.senders.Load()),
 	}
 	if took := (at - m.lastAt).Seconds(); took > 0 {
 		s.Rate = float64(s.Delivered) / took

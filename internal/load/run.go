@@ -38,6 +38,7 @@ type run struct {
 	id      uint64
 	base    time.Time     // all times of the run are since then
 	warm    time.Duration // what is meant to be sent from then on is measured
+	senders atomic.Int64  // goroutines that send
 	answers *crew
 	answer  atomic.Int64 // that many are to be sent yet
 	room    *semaphore.Weighted
@@ -101,13 +102,13 @@ func prepared(c Config, env Environment) (World, error) {
 func newRun(ctx context.Context, c Config, w *world, m *Monitor) *run {
 	r := &run{
 		config: c, plan: NewPlan(c), world: w, monitor: m, ctx: ctx,
-		ledger:  newLedger(c.graph(), c.Scenario, c.Devices),
-		id:      rand.Uint64(), //nolint:gosec // tells runs apart, nothing more
-		warm:    c.WarmUp,
-		answers: newCrew(senders),
-		room:    semaphore.NewWeighted(int64(max(c.InFlight, 1)) * int64(c.room())),
+		ledger: newLedger(c.graph(), c.Scenario, c.Devices),
+		id:     rand.Uint64(), //nolint:gosec // tells runs apart, nothing more
+		warm:   c.WarmUp,
+		room:   semaphore.NewWeighted(int64(max(c.InFlight, 1)) * int64(c.room())),
 	}
 	r.delivered, r.durable = newLatencies(), newLatencies()
+	r.answers = newCrew(senders, &r.senders)
 	return r
 }
 
@@ -209,7 +210,7 @@ func (r *run) send(ctx context.Context) error {
 }
 
 func (r *run) openLoop(ctx context.Context) error {
-	crew := newCrew(senders)
+	crew := newCrew(senders, &r.senders)
 	defer crew.end()
 	last, ends := r.plan.Ends()
 	for k := uint64(0); !ends || k < last; k++ {
@@ -240,7 +241,9 @@ func (r *run) closedLoop(ctx context.Context) error {
 	)
 	last, ends := r.plan.Ends()
 	for range r.config.InFlight {
+		r.senders.Add(1)
 		group.Go(func() {
+			defer r.senders.Add(-1)
 			for r.room.Acquire(sending, int64(r.config.room())) == nil {
 				k := next.Add(1) - 1
 				if ends && k >= last {

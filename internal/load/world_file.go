@@ -54,7 +54,7 @@ func (w World) established() int { return 2 * w.Established * w.Devices * w.Devi
 // ErrNotWorld.
 func ReadWorld(dir string) (World, bool, error) {
 	var w World
-	text, err := os.ReadFile(filepath.Join(dir, worldName))
+	text, err := os.ReadFile(filepath.Join(dir, worldName)) //nolint:gosec // the user's
 	if errors.Is(err, os.ErrNotExist) {
 		entries, err := os.ReadDir(dir)
 		if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rookery-im/rookery/internal/load"
 )
@@ -213,6 +212,3 @@ func (o Outcome) verdict() string {
 	}
 	return "kept, " + o.Value
 }
-
-// started shows when the run began.
-func (r *Report) started() string { return r.Started.UTC().Format(time.RFC3339) }
