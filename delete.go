@@ -70,10 +70,10 @@ func (e *Engine) DeleteIdentity(ctx context.Context, key PublicKey, installation
 // end stops all that is at work for the installation.
 func (i *Identity) end(ctx context.Context) error {
 	i.unsubscribe()
-	i.wake.Do(func() {}) // nobody starts it any more
-	if err := i.engine.system.Stop(ctx, i.actor); err != nil {
+	if err := i.actor.End(ctx); err != nil {
 		return err
 	}
+	i.engine.restless.remove(i)
 	if err := lookedUp(ctx, []*Identity{i}); err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ type Direct struct {
 	asked  *directAnswer      // on its way; nil: nothing
 	size   uint32             // of the block that was reserved last
 	closed bool
+	held   bool // there is a lease, of which the identity knows
 
 	identity *Identity
 	block    uint32 // the largest
@@ -136,10 +137,12 @@ func (d *Direct) Encrypt(ctx context.Context, payload []byte) (DirectMessage, er
 func (d *Direct) try(payload []byte) (DirectMessage, *directAnswer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer d.hold()
 	lease, asked, err := d.take()
 	if lease == nil {
 		return DirectMessage{}, asked, err
 	}
+	d.identity.actor.Touch()
 	id, message, left, err := lease.Encrypt(payload, d.identity.now())
 	if err != nil || left == 0 {
 		lease.End()
@@ -182,7 +185,7 @@ func (d *Direct) ask(size uint32) *directAnswer {
 	if err := i.inUse(); err != nil {
 		return refuse(err)
 	}
-	release, err := i.engine.admission.Acquire(conversation{i.owner, d.contact})
+	release, err := i.admit(d.contact)
 	if err != nil {
 		i.engine.measures.overloaded(err)
 		return refuse(err)
@@ -194,7 +197,7 @@ func (d *Direct) ask(size uint32) *directAnswer {
 	})
 	// Not from here: who stops refuses at once, on this goroutine, which has the
 	// lock.
-	go i.awake().Tell(toContact{d.contact, deviceactor.Reserve{Reply: reply, Size: size}})
+	go i.actor.Tell(toContact{d.contact, deviceactor.Reserve{Reply: reply, Size: size}})
 	return asked
 }
 
@@ -202,6 +205,7 @@ func (d *Direct) ask(size uint32) *directAnswer {
 func (d *Direct) answered(asked *directAnswer, lease *deviceactor.Lease, size uint32, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer d.hold()
 	d.asked, asked.err = nil, d.identity.outcome(err)
 	switch {
 	case err != nil:
@@ -217,6 +221,7 @@ func (d *Direct) answered(asked *directAnswer, lease *deviceactor.Lease, size ui
 func (d *Direct) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer d.hold()
 	d.closed = true
 	for _, lease := range []*deviceactor.Lease{d.lease, d.next} {
 		if lease != nil {
@@ -224,6 +229,19 @@ func (d *Direct) Close() {
 		}
 	}
 	d.lease, d.next = nil, nil
+}
+
+// hold keeps the identity in memory while there is a lease, which would end with its
+// contact. d.mu is held.
+func (d *Direct) hold() {
+	if held := d.lease != nil || d.next != nil; held != d.held {
+		d.held = held
+		if held {
+			d.identity.leases.Add(1)
+		} else {
+			d.identity.leases.Add(-1)
+		}
+	}
 }
 
 // Format implements fmt.Formatter: it is in use while it is printed.

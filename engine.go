@@ -36,6 +36,10 @@ type Engine struct {
 	// acknowledged counts the messages that are durably out of the inbox.
 	acknowledged atomic.Uint64
 	measures     measures
+	started      int64 // ns, a reading of the clock
+	room         room
+	restless     restless
+	sweeper      atomic.Pointer[actors.Ref] // nil until all are taken up
 
 	mu         sync.RWMutex
 	identities map[persistence.OwnerID]*Identity
@@ -83,6 +87,8 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: max(options.sweepEvery, 0), SpareTime: keys.MakeKey}),
 		admission:  actors.NewAdmission[conversation](options.MaxInFlight, options.MaxInFlightPerContact),
 		identities: make(map[persistence.OwnerID]*Identity),
+		started:    options.Now().UnixNano(),
+		restless:   restless{in: max(1, int(options.IdleAfter/sweepEvery))},
 	}
 	e.committer = persistence.NewCommitter(store, persistence.CommitterOptions{Applied: e.applied()})
 	err = e.measure()
@@ -94,7 +100,9 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		err = e.takeUp(ctx, replaced)
 	}
 	if err == nil {
-		_, err = e.system.Spawn("sweeper", func() actors.Actor { return &sweeper{engine: e} })
+		var ref actors.Ref
+		ref, err = e.system.Spawn("sweeper", func() actors.Actor { return &sweeper{engine: e} })
+		e.sweeper.Store(&ref)
 	}
 	if err != nil {
 		_ = e.Close(context.WithoutCancel(ctx))
@@ -152,7 +160,7 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 	}
 	if err := i.create(ctx, own); err != nil {
 		i.unsubscribe()
-		_ = e.system.Stop(ctx, i.awake()) // goes on if ctx has ended
+		_ = i.actor.End(ctx) // goes on if ctx has ended
 		i.left()
 		e.remove(i)
 		return nil, err
@@ -211,11 +219,15 @@ type Counts struct {
 	Batches         uint64 // written to the store, each with one sync
 	Commits         uint64 // in these batches
 	Records         uint64 // in these batches
+	Awake           uint64 // identities that are in memory now; all others sleep
+	Wakes           uint64 // how often one came into memory
+	Sleeps          uint64 // how often one left it because nobody used it or for want of room
 }
 
 // Counts gives what the engine has done so far.
 func (e *Engine) Counts() Counts {
 	batches := e.committer.Counts()
+	residents := e.system.Residents()
 	return Counts{
 		Sent:            e.counters.Sent.Load(),
 		Copies:          e.counters.Copies.Load(),
@@ -228,6 +240,9 @@ func (e *Engine) Counts() Counts {
 		Batches:         batches.Batches,
 		Commits:         batches.Commits,
 		Records:         batches.Records,
+		Awake:           uint64(residents.Awake), //nolint:gosec // a count
+		Wakes:           residents.Wakes,
+		Sleeps:          residents.Sleeps,
 	}
 }
 

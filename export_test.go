@@ -19,3 +19,23 @@ func (e *Engine) KeysAhead() keypool.Counts { return e.keys.Counts() }
 
 // ReadContactCode takes a contact code apart, for a fuzzer.
 func ReadContactCode(text string) (PublicKey, []byte, error) { return readContactCode(text) }
+
+// Awake tells whether the identity's actor is in memory.
+func (i *Identity) Awake() bool { return i.actor.Awake() }
+
+// Evict asks the identity to make room, as the sweeper does that of the least recently
+// used one.
+func (i *Identity) Evict() { i.actor.TellAwake(evict{}) }
+
+// Busy tells whether there is work under way that keeps the identity in memory.
+func (i *Identity) Busy() bool { return i.busy() }
+
+// InMemory estimates what those who are awake take, in bytes.
+func (e *Engine) InMemory() int64 { return e.inMemory() }
+
+// The estimates, in bytes.
+const (
+	IdentityWeight = identityWeight
+	ContactWeight  = contactWeight
+	SessionWeight  = sessionWeight
+)

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
+	"time"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
@@ -22,20 +22,10 @@ type hosted struct {
 	bundle   *actors.Children
 	contacts *actors.Children
 	inbox    *actors.Children
-	// approved are our other installations in the bundle; read by incarnations
-	// of the bundle actor on their goroutines.
-	approved atomic.Pointer[[]bundleactor.Sibling]
-	// copied tells whether any of them is to get copies of what is sent, also
-	// one whose bundle we do not have; read by the contacts.
-	copied atomic.Bool
-	// unsent are contacts that left memory with messages in the outbox.
-	unsent map[string]bool
-	// coolDowns are the contacts', which come and go.
-	coolDowns deviceactor.CoolDowns
-	// untold are events from before there was space to take over.
-	untold []Event
-	// due are contacts to be woken for upkeep.
-	due []string
+
+	used    time.Duration // when it was used last, as known with the last sweep
+	since   time.Time     // the first sweep after that
+	visited bool          // it was woken to look after something
 }
 
 // The messages of hosted. Each hands one on to a child; what the child cannot
@@ -73,23 +63,11 @@ const (
 	handOver = 4096
 )
 
-// awake gives the identity's actor, starting it with the first use.
-func (i *Identity) awake() actors.Ref {
-	i.wake.Do(func() {
-		name := "identity-" + hex.EncodeToString(i.owner[:])
-		ref, err := i.engine.system.Spawn(name, func() actors.Actor { return &hosted{identity: i} })
-		if err == nil {
-			i.actor = ref
-			i.woken.Store(true)
-		} // else the zero Ref answers everything with actors.ErrStopped
-	})
-	return i.actor
-}
-
 // Start implements actors.Actor. On a disk that is full it cannot take over, and
 // tries again with every message.
 func (h *hosted) Start(ctx *actors.Context) error {
-	h.unsent = make(map[string]bool)
+	h.visited = h.identity.actor.Idle() >= h.identity.engine.options.IdleAfter
+	h.identity.engine.grown()
 	if err := h.takeOver(ctx); !errors.Is(err, ErrStoreFull) {
 		return forGood(err)
 	}
@@ -122,23 +100,27 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 		}
 		i.epoch = epoch
 	}
-	fence := persistence.Fence{Owner: i.owner, Epoch: i.epoch}
-	own, err := deviceactor.LoadContact(background, i.engine.committer, i.owner, i.public)
-	if err != nil {
-		return err
+	fence := i.fence()
+	if i.kept.approved.Load() == nil {
+		own, err := deviceactor.LoadContact(background, i.engine.committer, i.owner, i.public)
+		if err != nil {
+			return err
+		}
+		approved := own.Siblings()
+		i.kept.copied.Store(own.AnyEnabled())
+		i.kept.approved.Store(&approved)
 	}
-	approved := own.Siblings()
-	h.approved.Store(&approved)
-	h.copied.Store(own.AnyEnabled())
-	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, New: h.newBundle(fence)})
+	options := &i.engine.options
+	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, IdleAfter: options.IdleAfter, New: h.newBundle(fence)})
 	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{
 		Buffer:    handOver,
-		IdleAfter: i.engine.options.IdleAfter,
+		IdleAfter: options.IdleAfter,
 		New:       h.newContact(fence, ctx.Self()),
 	})
 	h.inbox = actors.NewChildren(ctx, actors.ChildrenOptions{
-		Buffer: handOver,
-		New:    func(string) actors.Actor { return &inbox{identity: i, stream: i.engine.committer.NewStream(fence)} },
+		Buffer:    handOver,
+		IdleAfter: options.IdleAfter,
+		New:       func(string) actors.Actor { return &inbox{identity: i, stream: i.engine.committer.NewStream(fence)} },
 	})
 	return nil
 }
@@ -154,10 +136,12 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		if err != nil {
 			return forGood(err)
 		}
-		for _, e := range h.untold {
+	}
+	if k := &h.identity.kept; len(k.untold) > 0 {
+		for _, e := range k.untold {
 			h.inbox.Tell(inboxName, e)
 		}
-		h.untold = nil
+		k.untold = nil
 	}
 	switch m := message.(type) {
 	case toContact:
@@ -167,8 +151,9 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 	case toBundle:
 		h.bundle.Tell(bundleName, m.message)
 	case setSiblings:
-		changed := !slices.Equal(*h.approved.Load(), m.message.Siblings)
-		h.approved.Store(&m.message.Siblings)
+		approved := &h.identity.kept.approved
+		changed := !slices.Equal(*approved.Load(), m.message.Siblings)
+		approved.Store(&m.message.Siblings)
 		h.bundle.Tell(bundleName, m.message)
 		if changed {
 			h.contacts.TellAll(deviceactor.ForgetBundle{})
@@ -176,19 +161,25 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 	case toHandler:
 		h.inbox.Tell(inboxName, m.event)
 	case unsent:
-		h.unsent[m.contact] = true
-	case actors.Sweep:
-		for contact := range h.unsent {
-			h.contacts.Tell(contact, deviceactor.Wake{})
+		h.leaves(m.contact)
+		if h.childless() {
+			h.leave()
 		}
-		clear(h.unsent)
-		h.wakeDue()
+	case actors.Sweep:
+		h.tick(m)
+	case rouse:
+		h.seeTo(actors.Sweep{Now: time.Now()})
+	case evict:
+		h.evicted()
 	case upkeep:
-		return h.upkeep()
+		return h.upkeep(m)
 	case networkBack:
 		h.bundle.TellAll(bundleactor.NetworkBack{})
 		h.contacts.TellAll(deviceactor.NetworkBack{})
-	case acknowledge, repeated, forgetReported:
+		if h.identity.kept.unpublished.Load() {
+			h.bundle.Tell(bundleName, actors.Sweep{Now: time.Now()})
+		}
+	case acknowledge, acknowledged, repeated, forgetReported:
 		h.inbox.Tell(inboxName, m)
 	}
 	return nil
@@ -199,12 +190,21 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 func (h *hosted) refuse(message any, err error) {
 	switch m := message.(type) {
 	case toContact:
-		h.unsent[hex.EncodeToString(m.contact[:])] = true
+		h.leaves(hex.EncodeToString(m.contact[:]))
 	case toHandler:
-		h.untold = append(h.untold, m.event)
+		h.identity.kept.untold = append(h.identity.kept.untold, m.event)
 		return
 	}
 	failInner(message, fmt.Errorf("%w: %w", ErrNotDurable, err))
+}
+
+// leaves notes a contact that is not in memory and has something to do.
+func (h *hosted) leaves(contact string) {
+	k := &h.identity.kept
+	if k.unsent == nil {
+		k.unsent = make(map[string]bool)
+	}
+	k.unsent[contact] = true
 }
 
 func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
@@ -223,7 +223,8 @@ func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 			Random:       i.engine.keys,
 			Now:          i.now,
 			Schedule:     i.engine.options.Schedule,
-			Siblings:     *h.approved.Load(),
+			Started:      i.engine.started,
+			Siblings:     *i.kept.approved.Load(),
 			Retired:      i.Retired(),
 			Publish:      publish,
 		})
@@ -235,6 +236,7 @@ func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(string) actors.Actor {
 	i := h.identity
 	return func(name string) actors.Actor {
+		i.engine.grown()
 		raw, err := hex.DecodeString(name)
 		if err != nil || len(raw) != x3dh.PublicKeySize {
 			panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
@@ -247,7 +249,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			Reader:    i.engine.committer,
 			Stream:    i.engine.committer.NewStream(fence),
 			Bundle:    bundleOf{self},
-			Transport: i.engine.options.Transport,
+			Transport: i.transport(),
 			Random:    i.engine.keys,
 			Now:       i.now,
 			Deliver: func(e deviceactor.Event) {
@@ -260,12 +262,12 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 				}
 			},
 			OwnDevices: func(own deviceactor.Contact) {
-				h.copied.Store(own.AnyEnabled())
+				i.kept.copied.Store(own.AnyEnabled())
 				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: own.Siblings()}})
 			},
 			KeepUnsent: i.engine.options.KeepUnsent,
 			LeftOver:   func() { self.Tell(unsent{name}) },
-			Siblings:   h.copied.Load,
+			Siblings:   i.kept.copied.Load,
 			CopyOut:    func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
 			Repeated:   func() { self.Tell(repeated{}) },
 			Forgotten:  func() { self.Tell(forgetReported{PublicKey(raw)}) },
@@ -273,7 +275,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			LookUpWait: min(i.engine.options.LookUpWait, i.engine.options.IdleAfter/2),
 			Counters:   &i.engine.counters,
 			Timed:      i.engine.measures.timed,
-			CoolDowns:  &h.coolDowns,
+			CoolDowns:  &i.kept.coolDowns,
 			Limits:     i.engine.options.limits,
 			IdleAfter:  i.engine.options.IdleAfter,
 		})
@@ -292,7 +294,10 @@ func (i *Identity) announce(p bundleactor.Published, accepted func(error)) {
 	if p.Doubted {
 		i.engine.options.Logger.Warn("the clock contradicts what was signed before", "identity", i.public, "installation", i.installation)
 	}
-	i.publishCode(p, accepted)
+	i.publishCode(p, func(err error) {
+		i.kept.unpublished.Store(err != nil)
+		accepted(err)
+	})
 }
 
 // view is how the contacts' rules see the identity.

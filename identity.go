@@ -53,11 +53,12 @@ type Identity struct {
 	lingering map[messageKey]int
 	// unsure: the store may have messages that the handler does not know of.
 	unsure bool
+	// undone are acknowledged messages that a full disk keeps in the store.
+	undone []messageKey
 
-	wake      sync.Once
-	actor     actors.Ref
-	woken     atomic.Bool  // the actor was started
-	unhandled atomic.Int64 // events waiting for the handler
+	actor *actors.Resident
+	kept  kept
+	activity
 
 	mu        sync.Mutex
 	listening map[transport.Topic]func() // to end it; nil while it begins
@@ -71,14 +72,15 @@ type Identity struct {
 
 func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identity {
 	public := key.Public()
-	return &Identity{
+	i := &Identity{
 		engine:       e,
 		key:          key,
 		public:       public,
 		installation: installation,
 		owner:        persistence.NewOwnerID(public[:], installation),
-		listening:    make(map[transport.Topic]func()),
 	}
+	i.actor = e.system.NewResident("identity-"+i.owner.String(), func() actors.Actor { return &hosted{identity: i} })
+	return i
 }
 
 func (n NewIdentity) key(random io.Reader) (x3dh.IdentityKey, error) {
@@ -172,11 +174,11 @@ func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte, once 
 	if err := i.inUse(); err != nil {
 		return Receipt{}, err
 	}
-	release, err := i.engine.admission.Acquire(conversation{i.owner, to})
+	release, err := i.admit(to)
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Receipt]) any {
+	r, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[deviceactor.Receipt]) any {
 		told = true
 		return toContact{to, deviceactor.Send{
 			// The place is given back when the message is dealt with, and the
@@ -219,7 +221,7 @@ func (i *Identity) published(ctx context.Context) (bundleactor.Published, error)
 	if err := i.inUse(); err != nil {
 		return bundleactor.Published{}, err
 	}
-	p, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[bundleactor.Published]) any {
+	p, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[bundleactor.Published]) any {
 		return toBundle{bundleactor.GetBundle{Reply: reply}}
 	})
 	return p, i.outcome(err)
@@ -251,7 +253,7 @@ func (i *Identity) PublishContactCode(ctx context.Context, accepted func(error))
 
 func (i *Identity) publishCode(p bundleactor.Published, accepted func(error)) {
 	message := wire.Message{InstallationID: i.installation, Bundles: []wire.Bundle{p.Bundle}}
-	i.engine.options.Transport.Publish(transport.Envelope{
+	i.transport().Publish(transport.Envelope{
 		Topic:   transport.ContactCodeTopic(i.public),
 		Sender:  i.public,
 		Payload: message.Encode(),
@@ -313,7 +315,7 @@ func (i *Identity) Contact(ctx context.Context, contact PublicKey) (deviceactor.
 	if err := i.accepting(); err != nil {
 		return deviceactor.Contact{}, err
 	}
-	c, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[deviceactor.Contact]) any {
+	c, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[deviceactor.Contact]) any {
 		return toContact{contact, deviceactor.GetContact{Reply: reply}}
 	})
 	return c, i.outcome(err)
@@ -323,7 +325,7 @@ func (i *Identity) askContact(ctx context.Context, contact PublicKey, build func
 	if err := i.inUse(); err != nil {
 		return err
 	}
-	_, err := actors.Ask(ctx, i.awake(), func(reply actors.Reply[struct{}]) any {
+	_, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[struct{}]) any {
 		return toContact{contact, build(reply)}
 	})
 	return i.outcome(err)

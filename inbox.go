@@ -23,7 +23,6 @@ type inbox struct {
 	looking  bool
 	done     []messageKey // acknowledged, to be committed together
 	since    time.Time    // of the first of them
-	undone   []messageKey // acknowledged, but the disk was full
 }
 
 // gatherFor is how long acknowledgements may wait for others while there are
@@ -80,8 +79,10 @@ func (b *inbox) Idle() { b.dropDone() }
 // Close implements actors.Closer: what was acknowledged before the handler
 // panicked stays so, also what a full disk holds up.
 func (b *inbox) Close() {
-	b.done, b.undone = append(b.done, b.undone...), nil
-	b.dropDone()
+	i := b.identity
+	b.done, i.undone = append(b.done, i.undone...), nil
+	b.drop(func(a acknowledged) { i.actor.Wake(a) })
+	i.kept.inbox.Store(i.unsure)
 }
 
 // Receive implements actors.Actor.
@@ -121,7 +122,7 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 				return err
 			}
 		}
-		b.done, b.undone = append(b.done, b.undone...), nil
+		b.done, b.identity.undone = append(b.done, b.identity.undone...), nil
 		b.dropDone()
 	}
 	return nil
@@ -137,6 +138,8 @@ func (b *inbox) report(e Event) {
 		}
 		b.identity.remember(m.key(), true)
 	}
+	b.identity.working.Add(1)
+	defer b.identity.working.Add(-1)
 	b.identity.engine.options.Handler(e)
 	if u, ok := e.(Unsent); ok { // he knows
 		b.identity.discard(u.Contact, deviceactor.MessageID(u.ID))
@@ -257,7 +260,7 @@ func (b *inbox) settle(m acknowledged) {
 	if m.err != nil {
 		b.stream.Resume()
 		if errors.Is(m.err, ErrStoreFull) {
-			b.undone = append(b.undone, m.messages...)
+			b.identity.undone = append(b.identity.undone, m.messages...)
 		}
 		return
 	}
@@ -271,7 +274,10 @@ func (b *inbox) settle(m acknowledged) {
 }
 
 // dropDone takes what was acknowledged by now out of the store.
-func (b *inbox) dropDone() {
+func (b *inbox) dropDone() { b.drop(func(a acknowledged) { b.self.Tell(a) }) }
+
+// drop is dropDone whose outcome goes elsewhere.
+func (b *inbox) drop(settle func(acknowledged)) {
 	if len(b.done) == 0 {
 		return
 	}
@@ -282,7 +288,7 @@ func (b *inbox) dropDone() {
 	for n, message := range done {
 		records[n] = persistence.Record{Name: b.identity.inboxName(message), Delete: true}
 	}
-	b.stream.Commit(records, func(err error) { b.self.Tell(acknowledged{b, done, err}) })
+	b.stream.Commit(records, func(err error) { settle(acknowledged{b, done, err}) })
 }
 
 // remember notes a message that the store has, and whether the handler knows of it.
@@ -303,14 +309,14 @@ func (i *Identity) handle(e Event) {
 		return
 	}
 	i.unhandled.Add(1)
-	i.awake().Tell(toHandler{e})
+	i.actor.Tell(toHandler{e})
 }
 
 // discard drops a message from the outbox that no network has taken.
 func (i *Identity) discard(contact PublicKey, id deviceactor.MessageID) {
-	i.awake().Tell(toContact{contact, deviceactor.Discard{ID: id}})
+	i.actor.Tell(toContact{contact, deviceactor.Discard{ID: id}})
 }
 
 func (i *Identity) ack(m Message) {
-	i.awake().Tell(acknowledge{m.key()})
+	i.actor.Tell(acknowledge{m.key()})
 }

@@ -42,6 +42,9 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 		i.mu.Unlock()
 		return nil
 	}
+	if i.listening == nil {
+		i.listening = make(map[transport.Topic]func())
+	}
 	i.listening[topic] = nil
 	i.mu.Unlock()
 
@@ -76,7 +79,7 @@ func (i *Identity) unsubscribe() {
 	i.mu.Lock()
 	i.closed = true
 	listening := i.listening
-	i.listening = make(map[transport.Topic]func())
+	i.listening = nil
 	i.mu.Unlock()
 	for _, cancel := range listening {
 		if cancel != nil {
@@ -134,13 +137,13 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 // when that is durable or refused; when it could not be handled it stays with
 // the transport.
 func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Reply[struct{}]) any) {
-	release, err := i.engine.admission.Acquire(conversation{i.owner, sender})
+	release, err := i.admit(sender)
 	if err != nil {
 		i.engine.measures.overloaded(err)
 		done(err)
 		return
 	}
-	i.awake().Tell(toContact{sender, build(actors.ReplyFunc(func(_ struct{}, err error) {
+	i.actor.Tell(toContact{sender, build(actors.ReplyFunc(func(_ struct{}, err error) {
 		release()
 		if deviceactor.Unhandled(err) {
 			i.engine.measures.overloaded(err)

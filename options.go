@@ -89,9 +89,14 @@ type Options struct {
 	// their order. Default: no limit.
 	PublishRate  float64
 	PublishBurst int
-	// IdleAfter is how long contacts and sessions may go unused before they
-	// leave memory. Default: 5 minutes.
+	// IdleAfter is how long identities, contacts and sessions may go unused before
+	// they leave memory. Default: 5 minutes.
 	IdleAfter time.Duration
+	// MemoryBudget is how many bytes identities that are awake, their contacts and
+	// sessions may take, as estimated (docs/operations.md, Sizing). Over it those
+	// identities that were not used for the longest time leave memory before
+	// IdleAfter; those with work under way stay. Default: 1 GiB; negative: no limit.
+	MemoryBudget int64
 	// MaxInFlight and MaxInFlightPerContact bound the messages under way in
 	// both directions; over them Send is refused with ErrOverloaded and
 	// envelopes stay with the transport. Defaults: 65,536 and 4,096.
@@ -151,6 +156,7 @@ func (o Options) withDefaults() Options {
 	o.KeepUnsent = max(orDefault(o.KeepUnsent, deviceactor.KeepUnsent), 0)
 	o.KeepReceipts = orDefault(o.KeepReceipts, 24*time.Hour)
 	o.IdleAfter = orDefault(o.IdleAfter, 5*time.Minute)
+	o.MemoryBudget = orDefault(o.MemoryBudget, defaultMemoryBudget)
 	if o.Carrier != nil {
 		o.LookUpWait = orDefault(o.LookUpWait, 3*time.Second)
 	}

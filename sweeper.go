@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery/actors"
-	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
 )
@@ -34,6 +33,10 @@ type sweeper struct {
 	left   []*Identity // of this round
 	each   int         // how many at a time
 	begun  time.Time
+	// contacts: this round is for contacts too. contactsBegun is when the last such
+	// one began.
+	contacts      bool
+	contactsBegun time.Time
 
 	back  []*Identity // to be told that the network is back
 	ready time.Time   // since when it is, as known; zero: it is not, or that is not known
@@ -45,41 +48,54 @@ type sweeper struct {
 // networkBack tells an identity that the network can be reached again.
 type networkBack struct{}
 
-// upkeep asks an identity to look after what is asleep.
-type upkeep struct{}
+// upkeep asks an identity to look after its prekeys, and after its contacts that are
+// asleep.
+type upkeep struct{ contacts bool }
 
 // Start implements actors.Actor.
 func (s *sweeper) Start(*actors.Context) error { return nil }
 
 // Receive implements actors.Actor.
 func (s *sweeper) Receive(_ *actors.Context, message any) error {
+	if _, ok := message.(makeRoom); ok {
+		s.engine.makeRoom()
+		return nil
+	}
 	tick, ok := message.(actors.Sweep)
 	if !ok {
 		return nil
+	}
+	s.engine.makeRoom() // those that were at work when they were asked
+	for _, i := range s.engine.restless.due(backPerSweep) {
+		i.actor.Wake(rouse{})
 	}
 	s.engine.keys.Sweep(tick.Now)
 	s.receipts.sweep(s.engine, tick.Now)
 	s.followNetwork()
 	if len(s.left) == 0 {
-		if tick.Now.Sub(s.begun).Abs() < upkeepEvery {
+		if tick.Now.Sub(s.begun).Abs() < s.within() {
 			return nil
 		}
 		s.left, s.begun = s.engine.Identities(), tick.Now
+		s.contacts = tick.Now.Sub(s.contactsBegun).Abs() >= upkeepEvery
+		if s.contacts {
+			s.contactsBegun = tick.Now
+		}
 		s.each = 1 + len(s.left)/int(max(s.within()/sweepEvery, 1))
 	}
 	n := min(len(s.left), s.each)
 	for _, i := range s.left[:n] {
-		i.awake().Tell(upkeep{}) // dropped if the engine is closing
+		i.actor.Wake(upkeep{s.contacts}) // dropped if the engine is closing
 	}
 	s.left = s.left[n:]
 	return nil
 }
 
-// within is how long a round takes. Who was not used since the start publishes nothing
-// before it was woken.
+// within is how long a round takes, and how often there is one. Who sleeps publishes
+// nothing before it is woken.
 func (s *sweeper) within() time.Duration {
 	if publish := s.engine.options.Schedule.Publish; publish > 0 {
-		return min(upkeepEvery, publish)
+		return min(upkeepEvery, publish/2)
 	}
 	return upkeepEvery
 }
@@ -99,22 +115,25 @@ func (s *sweeper) followNetwork() {
 		s.back = nil
 	case s.known && !ready.Equal(s.ready):
 		s.back = s.engine.Identities()
+		s.engine.restless.hurry()
 	}
 	s.known, s.ready = true, ready
 	n := min(len(s.back), backPerSweep)
 	for _, i := range s.back[:n] {
-		if i.woken.Load() { // else it has nothing to publish again
-			i.awake().Tell(networkBack{})
+		if i.kept.unpublished.Load() {
+			i.actor.Wake(networkBack{})
+		} else {
+			i.actor.TellAwake(networkBack{}) // the others have nothing to publish again
 		}
 	}
 	s.back = s.back[n:]
 }
 
-// upkeep notes which contacts have to be woken.
-func (h *hosted) upkeep() error {
-	h.bundle.Tell(bundleName, bundleactor.GetUsable{})
+// upkeep has the bundle do what is due, and notes which contacts have to be woken.
+func (h *hosted) upkeep(m upkeep) error {
+	h.bundle.Tell(bundleName, actors.Sweep{Now: time.Now()})
 	i := h.identity
-	if len(h.due) > 0 {
+	if !m.contacts || len(i.kept.due) > 0 {
 		return nil // those of last time come first
 	}
 	contacts := persistence.NewName(persistence.KindContact, i.owner[:])
@@ -123,16 +142,19 @@ func (h *hosted) upkeep() error {
 		if err != nil {
 			return fmt.Errorf("%w: %w: contact %v", actors.ErrCorruptState, ErrStoreCorrupt, name)
 		}
-		h.due = append(h.due, hex.EncodeToString(parts[len(parts)-1]))
+		i.kept.due = append(i.kept.due, hex.EncodeToString(parts[len(parts)-1]))
 		return nil
 	})
 }
 
 // wakeDue lets some of them expire what is due.
 func (h *hosted) wakeDue() {
-	n := min(len(h.due), contactsPerSweep)
-	for _, contact := range h.due[:n] {
+	k := &h.identity.kept
+	n := min(len(k.due), contactsPerSweep)
+	for _, contact := range k.due[:n] {
 		h.contacts.Tell(contact, deviceactor.Expire{})
 	}
-	h.due = h.due[n:]
+	if k.due = k.due[n:]; len(k.due) == 0 {
+		k.due = nil
+	}
 }

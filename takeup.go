@@ -229,10 +229,10 @@ func (e *Engine) scanOwned(ctx context.Context, kind persistence.Kind, left map[
 // the inbox.
 func (i *Identity) resume(left *leftOver) {
 	for _, m := range left.outbox {
-		i.awake().Tell(m.toContact)
+		i.actor.Tell(m.toContact)
 	}
 	if left.copies {
-		i.awake().Tell(toContact{i.public, deviceactor.Wake{}})
+		i.actor.Tell(toContact{i.public, deviceactor.Wake{}})
 	}
 	for _, e := range left.inbox {
 		i.handle(e)

@@ -50,6 +50,13 @@ type Closer interface {
 	Close()
 }
 
+// Parent is an Actor that wants to know when the last of its children has left memory
+// and nothing waits for one of them. It may hear so again and again. An actor that
+// stops or restarts does not hear it.
+type Parent interface {
+	Childless(ctx *Context)
+}
+
 // Sweep is the tick that all actors receive, parents before their children. At
 // most one waits in a mailbox.
 type Sweep struct {
@@ -72,7 +79,7 @@ func (c *Context) Self() Ref { return Ref{system: c.host.system, pid: c.self.Sel
 type host struct {
 	system    *System
 	create    func(name string) Actor
-	onStopped func()
+	onStopped func(cause error)
 
 	ctx      Context
 	actor    Actor
@@ -112,7 +119,7 @@ func (h *host) Receive(c actor.Context) {
 		h.uncount()
 		h.close()
 		if h.onStopped != nil {
-			h.onStopped()
+			h.onStopped(h.cause)
 		}
 	case *actor.Terminated:
 		h.terminated(m.Who)
@@ -202,24 +209,44 @@ func (h *host) idle() {
 	if !ok || h.failed || h.stopped {
 		return
 	}
-	defer func() {
-		value := recover()
-		if value == nil {
-			return
-		}
-		cause := errors.New(describePanic(value))
-		h.system.logger.Error("actor panicked while idle", "actor", h.name(), "cause", cause, "stack", callers())
-		h.failed, h.cause = true, cause
-		if !h.stopping {
-			panic(failure{cause})
-		}
-	}()
+	defer h.guard("idle")
 	idler.Idle()
 }
 
 func (h *host) terminated(who *actor.PID) {
 	for _, family := range h.families {
 		family.terminated(who)
+	}
+	h.childless()
+}
+
+// childless tells a Parent that it has no children any more.
+func (h *host) childless() {
+	parent, ok := h.actor.(Parent)
+	if !ok || h.failed || h.stopping || h.stopped {
+		return
+	}
+	for _, family := range h.families {
+		if family.Len() > 0 {
+			return
+		}
+	}
+	defer h.guard("childless")
+	parent.Childless(&h.ctx)
+}
+
+// guard makes a panic of the actor, outside of any message, the end of this
+// incarnation. It is deferred.
+func (h *host) guard(when string) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	cause := errors.New(describePanic(value))
+	h.system.logger.Error("actor panicked while "+when, "actor", h.name(), "cause", cause, "stack", callers())
+	h.failed, h.cause = true, cause
+	if !h.stopping {
+		panic(failure{cause})
 	}
 }
 

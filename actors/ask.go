@@ -59,7 +59,7 @@ func (r Reply[T]) answer(o outcome[T]) {
 //
 // Ask is for goroutines that are no actors: an actor that waits stalls its
 // mailbox. Safe for concurrent use.
-func Ask[T any](ctx context.Context, to Ref, build func(Reply[T]) any) (T, error) {
+func Ask[T any](ctx context.Context, to Teller, build func(Reply[T]) any) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, err

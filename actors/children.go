@@ -112,6 +112,13 @@ func (f *Children) Passivate(name string) {
 	}
 }
 
+// PassivateAll is Passivate for all of them.
+func (f *Children) PassivateAll() {
+	for _, c := range f.living {
+		f.stop(c)
+	}
+}
+
 // Len returns how many children live, those that are stopping included.
 func (f *Children) Len() int { return len(f.living) }
 

@@ -21,6 +21,14 @@ func (l *live) add(a Actor) *atomic.Int64 {
 	return count
 }
 
+// of is how many there are of a type.
+func (l *live) of(a Actor) int64 {
+	if n, ok := l.types.Load(reflect.TypeOf(a)); ok {
+		return n.(*atomic.Int64).Load()
+	}
+	return 0
+}
+
 func (l *live) counts() map[string]int64 {
 	all := make(map[string]int64)
 	l.types.Range(func(t, n any) bool {

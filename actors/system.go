@@ -29,8 +29,8 @@ type Options struct {
 	// Backoff spaces failing starts.
 	Backoff Backoff
 
-	// SweepEvery is the interval of the tick. 0 means that whoever made the
-	// System calls Sweep.
+	// SweepEvery is the interval at which each actor gets the tick; not all get it
+	// at the same time. 0 means that whoever made the System calls Sweep.
 	SweepEvery time.Duration
 
 	// SpareTime does a small piece of work that can wait, and tells whether
@@ -51,19 +51,33 @@ type System struct {
 	refused    atomic.Uint64
 	poisoned   atomic.Uint64
 	live       live
+	began      time.Time
+
+	awake         atomic.Int64 // residents
+	wakes, sleeps atomic.Uint64
 
 	mu     sync.Mutex
 	closed bool
 	roots  map[string]*root
+	// slots are the roots by when they are swept.
+	slots  [sweepSlots]map[*root]struct{}
+	placed int // how many roots there were so far
 
 	stopTicks chan struct{}
 	ticking   sync.WaitGroup
 }
 
+// sweepSlots is the number of parts of an interval over which the tick is spread: not
+// all actors have something to do at the same time.
+const sweepSlots = 16
+
 // root is an actor without a parent.
 type root struct {
-	ref     Ref
-	stopped chan struct{}
+	ref      Ref
+	mailbox  *guardedMailbox
+	resident *Resident // nil: it does not come and go
+	slot     int
+	stopped  chan struct{}
 }
 
 // NewSystem returns a running System. It is ended by Shutdown.
@@ -73,8 +87,12 @@ func NewSystem(options Options) *System {
 		options:    options,
 		logger:     options.Logger,
 		dispatcher: newDispatcher(options.SpareTime),
+		began:      time.Now(),
 		roots:      make(map[string]*root),
 		stopTicks:  make(chan struct{}),
+	}
+	for slot := range s.slots {
+		s.slots[slot] = make(map[*root]struct{})
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -99,31 +117,57 @@ func NewSystem(options Options) *System {
 // incarnations, on its goroutine. Errors: ErrNameTaken while an actor of that
 // name lives, ErrStopped after Shutdown.
 func (s *System) Spawn(name string, create func() Actor) (Ref, error) {
+	r, err := s.spawn(name, create, nil)
+	if err != nil {
+		return Ref{}, err
+	}
+	return r.ref, nil
+}
+
+func (s *System) spawn(name string, create func() Actor, resident *Resident) (*root, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return Ref{}, fmt.Errorf("actors: spawn %s: %w", name, ErrStopped)
+		return nil, fmt.Errorf("actors: spawn %s: %w", name, ErrStopped)
 	}
 	if _, taken := s.roots[name]; taken {
-		return Ref{}, fmt.Errorf("actors: spawn %s: %w", name, ErrNameTaken)
+		return nil, fmt.Errorf("actors: spawn %s: %w", name, ErrNameTaken)
 	}
-	r := &root{stopped: make(chan struct{})}
-	props := s.props(func(string) Actor { return create() }, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.roots, name)
-		close(r.stopped)
-	}).Configure(actor.WithGuardian(s.supervisor))
+	r := &root{resident: resident, slot: s.placed % sweepSlots, stopped: make(chan struct{})}
+	r.mailbox = newGuardedMailbox(s)
+	props := s.props(func(string) Actor { return create() }, func(cause error) { s.gone(name, r, cause) }).Configure(
+		actor.WithGuardian(s.supervisor),
+		actor.WithMailbox(func() actor.Mailbox { return r.mailbox }),
+	)
 	pid, err := s.proto.Root.SpawnNamed(props, name)
 	if err != nil {
 		if errors.Is(err, actor.ErrNameExists) {
 			err = ErrNameTaken
 		}
-		return Ref{}, fmt.Errorf("actors: spawn %s: %w", name, err)
+		return nil, fmt.Errorf("actors: spawn %s: %w", name, err)
 	}
 	r.ref = Ref{system: s, pid: pid}
 	s.roots[name] = r
-	return r.ref, nil
+	s.slots[r.slot][r] = struct{}{}
+	s.placed++
+	if resident != nil {
+		s.awake.Add(1)
+		s.wakes.Add(1)
+	}
+	return r, nil
+}
+
+// gone hears that an actor without a parent has stopped.
+func (s *System) gone(name string, r *root, cause error) {
+	s.mu.Lock()
+	delete(s.roots, name)
+	delete(s.slots[r.slot], r)
+	s.mu.Unlock()
+	if r.resident != nil {
+		s.awake.Add(-1)
+		r.resident.left(cause)
+	}
+	close(r.stopped)
 }
 
 // Stop stops an actor that was started by Spawn, with all its children, after
@@ -171,9 +215,16 @@ func (s *System) Shutdown(ctx context.Context) error {
 
 // Sweep tells the tick to all actors, through their parents.
 func (s *System) Sweep(now time.Time) {
+	for slot := range s.slots {
+		s.sweep(slot, now)
+	}
+}
+
+// sweep tells the tick to the actors of one slot.
+func (s *System) sweep(slot int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.roots {
+	for r := range s.slots[slot] {
 		r.ref.Tell(Sweep{Now: now})
 	}
 }
@@ -184,6 +235,9 @@ func (s *System) Quarantined() uint64 { return s.poisoned.Load() }
 // Live returns how many actors are in memory by the Go type of their Actor, such as
 // "*deviceactor.Actor".
 func (s *System) Live() map[string]int64 { return s.live.counts() }
+
+// LiveOf is Live for the type of one Actor.
+func (s *System) LiveOf(a Actor) int64 { return s.live.of(a) }
 
 // Undelivered returns how many messages were refused or lost since the start
 // because their actor was gone or a buffer was full.
@@ -199,19 +253,19 @@ func (r *root) await(ctx context.Context) error {
 }
 
 func (s *System) tick() {
-	ticker := time.NewTicker(s.options.SweepEvery)
+	ticker := time.NewTicker(max(s.options.SweepEvery/sweepSlots, 1))
 	defer ticker.Stop()
-	for {
+	for slot := 1; ; slot++ {
 		select {
 		case now := <-ticker.C:
-			s.Sweep(now)
+			s.sweep(slot%sweepSlots, now)
 		case <-s.stopTicks:
 			return
 		}
 	}
 }
 
-func (s *System) props(create func(name string) Actor, onStopped func()) *actor.Props {
+func (s *System) props(create func(name string) Actor, onStopped func(cause error)) *actor.Props {
 	return actor.PropsFromProducer(
 		func() actor.Actor {
 			h := &host{system: s, create: create, onStopped: onStopped}

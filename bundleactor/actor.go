@@ -1,6 +1,7 @@
 package bundleactor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ type Config struct {
 	Random       io.Reader    // safe for concurrent use
 	Now          func() int64 // ns since the epoch
 	Schedule     Schedule
+	// Started is since when the process runs (ns), which outlives the actor's stay in
+	// memory; 0: since the actor's start.
+	Started int64
 	// Retired is set for an installation that has a successor: there is no
 	// bundle of it any more, only the prekeys that it still needs.
 	Retired bool
@@ -81,7 +85,7 @@ func New(config Config) *Actor { return &Actor{config: config, siblings: config.
 // when they are needed, which they are not for most messages.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
-	a.started = a.config.Now()
+	a.started = cmp.Or(a.config.Started, a.config.Now())
 	a.config.Stream.Restart(preKeys(a.config.Owner), publicationName(a.config.Owner))
 	var err error
 	a.made, err = a.state.loadPublication(context.Background(), a.config.Reader, a.config.Owner)

@@ -97,7 +97,7 @@ type Actor struct {
 	looked   lookUp                // and those waiting for the contact's
 	reserves []Reserve             // the same
 	leases   Leases
-	prekeys  int     // lookups of our prekeys under way
+	pending  int     // questions to the bundle actor that a stop waits for
 	queue    []*work // in the order in which it was given out
 	prepared []*work // to be committed together
 	inFlight int     // commits
@@ -168,7 +168,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 
 // Drained implements actors.Drainer.
 func (a *Actor) Drained() bool {
-	return len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.prekeys == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
+	return len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.pending == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
 }
 
 // Close implements actors.Closer: what is prepared is committed. What is not has
@@ -278,10 +278,13 @@ func (a *Actor) answer(message any) error {
 	case gotBundle:
 		a.gotBundle(m)
 	case gotAdvertisement:
+		a.bundleAnswered()
 		return a.gotAdvertisement(m)
 	case gotPreKey:
+		a.bundleAnswered()
 		a.gotPreKey(m)
 	case gotUsable:
+		a.bundleAnswered()
 		a.gotUsable(m)
 	case encrypted:
 		a.encrypted(m.share)
@@ -301,6 +304,13 @@ func (a *Actor) answer(message any) error {
 		a.lookUpOver(m)
 	}
 	return nil
+}
+
+// bundleAnswered notes an answer of the bundle actor, perhaps to an earlier incarnation.
+func (a *Actor) bundleAnswered() {
+	if a.pending > 0 {
+		a.pending--
+	}
 }
 
 // sessionName is the actor's name of an installation; ids are bytes that a peer

@@ -154,6 +154,7 @@ func (a *Actor) remedy(cause error, installation string) {
 	if !a.config.CoolDowns.Allow(r, a.config.Peer, installation, a.config.Now()) {
 		return
 	}
+	a.pending++
 	self := a.self
 	reply := actors.ReplyFunc(func(p bundleactor.Published, err error) { self.Tell(gotAdvertisement{p, err}) })
 	if r == StartOver {

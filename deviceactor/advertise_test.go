@@ -1,6 +1,7 @@
 package deviceactor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -329,8 +330,42 @@ func TestRemedyThatFailsIsForgotten(t *testing.T) {
 		m.Entries[0].Recipient = "bob-2"
 		return m
 	}(), sessionactor.ErrNoSession)
-	if _, ok := asked.next(t).(bundleactor.Rotate); !ok {
-		t.Error("no new prekey asked for")
+	rotate, ok := asked.next(t).(bundleactor.Rotate)
+	if !ok {
+		t.Fatal("no new prekey asked for")
+	}
+	rotate.Fail(errDisk) // the contact waits for it before it stops
+}
+
+// A contact that leaves memory while it waits for our bundle answers first: the
+// cool-down has begun, and nobody would ask again.
+func TestRemedyIsDoneBeforeTheContactStops(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	talk(alice, bob)
+	second := w.hostDevice(bob.key, "bob-2")
+	asked := &script{make(chan any, 10)}
+	second.bundle = asked
+	refusals{t, second, alice}.check("left out", alice.send(bob, "1"), ErrNotTargeted)
+	m, ok := asked.next(t).(bundleactor.GetBundle)
+	if !ok {
+		t.Fatal("asked for something else than the bundle")
+	}
+	stopped := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	go func() { stopped <- w.system.Stop(ctx, second.contact(alice.key.Public())) }()
+	select {
+	case err := <-stopped:
+		t.Fatalf("it has stopped before it had an answer: %v", err)
+	case <-time.After(20 * time.Millisecond): // it may need longer, and then nothing is proven
+	}
+	second.bundles.Tell(m)
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	if sent := second.line.take(); len(sent) != 1 {
+		t.Errorf("%d messages published, want 1", len(sent))
 	}
 }
 

@@ -19,6 +19,7 @@ const expireEvery = time.Hour
 // one of them could come again, and has to be recognised.
 func (a *Actor) expire() {
 	a.expired = a.config.Now()
+	a.pending++
 	self := a.self
 	a.config.Bundle.Tell(bundleactor.GetUsable{Reply: actors.ReplyFunc(func(usable []x3dh.PreKeyPublic, err error) {
 		self.Tell(gotUsable{usable, err})

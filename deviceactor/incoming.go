@@ -77,7 +77,7 @@ func repeated(err error) bool {
 
 // findPreKey looks up our signed prekey that an initial message names.
 func (a *Actor) findPreKey(m Receive, r Reading, prekey x3dh.PreKeyPublic) {
-	a.prekeys++
+	a.pending++
 	self := a.self
 	a.config.Bundle.Tell(bundleactor.FindPreKey{
 		Public: prekey,
@@ -96,9 +96,6 @@ func OwnPreKey(found *bundleactor.Found) *sessionactor.OwnPreKey {
 }
 
 func (a *Actor) gotPreKey(m gotPreKey) {
-	if a.prekeys > 0 {
-		a.prekeys--
-	}
 	if m.err != nil {
 		m.receive.Fail(fmt.Errorf("%w: signed prekey: %w", sessionactor.ErrUnavailable, m.err))
 		return

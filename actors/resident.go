@@ -1,0 +1,222 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Resident is an actor without a parent that comes and goes: it starts with the first
+// message for it and leaves memory when it says so (Leave). What comes while it is on
+// its way out goes to its next life, in order. Safe for concurrent use.
+type Resident struct {
+	system *System
+	name   string
+	create func() Actor
+
+	used  atomic.Int64 // ns since the system began
+	asked atomic.Bool  // to leave, by somebody who wants room; see LeastRecentlyUsed
+
+	mu      sync.Mutex
+	life    *guardedMailbox // nil while it sleeps
+	root    *root           // of that life
+	leaving bool
+	waiting []any // for its next life, while it leaves
+	refusal error // why it will not start any more
+}
+
+// Teller takes messages for an actor.
+type Teller interface{ Tell(message any) }
+
+// Residents are how many residents of a System are awake, and how often since its start
+// one woke and one went to sleep by itself.
+type Residents struct {
+	Awake         int
+	Wakes, Sleeps uint64
+}
+
+// NewResident returns a resident that sleeps. Its name is unique among the actors
+// without a parent. create is called for each of its incarnations, on its goroutine.
+func (s *System) NewResident(name string, create func() Actor) *Resident {
+	return &Resident{system: s, name: name, create: create}
+}
+
+// Tell puts message into the resident's mailbox, waking it if need be, and returns at
+// once. A message that nobody will handle is answered by its Fail.
+func (r *Resident) Tell(message any) {
+	r.Touch()
+	r.Wake(message)
+}
+
+// Wake is Tell for what does not count as use of the resident.
+func (r *Resident) Wake(message any) {
+	if message == nil {
+		panic("actors: nil message")
+	}
+	if err := r.post(message, true); err != nil {
+		r.system.undelivered(message, err)
+	}
+}
+
+// TellAwake gives message to the resident if it is awake and stays so, and does not
+// count as use. The message must need no answer.
+func (r *Resident) TellAwake(message any) { _ = r.post(message, false) }
+
+// post never runs an actor's code, nor that of who waits for an answer.
+func (r *Resident) post(message any, start bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.refusal != nil:
+		return r.refusal
+	case r.leaving && start:
+		r.waiting = append(r.waiting, message)
+		return nil
+	case r.life == nil && start:
+		if err := r.start(); err != nil {
+			return err
+		}
+	case r.life == nil || r.leaving:
+		return nil
+	}
+	r.life.PostUserMessage(message)
+	return nil
+}
+
+// start begins a life. r.mu is held.
+func (r *Resident) start() error {
+	root, err := r.system.spawn(r.name, r.create, r)
+	if err != nil {
+		return err
+	}
+	r.life, r.root = root.mailbox, root
+	return nil
+}
+
+// Touch counts as use of the resident, which is not woken by it.
+func (r *Resident) Touch() { r.used.Store(int64(time.Since(r.system.began))) }
+
+// Used tells one use from the next: it is when the last one was.
+func (r *Resident) Used() time.Duration { return time.Duration(r.used.Load()) }
+
+// Idle is how long the resident was not used: for longer than anything if it never was.
+func (r *Resident) Idle() time.Duration {
+	used := r.Used()
+	if used == 0 {
+		return math.MaxInt64
+	}
+	return time.Since(r.system.began) - used
+}
+
+// Awake tells whether the resident is in memory.
+func (r *Resident) Awake() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.life != nil
+}
+
+// Leave has the resident leave memory, and tells whether it does: not if there is a
+// message for it. It is for the resident itself, inside of its methods, when it has no
+// children.
+func (r *Resident) Leave() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.life == nil || r.leaving || r.life.UserMessageCount() > 0 {
+		return false
+	}
+	r.leaving = true
+	r.life.PostSystemMessage(&actor.Stop{})
+	return true
+}
+
+// Stay says that the resident does not leave although it was asked to, and may be asked
+// again.
+func (r *Resident) Stay() { r.asked.Store(false) }
+
+// End stops the resident for good as System.Stop does, and waits for it or for the end
+// of ctx. What it is told from now on is refused with ErrStopped.
+func (r *Resident) End(ctx context.Context) error {
+	r.mu.Lock()
+	if r.refusal == nil {
+		r.refusal = ErrStopped
+	}
+	last := r.root
+	r.mu.Unlock()
+	if last == nil {
+		return nil
+	}
+	r.system.proto.Root.Stop(last.ref.pid)
+	return last.await(ctx)
+}
+
+// left hears that a life is over, and begins the next one if something waits for it.
+func (r *Resident) left(cause error) {
+	r.mu.Lock()
+	slept := r.leaving
+	waiting := r.waiting
+	r.life, r.root, r.leaving, r.waiting = nil, nil, false, nil
+	r.asked.Store(false)
+	if errors.Is(cause, ErrCorruptState) && r.refusal == nil {
+		r.refusal = fmt.Errorf("%w: %w", ErrStopped, cause)
+	}
+	err := r.refusal
+	if err == nil && len(waiting) > 0 {
+		err = r.start()
+	}
+	if err == nil {
+		for _, message := range waiting {
+			r.life.PostUserMessage(message)
+		}
+		waiting = nil
+	}
+	r.mu.Unlock()
+	if slept {
+		r.system.sleeps.Add(1)
+	}
+	for _, message := range waiting {
+		r.system.undelivered(message, err)
+	}
+}
+
+// Residents counts them.
+func (s *System) Residents() Residents {
+	return Residents{Awake: int(s.awake.Load()), Wakes: s.wakes.Load(), Sleeps: s.sleeps.Load()}
+}
+
+// LeastRecentlyUsed gives residents that are awake, those first that were not used for
+// the longest time, up to n. Each is given only once, until it has left or says that it
+// stays; pending is how many others were given before and are still awake.
+func (s *System) LeastRecentlyUsed(n func(pending int) int) []*Resident {
+	type candidate struct {
+		resident *Resident
+		used     int64
+	}
+	var all []candidate
+	pending := 0
+	s.mu.Lock()
+	for _, r := range s.roots {
+		switch {
+		case r.resident == nil:
+		case r.resident.asked.Load():
+			pending++
+		default:
+			all = append(all, candidate{r.resident, r.resident.used.Load()})
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
+	oldest := make([]*Resident, min(len(all), max(n(pending), 0)))
+	for i := range oldest {
+		oldest[i] = all[i].resident
+		oldest[i].asked.Store(true)
+	}
+	return oldest
+}

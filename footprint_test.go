@@ -1,0 +1,83 @@
+package rookery_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/transport"
+)
+
+// heap is what is in use of it, in bytes.
+func heap() int64 {
+	var m runtime.MemStats
+	for range 3 { // pools give up what they hold in two
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // less than an exabyte
+}
+
+// The estimates that Options.MemoryBudget is kept by are within a third of what is
+// measured, and one who sleeps takes next to nothing.
+func TestMemoryIsNearTheEstimate(t *testing.T) {
+	const people, contacts = 200, 5
+	w := newWorld(t, backends[0], func(o *rookery.Options) {
+		o.MemoryBudget = -1
+		o.Handler = func(e rookery.Event) { // and keeps none of them
+			if m, ok := e.(interface{ Ack() }); ok {
+				m.Ack()
+			}
+		}
+	})
+	empty := heap()
+	var all []device
+	for range people {
+		all = append(all, w.person(1)[0])
+	}
+	w.asleep(all...)
+	asleep := heap()
+	for n, d := range all {
+		for c := range contacts {
+			other := all[(n+c+1)%people]
+			w.introduce(w.at(d), w.at(other))
+			w.send(d, other.key, "hello")
+		}
+	}
+	eventually(t, "delivery", func() bool { return w.engine.Counts().Acknowledged == people*contacts })
+	w.asleep(all...)
+	base := heap()
+	wake := func(what string, weight, count int64, f func(n int, d device)) {
+		t.Helper()
+		for n, d := range all {
+			f(n, d)
+		}
+		for _, d := range all {
+			w.settled(d)
+		}
+		now := heap()
+		each := (now - base) / count
+		t.Logf("%s: %d bytes, estimated %d", what, each, weight)
+		if each > weight*4/3 || each < weight*2/3 {
+			t.Errorf("%s: %d bytes, estimated %d", what, each, weight)
+		}
+		base = now
+	}
+	wake("identity", rookery.IdentityWeight, people, func(_ int, d device) {
+		if _, err := w.at(d).Bundle(w.context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	wake("contact", rookery.ContactWeight, people*contacts, func(n int, d device) {
+		for c := range contacts {
+			w.settle(d, all[(n+c+1)%people].key)
+		}
+	})
+	wake("session", rookery.SessionWeight, people*contacts, func(n int, d device) {
+		for c := range contacts {
+			w.air.setRule(func(transport.Envelope) verdict { return hold })
+			w.send(d, all[(n+c+1)%people].key, "hello again")
+		}
+	})
+	t.Logf("asleep: %d bytes", (asleep-empty)/people)
+}

@@ -1,0 +1,279 @@
+package rookery
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/transport"
+)
+
+// Identities sleep (docs/adr/0027): the actor of one that nobody uses leaves memory with
+// all below it, and is started again by the next message for it. What it must not
+// forget and the store does not have is kept with the Identity; what is under way keeps
+// it awake.
+
+// kept is what outlives an identity's stay in memory. It belongs to its actor, all
+// incarnations in turn, but for what is atomic.
+type kept struct {
+	// approved are our other installations in the bundle; nil while they were not read.
+	approved atomic.Pointer[[]bundleactor.Sibling]
+	// copied tells whether any of them is to get copies of what is sent, also one whose
+	// bundle we do not have.
+	copied atomic.Bool
+	// inbox: the inbox has left memory with something to look after.
+	inbox atomic.Bool
+	// unpublished: the network has not taken our contact code.
+	unpublished atomic.Bool
+	// unsent are contacts that left memory with messages in the outbox.
+	unsent map[string]bool
+	// coolDowns are the contacts', which come and go.
+	coolDowns deviceactor.CoolDowns
+	// untold are events from before there was space to take over.
+	untold []Event
+	// due are contacts to be woken for upkeep.
+	due []string
+}
+
+// leavesOver tells whether somebody has to wake the identity, or it stays undone.
+func (k *kept) leavesOver() bool {
+	return len(k.unsent)+len(k.untold)+len(k.due) > 0 || k.inbox.Load()
+}
+
+// activity is what keeps an identity in memory.
+type activity struct {
+	working   atomic.Int64 // messages under way in both directions, envelopes the network has not answered, calls of the handler
+	unhandled atomic.Int64 // events waiting for the handler
+	leases    atomic.Int64 // of Directs
+}
+
+func (a *activity) busy() bool { return a.working.Load() > 0 || a.unhandled.Load() > 0 }
+
+// admit lets a message in, if there is room for it, and keeps the identity in memory
+// until release, which is called once.
+func (i *Identity) admit(contact PublicKey) (release func(), err error) {
+	free, err := i.engine.admission.Acquire(conversation{i.owner, contact})
+	if err != nil {
+		return nil, err
+	}
+	i.working.Add(1)
+	return func() {
+		free()
+		i.working.Add(-1)
+	}, nil
+}
+
+// transport is the network as the identity uses it.
+func (i *Identity) transport() transport.Transport { return outlet{i.engine.options.Transport, i} }
+
+// outlet is a transport that keeps an identity in memory until the network has answered.
+type outlet struct {
+	transport.Transport
+	identity *Identity
+}
+
+// Publish implements transport.Transport.
+func (o outlet) Publish(e transport.Envelope, accepted func(error)) {
+	o.identity.working.Add(1)
+	o.Transport.Publish(e, func(err error) {
+		accepted(err)
+		o.identity.working.Add(-1)
+	})
+}
+
+// The messages of who looks after the identities.
+type (
+	// evict asks an identity to make room.
+	evict struct{}
+	// rouse asks one that left something over to see to it.
+	rouse struct{}
+)
+
+// tick looks after what is due, or has the identity rest if it was not used for long.
+func (h *hosted) tick(tick actors.Sweep) {
+	i := h.identity
+	i.actor.Stay()
+	idle := i.actor.Idle()
+	after := i.engine.options.IdleAfter
+	used := i.busy() || len(i.kept.due) > 0 || h.since.IsZero()
+	if last := i.actor.Used(); last != h.used {
+		h.used, used = last, true
+	}
+	switch {
+	case used:
+		h.since = tick.Now
+	case idle >= after && h.visited, tick.Now.Sub(h.since) >= after:
+		h.rest()
+		return
+	}
+	h.seeTo(tick)
+}
+
+// seeTo wakes those that left something over.
+func (h *hosted) seeTo(tick actors.Sweep) {
+	k := &h.identity.kept
+	for contact := range k.unsent {
+		h.contacts.Tell(contact, deviceactor.Wake{})
+	}
+	clear(k.unsent)
+	if k.inbox.Swap(false) {
+		h.inbox.Tell(inboxName, tick)
+	}
+	h.wakeDue()
+	if h.childless() {
+		h.leave()
+	}
+}
+
+// rest has all children leave memory. Whoever is told something meanwhile comes back.
+func (h *hosted) rest() {
+	h.bundle.PassivateAll()
+	h.contacts.PassivateAll()
+	h.inbox.PassivateAll()
+	if h.childless() {
+		h.leave()
+	}
+}
+
+func (h *hosted) childless() bool {
+	return h.contacts != nil && h.bundle.Len()+h.contacts.Len()+h.inbox.Len() == 0
+}
+
+// Childless implements actors.Parent: without children there is nothing here that it
+// is worth staying in memory for.
+func (h *hosted) Childless(*actors.Context) { h.leave() }
+
+func (h *hosted) leave() {
+	i := h.identity
+	if h.contacts == nil || i.busy() {
+		return
+	}
+	if i.actor.Leave() && i.kept.leavesOver() {
+		i.engine.restless.add(i)
+	}
+}
+
+// evicted makes room unless the identity is at work.
+func (h *hosted) evicted() {
+	i := h.identity
+	if h.contacts == nil || i.busy() || i.leases.Load() > 0 {
+		i.actor.Touch()
+		i.actor.Stay()
+		return
+	}
+	h.rest()
+}
+
+// restless are the identities that went to sleep and left something over.
+type restless struct {
+	mu sync.Mutex
+	by map[*Identity]int // in how many sweeps it is to be woken
+	in int               // that many for a new one
+}
+
+func (r *restless) add(i *Identity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = make(map[*Identity]int)
+	}
+	r.by[i] = r.in
+}
+
+func (r *restless) remove(i *Identity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.by, i)
+}
+
+// due gives those that are to be woken with this sweep, up to so many.
+func (r *restless) due(most int) []*Identity {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var due []*Identity
+	for i, sweeps := range r.by {
+		switch {
+		case sweeps > 1:
+			r.by[i] = sweeps - 1
+		case len(due) < most:
+			due = append(due, i)
+			delete(r.by, i)
+		}
+	}
+	return due
+}
+
+// hurry has all of them woken with the next sweeps.
+func (r *restless) hurry() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.by {
+		r.by[i] = 0
+	}
+}
+
+// Estimates of what is in memory, in bytes: of an identity that is awake, with its actor
+// and its bundle; of a contact; of the sessions with one of its installations.
+// TestMemoryIsNearTheEstimate holds them near to what is measured.
+const (
+	identityWeight = 6400
+	contactWeight  = 6000
+	sessionWeight  = 6000
+)
+
+// defaultMemoryBudget is Options.MemoryBudget when it is not given.
+const defaultMemoryBudget = 1 << 30
+
+// room is what those who are awake take.
+type room struct {
+	wanted atomic.Bool // the sweeper was told
+}
+
+// makeRoom tells the sweeper that the budget is exceeded.
+type makeRoom struct{}
+
+// inMemory estimates what the identities that are awake take, in bytes.
+func (e *Engine) inMemory() int64 {
+	return int64(e.system.Residents().Awake)*identityWeight +
+		e.system.LiveOf((*deviceactor.Actor)(nil))*contactWeight +
+		e.system.LiveOf((*sessionactor.Actor)(nil))*sessionWeight
+}
+
+// grown is called when something was added to memory.
+func (e *Engine) grown() {
+	budget := e.options.MemoryBudget
+	if budget <= 0 || e.inMemory() <= budget {
+		return
+	}
+	if sweeper := e.sweeper.Load(); sweeper != nil && e.room.wanted.CompareAndSwap(false, true) {
+		sweeper.Tell(makeRoom{})
+	}
+}
+
+// makeRoom asks those that were not used for the longest time to sleep, so many that a
+// tenth of the budget gets free.
+func (e *Engine) makeRoom() {
+	e.room.wanted.Store(false)
+	budget := e.options.MemoryBudget
+	taken := e.inMemory()
+	if budget <= 0 || taken <= budget {
+		return
+	}
+	each := max(taken/int64(max(e.system.Residents().Awake, 1)), 1)
+	oldest := e.system.LeastRecentlyUsed(func(leaving int) int {
+		excess := taken - budget/10*9 - int64(leaving)*each
+		return int((excess + each - 1) / each)
+	})
+	for _, r := range oldest {
+		r.TellAwake(evict{})
+	}
+}
+
+// fence is the claim under which the identity's records are written.
+func (i *Identity) fence() persistence.Fence {
+	return persistence.Fence{Owner: i.owner, Epoch: i.epoch}
+}
