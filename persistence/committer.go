@@ -72,6 +72,7 @@ type commit struct {
 	records []Record
 	writes  []write  // of the records, while they are in flight
 	few     [3]write // room for them, if there are no more
+	flights []flight // room for those of the records that are not in flight yet
 	done    func(error)
 	err     error // set before the commit reaches the disk when it must not get there
 }

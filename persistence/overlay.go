@@ -88,25 +88,34 @@ func (o overlay) walk(prefix Name, visit func(*flight) bool) {
 	}
 }
 
-// add puts a commit's writes in flight and returns how many there are.
-func (o overlay) add(one *commit) int {
-	if len(one.records) <= len(one.few) {
-		one.writes = one.few[:len(one.records)]
+// prepare makes the room that add needs for a commit. It is done without the
+// committer's lock: who has to wait for memory holds up nobody.
+func (one *commit) prepare() {
+	n := len(one.records)
+	if n <= len(one.few) {
+		one.writes = one.few[:n]
 	} else {
-		one.writes = make([]write, len(one.records))
+		one.writes = make([]write, n)
 	}
+	one.flights = make([]flight, n)
+}
+
+// add puts a prepared commit's writes in flight and returns how many there are.
+func (o overlay) add(one *commit) int {
 	for i := range one.records {
 		w := &one.writes[i]
 		w.record = &one.records[i]
 		f, ok := o.flights[w.record.Name]
 		if !ok {
-			f = &flight{name: w.record.Name, first: w}
+			f = &one.flights[i]
+			f.name, f.first = w.record.Name, w
 			o.begin(f)
 		} else {
 			w.prev, f.last.next = f.last, w
 		}
 		w.flight, f.last = f, w
 	}
+	one.flights = nil // a record that is written all the time keeps its own, and no commit
 	return len(one.writes)
 }
 

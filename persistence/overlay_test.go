@@ -29,6 +29,7 @@ func TestOverlayFindsEveryPrefixAsALookAtAllDoes(t *testing.T) {
 			for range 1 + random.IntN(5) {
 				one.records = append(one.records, Record{Name: newName(4), Value: []byte{byte(step)}})
 			}
+			one.prepare()
 			o.add(one)
 			underWay = append(underWay, one)
 		} else if len(underWay) > 0 {

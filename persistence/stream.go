@@ -35,6 +35,7 @@ func (s *Stream) Commit(records []Record, done func(error)) {
 	c := s.committer
 	one := &commit{stream: s, records: records, done: done}
 	bad := Batch{Records: records}.Check()
+	one.prepare()
 
 	c.mu.Lock()
 	if c.ended {
