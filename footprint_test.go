@@ -15,7 +15,7 @@ func heap() int64 {
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // less than an exabyte
+	return int64(m.HeapAlloc + m.StackInuse)
 }
 
 // The estimates that Options.MemoryBudget is kept by are within a third of what is

@@ -144,7 +144,7 @@ func TestTrafficOverSleepsLosesNothingAndKeepsItsOrder(t *testing.T) {
 		})
 	}
 	sending.Wait()
-	sent := int(w.engine.Counts().Sent) //nolint:gosec // few
+	sent := int(w.engine.Counts().Sent)
 	w.bag.await(t, "all messages", func(events []rookery.Event) bool { return len(payloads(events)) >= sent })
 	stop.Store(true)
 	disturbing.Wait()

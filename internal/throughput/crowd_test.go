@@ -90,7 +90,7 @@ func makeCrowd(b *testing.B, options rookery.Options) {
 		}
 		return nil
 	})
-	wanted := uint64(*crowd * *crowdContacts) //nolint:gosec // a count
+	wanted := uint64(*crowd * *crowdContacts)
 	for engine.Counts().Acknowledged < wanted {
 		time.Sleep(time.Millisecond)
 	}
@@ -133,7 +133,7 @@ func (a *arrivals) handle(e rookery.Event) {
 		return
 	}
 	m.Ack()
-	intended := int64(binary.BigEndian.Uint64(m.Payload)) //nolint:gosec // a time
+	intended := int64(binary.BigEndian.Uint64(m.Payload))
 	took := time.Duration(time.Now().UnixNano() - intended)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -187,7 +187,7 @@ func measureCrowd(b *testing.B, options rookery.Options) {
 		})
 	}
 	all.Wait()
-	for engine.Counts().Acknowledged < counts.Acknowledged+uint64(n) && !b.Failed() { //nolint:gosec // a count
+	for engine.Counts().Acknowledged < counts.Acknowledged+uint64(n) && !b.Failed() {
 		time.Sleep(time.Millisecond)
 	}
 	after := engine.Counts()
@@ -229,7 +229,7 @@ func pickPair(b *testing.B, people []*rookery.Identity, k int) talk {
 
 func (t talk) send(ctx context.Context, intended time.Time) error {
 	payload := make([]byte, payloadSize)
-	binary.BigEndian.PutUint64(payload, uint64(intended.UnixNano())) //nolint:gosec // a time
+	binary.BigEndian.PutUint64(payload, uint64(intended.UnixNano()))
 	_, err := t.from.Send(ctx, t.to, payload)
 	return err
 }
@@ -261,5 +261,5 @@ func heap() int64 {
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // less than an exabyte
+	return int64(m.HeapAlloc)
 }
