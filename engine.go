@@ -213,6 +213,7 @@ type Counts struct {
 	Received        uint64 // messages decrypted and durable, one for each installation here
 	Refused         uint64 // received messages that changed nothing
 	Unsent          uint64 // messages dropped that no network has taken, see Unsent
+	Advertised      uint64 // times our bundle was sent back to who has written what we could not read
 	SessionsStarted uint64 // ratchet sessions made, by either side
 	RatchetSteps    uint64 // halves of DH ratchet steps
 	Acknowledged    uint64 // messages taken out of the inbox, durably
@@ -234,6 +235,7 @@ func (e *Engine) Counts() Counts {
 		Received:        e.counters.Received.Load(),
 		Refused:         e.counters.Refused.Load(),
 		Unsent:          e.counters.Unsent.Load(),
+		Advertised:      e.counters.Advertised.Load(),
 		SessionsStarted: e.counters.SessionsStarted.Load(),
 		RatchetSteps:    e.counters.RatchetSteps.Load(),
 		Acknowledged:    e.acknowledged.Load(),

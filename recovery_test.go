@@ -120,6 +120,15 @@ func TestPartitionedDeviceIsIncludedAfterItsEmptyReply(t *testing.T) {
 			w.pass(2*time.Hour + time.Minute)
 		}
 	}
+	eventually(t, "count of replies", func() bool {
+		sent := 0
+		for _, e := range w.air.history() {
+			if isAdvertisement(e) && (e.Topic == transport.PersonalTopic(alice.key) || e.Topic == transport.PersonalTopic(bob.key)) {
+				sent++
+			}
+		}
+		return sent >= 2 && w.engine.Counts().Advertised == uint64(sent)
+	})
 	if messages := these[rookery.Message](w.bag.all(), alice); len(messages) != 0 {
 		t.Errorf("an empty reply was reported as %q", messages[0].Payload)
 	}

@@ -174,6 +174,7 @@ func (a *Actor) gotAdvertisement(m gotAdvertisement) error {
 	if err != nil {
 		return err
 	}
+	a.config.Counters.Advertised.Add(1)
 	a.config.Transport.Publish(transport.Envelope{
 		Topic:   transport.PersonalTopic(a.config.Peer),
 		Sender:  a.config.Identity.Public(),

@@ -13,5 +13,6 @@ type Counters struct {
 	SessionsStarted atomic.Uint64 // ratchet sessions made, by either side
 	RatchetSteps    atomic.Uint64 // halves of DH ratchet steps made
 	Taken           atomic.Uint64 // messages and copies that the transport has taken
+	Advertised      atomic.Uint64 // times our bundle was sent to who has written what we could not read
 	NotTaken        atomic.Uint64 // attempts to publish one that it has refused
 }

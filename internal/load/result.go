@@ -81,7 +81,8 @@ type Outcomes struct {
 
 	Decrypted         int64 `json:"decrypted"`
 	DuplicatesRefused int64 `json:"duplicates_refused"`
-	Refused           int64 `json:"refused"` // for other causes
+	Refused           int64 `json:"refused"`    // for other causes
+	Advertised        int64 `json:"advertised"` // bundles sent back for what could not be read
 	Established       int64 `json:"sessions_established"`
 	Started           int64 `json:"sessions_started"`
 	Rekeys            int64 `json:"rekeys"`
@@ -135,6 +136,7 @@ func (r *run) report(result *Result, m *meter, before, after used) {
 		Duplicates: o.duplicates.Load(), OutOfOrder: o.outOfOrder.Load(), Wrong: o.wrong.Load(),
 		Failed: o.failed.Load(), Overloaded: o.overloaded.Load(), Short: o.short.Load(), Unsent: o.unsent.Load(), Copies: o.copies.Load(),
 		Decrypted:   change(func(c rookery.Counts) uint64 { return c.Received }),
+		Advertised:  change(func(c rookery.Counts) uint64 { return c.Advertised }),
 		Started:     change(func(c rookery.Counts) uint64 { return c.SessionsStarted }),
 		Established: o.established.Load(), Rekeys: o.rekeyed.Load(),
 		RatchetSteps: change(func(c rookery.Counts) uint64 { return c.RatchetSteps }),

@@ -227,6 +227,7 @@ func (w *world) counts() (all rookery.Counts) {
 		all.Copies += c.Copies
 		all.Received += c.Received
 		all.Refused += c.Refused
+		all.Advertised += c.Advertised
 		all.SessionsStarted += c.SessionsStarted
 		all.RatchetSteps += c.RatchetSteps
 		all.Acknowledged += c.Acknowledged

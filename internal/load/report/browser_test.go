@@ -37,11 +37,9 @@ type browser struct {
 // checked.
 func newBrowser(t *testing.T) (browser, bool) {
 	t.Helper()
-	path, err := os.Getenv("ROOKERY_BROWSER"), error(nil)
+	path := os.Getenv("ROOKERY_BROWSER")
 	for i := 0; path == "" && i < len(browsers); i++ {
-		if path, err = exec.LookPath(browsers[i]); err != nil {
-			path = ""
-		}
+		path, _ = exec.LookPath(browsers[i]) // "" where it is not
 	}
 	if path == "" {
 		if os.Getenv("CI") != "" {
@@ -50,7 +48,7 @@ func newBrowser(t *testing.T) (browser, bool) {
 		t.Log("NOT TESTED: no browser was found; install chromium, or name one with ROOKERY_BROWSER")
 		return browser{}, false
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +88,7 @@ func (b browser) show(page string, args ...string) (string, int64) {
 		"--disable-features=OptimizationHints,MediaRouter,Translate", "--window-size=1180,2400",
 		"--user-data-dir=" + filepath.Join(dir, "profile"), "--proxy-server=" + b.proxy, "--proxy-bypass-list=<-loopback>",
 	}, args...)
-	command := exec.CommandContext(ctx, b.path, append(args, "file://"+file)...) //nolint:gosec // a browser of the user's
+	command := exec.CommandContext(ctx, b.path, append(args, "file://"+file)...)
 	var errors strings.Builder
 	command.Stderr = &errors
 	out, err := command.Output()

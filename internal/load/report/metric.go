@@ -141,6 +141,7 @@ func outcomes() []Metric {
 		one("decrypted", "decrypted", 0, func(o load.Outcomes) int64 { return o.Decrypted }),
 		one("duplicates_refused", "duplicates refused", 0, func(o load.Outcomes) int64 { return o.DuplicatesRefused }),
 		one("refused", "refused for other causes", -1, func(o load.Outcomes) int64 { return o.Refused }),
+		one("advertised", "bundles sent back, not read", -1, func(o load.Outcomes) int64 { return o.Advertised }),
 		one("sessions_started", "sessions made", 0, func(o load.Outcomes) int64 { return o.Started }),
 		one("rekeys", "re-keys", 0, func(o load.Outcomes) int64 { return o.Rekeys }),
 		one("ratchet_steps", "halves of DH ratchet steps", 0, func(o load.Outcomes) int64 { return o.RatchetSteps }),
