@@ -119,6 +119,10 @@ type Resources struct {
 	Envelopes int64 `json:"envelopes"`  // handed to the network
 	Wire      int64 `json:"wire_bytes"` // their payloads
 	Batches   int64 `json:"batches"`    // synced
+
+	Awake  int64 `json:"awake"` // identities in memory at the end
+	Wakes  int64 `json:"wakes"` // how often one came into memory
+	Sleeps int64 `json:"sleeps"`
 }
 
 // report fills in what was measured.
@@ -153,6 +157,9 @@ func (r *run) report(result *Result, m *meter, before, after used) {
 		}
 	}
 	result.Resources = r.resources(m, before, after)
+	result.Resources.Awake = int64(after.counts.Awake) //nolint:gosec // no more than there are
+	result.Resources.Wakes = change(func(c rookery.Counts) uint64 { return c.Wakes })
+	result.Resources.Sleeps = change(func(c rookery.Counts) uint64 { return c.Sleeps })
 	result.Resources.Batches = change(func(c rookery.Counts) uint64 { return c.Batches })
 }
 

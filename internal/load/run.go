@@ -19,8 +19,10 @@ const (
 	// senders is how many goroutines of a run with a rate may wait in Send at a time;
 	// what comes then waits in front of them, and has waited all the same.
 	senders = 4096
-	// coldIdle is how long a session stays in memory that is to be found asleep.
-	coldIdle = time.Second
+	// coldIdle is how long what is to be found asleep stays in memory at most, and
+	// coldBudget for how much there is room before, in bytes.
+	coldIdle   = time.Second
+	coldBudget = 1 << 20
 	// prekeyAge is by how much a re-key storm sets the clock on: signed prekeys are
 	// replaced after a day.
 	prekeyAge = 25 * time.Hour
@@ -138,7 +140,7 @@ func (r *run) all(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if r.config.Scenario == Cold {
-		w.idle = coldIdle
+		w.idle, w.budget = coldIdle, coldBudget
 	}
 	w.is.Talked = true
 	if err := w.save(); err != nil {

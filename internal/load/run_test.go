@@ -106,6 +106,16 @@ func TestStormMakesASessionWithEachMessage(t *testing.T) {
 	}
 }
 
+// A cold run finds its identities asleep: after it was opened each has to be woken.
+func TestColdRunWakesIdentities(t *testing.T) {
+	c := testConfig(Cold)
+	c.Rate, c.InFlight = 20, 0 // 20 of 40 pairs, so nobody is left out
+	r := mustRun(t, c, inMemory(memory.New(1, memory.Faults{})))
+	if r.Resources.Wakes < int64(c.Identities)/2 || r.Resources.Awake > r.Resources.Wakes {
+		t.Errorf("%d identities, %d woken, %d awake", c.Identities, r.Resources.Wakes, r.Resources.Awake)
+	}
+}
+
 func TestRekeyStormMakesNewSessions(t *testing.T) {
 	c := testConfig(Rekey)
 	c.Rate, c.InFlight, c.Duration = 40, 0, time.Second // each pair once

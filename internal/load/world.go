@@ -42,6 +42,7 @@ type world struct {
 
 	engines []*rookery.Engine
 	idle    time.Duration // Options.IdleAfter; 0: the engine's own
+	budget  int64         // Options.MemoryBudget; 0: the engine's own
 	roll    atomic.Pointer[roll]
 	ready   chan struct{} // closed when the roll has everybody
 }
@@ -117,6 +118,9 @@ func (w *world) openEngine(ctx context.Context, n int) (*rookery.Engine, error) 
 	options.Now = w.now
 	if w.idle > 0 {
 		options.IdleAfter = w.idle
+	}
+	if w.budget > 0 {
+		options.MemoryBudget = w.budget
 	}
 	return rookery.Open(ctx, options)
 }
@@ -228,6 +232,9 @@ func (w *world) counts() (all rookery.Counts) {
 		all.Received += c.Received
 		all.Refused += c.Refused
 		all.Advertised += c.Advertised
+		all.Awake += c.Awake
+		all.Wakes += c.Wakes
+		all.Sleeps += c.Sleeps
 		all.SessionsStarted += c.SessionsStarted
 		all.RatchetSteps += c.RatchetSteps
 		all.Acknowledged += c.Acknowledged

@@ -93,6 +93,7 @@ var Metrics = slices.Concat(
 		{"disk", "room on the disk", size, -1, measured(disk)},
 		{"disk_per_session", "room on the disk per session", size, -1, per(disk, sessions)},
 		{"bytes_per_message", "bytes to the network per message", size, -1, per(func(r *load.Result) int64 { return r.Resources.Wire }, sent)},
+		{"wakes_per_message", "identities woken per message", count, 0, per(func(r *load.Result) int64 { return r.Resources.Wakes }, sent)},
 		{"open", "opening the engine", duration, -1, measured(func(r *load.Result) time.Duration { return r.Opening.Open })},
 		{"first_message", "from opening to the first message", duration, -1, measured(func(r *load.Result) time.Duration { return r.Opening.First })},
 		{"drain", "until the rest had arrived", duration, -1, given(func(r *load.Result) time.Duration { return r.Drained })},

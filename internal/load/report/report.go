@@ -152,6 +152,8 @@ func (r *Report) resources() section {
 	if res.Disk > 0 {
 		s.Rows = append(s.Rows, row{"disk", fmt.Sprintf("%s, %s per session; %s synced batches", showSize(float64(res.Disk)), r.figure("disk_per_session"), showCount(float64(res.Batches)))})
 	}
+	s.Rows = append(s.Rows, row{"asleep and awake", fmt.Sprintf("%s identities awake at the end; woken %s times, %s per message; left memory %s times",
+		showCount(float64(res.Awake)), showCount(float64(res.Wakes)), r.figure("wakes_per_message"), showCount(float64(res.Sleeps)))})
 	s.Rows = append(s.Rows, row{"network", fmt.Sprintf("%s envelopes, %s per message", showCount(float64(res.Envelopes)), r.figure("bytes_per_message"))})
 	return s
 }
