@@ -15,9 +15,6 @@ import (
 	"github.com/rookery-im/rookery/persistence/cell"
 )
 
-// BackupSummary says what a backup holds.
-type BackupSummary = backup.Summary
-
 // Backup writes everything that is durable at this moment to w, encrypted for
 // all recipients: age public keys, whose private halves this host need not have,
 // or one passphrase (age.NewScryptRecipient). Traffic goes on meanwhile and is
@@ -26,9 +23,9 @@ type BackupSummary = backup.Summary
 //
 // A backup brings back identities and contacts, not sessions: restored
 // installations get successors, see Identity.Retired.
-func (e *Engine) Backup(ctx context.Context, w io.Writer, recipients ...age.Recipient) (BackupSummary, error) {
+func (e *Engine) Backup(ctx context.Context, w io.Writer, recipients ...age.Recipient) (backup.Summary, error) {
 	if err := e.accepting(); err != nil {
-		return BackupSummary{}, err
+		return backup.Summary{}, err
 	}
 	return backup.Write(ctx, e.store, w, recipients...)
 }
@@ -45,15 +42,15 @@ const partialSuffix = ".partial"
 // directory beside it, named Dir and ".partial", that has to be deleted before
 // the next try. Errors: ErrOptions; fs.ErrExist for either directory; those of
 // package backup; those of Open.
-func Restore(ctx context.Context, options Options, r io.Reader, identities ...age.Identity) (BackupSummary, error) {
+func Restore(ctx context.Context, options Options, r io.Reader, identities ...age.Identity) (backup.Summary, error) {
 	options = options.withDefaults()
 	if options.Dir == "" || options.Unlock == nil || options.Store != nil {
-		return BackupSummary{}, fmt.Errorf("%w: a directory and what unlocks it are needed", ErrOptions)
+		return backup.Summary{}, fmt.Errorf("%w: a directory and what unlocks it are needed", ErrOptions)
 	}
 	dir := filepath.Clean(options.Dir)
 	partial := dir + partialSuffix
 	if err := makeAlone(dir, partial); err != nil {
-		return BackupSummary{}, err
+		return backup.Summary{}, err
 	}
 	options.Dir = partial
 	summary, err := options.restore(ctx, r, identities)
@@ -61,7 +58,7 @@ func Restore(ctx context.Context, options Options, r io.Reader, identities ...ag
 		err = os.Rename(partial, dir) // fails if somebody has put something there
 	}
 	if err != nil {
-		return BackupSummary{}, errors.Join(err, os.RemoveAll(partial))
+		return backup.Summary{}, errors.Join(err, os.RemoveAll(partial))
 	}
 	return summary, cell.OS.SyncDir(filepath.Dir(dir))
 }
@@ -86,14 +83,14 @@ func makeAlone(dir, partial string) error {
 }
 
 // restore fills the store in the partial directory and closes it.
-func (o Options) restore(ctx context.Context, r io.Reader, identities []age.Identity) (BackupSummary, error) {
+func (o Options) restore(ctx context.Context, r io.Reader, identities []age.Identity) (backup.Summary, error) {
 	// An anchor elsewhere may be that of the store before: it is left alone. A
 	// restored store has no use for one until it has been opened.
 	elsewhere := o.Anchor != ""
 	o.Anchor = ""
 	store, _, err := o.open(ctx)
 	if err != nil {
-		return BackupSummary{}, err
+		return backup.Summary{}, err
 	}
 	summary, err := backup.Restore(ctx, r, store.(backup.Target), identities...) // as all stores in directories are
 	err = errors.Join(err, store.Close())

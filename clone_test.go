@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -28,10 +29,10 @@ func TestSecondCopyOfAnInstallationIsNoticed(t *testing.T) {
 	envelope := second.withhold(alice, bob.key, "another two")
 	for n := range 2 {
 		theirs.air.deliver([]transport.Envelope{envelope})
-		wantError(t, awaitThese[rookery.Refused](theirs, n+1, bob).Err, rookery.ErrCloned)
+		wantError(t, awaitThese[rookery.Refused](theirs, n+1, bob).Err, cause.ErrCloned)
 	}
 	a := awaitThese[rookery.Alarm](theirs, 1, bob)
-	wantError(t, a.Err, rookery.ErrCloned)
+	wantError(t, a.Err, cause.ErrCloned)
 	if a.Contact != alice.key || a.Installation != alice.installation {
 		t.Errorf("alarm about %v, installation %s", a.Contact, a.Installation)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -140,8 +141,8 @@ func TestContactThatCannotBeReachedIsLookedUp(t *testing.T) {
 	w.pass(16 * 24 * time.Hour)
 	before := len(w.air.history())
 	_, err := w.at(bob).Send(w.context(), alice.key, []byte("are you there?"))
-	wantError(t, err, rookery.ErrNoTarget)
-	wantError(t, err, rookery.ErrStalePreKey)
+	wantError(t, err, cause.ErrNoTarget)
+	wantError(t, err, cause.ErrStalePreKey)
 	for _, e := range w.air.history()[before:] {
 		if e.Topic == transport.PersonalTopic(alice.key) {
 			t.Error("a message was published")

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -29,14 +28,6 @@ const (
 	maxCode = 8192
 )
 
-var (
-	// ErrContactCode: it is no contact code, or not all of one.
-	ErrContactCode = errors.New("rookery: contact code")
-	// ErrNewerContactCode: the contact code is of a version that this release does
-	// not know.
-	ErrNewerContactCode = errors.New("rookery: contact code of a newer version")
-)
-
 var codeLetters = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // ContactCode gives our identity with its bundle as text that TakeContactCode takes,
@@ -52,7 +43,7 @@ func (i *Identity) ContactCode(ctx context.Context) (string, error) {
 
 // TakeContactCode takes the bundle of a contact code, as TakeBundle does, and tells
 // whose it is. Spaces and line breaks in it do not matter, nor do capitals.
-// ErrContactCode, ErrNewerContactCode; ErrUntrustedBundle if it is not well signed.
+// ErrContactCode, ErrNewerContactCode; cause.ErrUntrustedBundle if it is not well signed.
 func (i *Identity) TakeContactCode(ctx context.Context, text string) (PublicKey, error) {
 	contact, bundle, err := readContactCode(text)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/x3dh"
 )
@@ -135,11 +136,11 @@ func TestContactCodesAreRefused(t *testing.T) {
 		{"too long", "ROOKERY:1:" + strings.Repeat("A", 1<<20), rookery.ErrContactCode},
 		{"an empty bundle", codeOf(nil), rookery.ErrContactCode},
 		{"no bundle", codeOf([]byte("hello")), rookery.ErrContactCode},
-		{"a wrong signature", altered(func(b *wire.Bundle) { b.Signature[7] ^= 1 }), rookery.ErrUntrustedBundle},
-		{"an altered prekey", altered(func(b *wire.Bundle) { b.PreKeys[0].Key = wire.PublicKey(alice.key) }), rookery.ErrUntrustedBundle},
-		{"an altered time", altered(func(b *wire.Bundle) { b.Timestamp++ }), rookery.ErrUntrustedBundle},
-		{"somebody else's name on it", altered(func(b *wire.Bundle) { b.Identity = wire.PublicKey(alice.key) }), rookery.ErrUntrustedBundle},
-		{"an identity off the curve", altered(func(b *wire.Bundle) { b.Identity = wire.PublicKey{2, 5} }), rookery.ErrUntrustedBundle},
+		{"a wrong signature", altered(func(b *wire.Bundle) { b.Signature[7] ^= 1 }), cause.ErrUntrustedBundle},
+		{"an altered prekey", altered(func(b *wire.Bundle) { b.PreKeys[0].Key = wire.PublicKey(alice.key) }), cause.ErrUntrustedBundle},
+		{"an altered time", altered(func(b *wire.Bundle) { b.Timestamp++ }), cause.ErrUntrustedBundle},
+		{"somebody else's name on it", altered(func(b *wire.Bundle) { b.Identity = wire.PublicKey(alice.key) }), cause.ErrUntrustedBundle},
+		{"an identity off the curve", altered(func(b *wire.Bundle) { b.Identity = wire.PublicKey{2, 5} }), cause.ErrUntrustedBundle},
 	} {
 		if _, err := w.at(alice).TakeContactCode(w.context(), test.code); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)

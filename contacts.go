@@ -43,7 +43,7 @@ func (i *Identity) contacts(ctx context.Context, each func(deviceactor.Contact) 
 	err := store.Scan(ctx, persistence.NewName(persistence.KindContact, i.owner[:]), func(name persistence.Name, _ []byte) error {
 		parts, err := name.Parts()
 		if err != nil || len(parts) != 2 || len(parts[1]) != x3dh.PublicKeySize {
-			return fmt.Errorf("rookery: %v: %w: not named after a contact", name, ErrStoreCorrupt)
+			return fmt.Errorf("rookery: %v: %w: not named after a contact", name, persistence.ErrCorrupt)
 		}
 		c, err := deviceactor.LoadContact(ctx, store, i.owner, PublicKey(parts[1]))
 		switch {
@@ -65,10 +65,10 @@ func (i *Identity) contacts(ctx context.Context, each func(deviceactor.Contact) 
 // AddContact accepts a contact of which nothing more than its key is at hand, ahead
 // of its first message, and follows its contact code, see Follow. With a bundle at
 // hand use TakeBundle or TakeContactCode, which accept it too. ErrPublicKey,
-// ErrBlocked; ErrOwnIdentity of our own.
+// cause.ErrBlocked; cause.ErrOwnIdentity of our own.
 func (i *Identity) AddContact(ctx context.Context, contact PublicKey) error {
 	if contact == i.public {
-		return ErrOwnIdentity
+		return deviceactor.ErrOwnIdentity
 	}
 	if _, err := x3dh.ParseIdentity(contact[:]); err != nil {
 		return err
@@ -83,11 +83,11 @@ func (i *Identity) AddContact(ctx context.Context, contact PublicKey) error {
 }
 
 // Block refuses everything of a contact, known or not, from then on: its messages,
-// in public chats too, are Refused events with ErrBlocked before anything is
-// computed, its bundles are not taken, and sending to it gives ErrBlocked. It is
+// in public chats too, are Refused events with cause.ErrBlocked before anything is
+// computed, its bundles are not taken, and sending to it gives cause.ErrBlocked. It is
 // durable when Block returns. What was received before stays in the inbox, and what
 // was sent before goes out. Nothing is sent: the contact does not learn of it, and
-// neither do our other installations. ErrOwnIdentity of our own identity.
+// neither do our other installations. cause.ErrOwnIdentity of our own identity.
 func (i *Identity) Block(ctx context.Context, contact PublicKey) error {
 	if contact != i.public {
 		i.unlisten(transport.ContactCodeTopic(contact))
@@ -110,7 +110,7 @@ func (i *Identity) setBlocked(ctx context.Context, contact PublicKey, blocked bo
 // AwaitTaken waits until the transport has taken a message that Send has made
 // durable, with the id of its receipt, or until ctx ends: the message waits in the
 // store then, and is published again until it is taken, also after the next Open.
-// ErrWithdrawn if the contact was denied meanwhile.
+// cause.ErrWithdrawn if the contact was denied meanwhile.
 func (i *Identity) AwaitTaken(ctx context.Context, contact PublicKey, id MessageID) error {
 	for {
 		err := i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {

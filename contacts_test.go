@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -103,19 +104,19 @@ func TestBlockedContactIsRefusedUntilUnblocked(t *testing.T) {
 		}
 		published := len(w.air.history())
 		w.send(alice, bob.key, "hello?")
-		wantError(t, awaitThese[rookery.Refused](w, n+1, bob).Err, rookery.ErrBlocked)
+		wantError(t, awaitThese[rookery.Refused](w, n+1, bob).Err, cause.ErrBlocked)
 		if n := len(w.air.history()); n != published+1 {
 			t.Errorf("%d envelopes for one message", n-published)
 		}
 		_, err := w.at(bob).Send(w.context(), alice.key, []byte("x"))
-		wantError(t, err, rookery.ErrBlocked)
-		wantError(t, w.at(bob).Deny(w.context(), alice.key), rookery.ErrBlocked)
-		wantError(t, w.at(bob).AddContact(w.context(), alice.key), rookery.ErrBlocked)
+		wantError(t, err, cause.ErrBlocked)
+		wantError(t, w.at(bob).Deny(w.context(), alice.key), cause.ErrBlocked)
+		wantError(t, w.at(bob).AddContact(w.context(), alice.key), cause.ErrBlocked)
 		bundle, err := w.at(alice).Bundle(w.context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, w.at(bob).TakeBundle(w.context(), alice.key, bundle), rookery.ErrBlocked)
+		wantError(t, w.at(bob).TakeBundle(w.context(), alice.key, bundle), cause.ErrBlocked)
 	}
 	if err := w.at(bob).Unblock(w.context(), alice.key); err != nil {
 		t.Fatal(err)
@@ -124,7 +125,7 @@ func TestBlockedContactIsRefusedUntilUnblocked(t *testing.T) {
 	w.awaitMessages(2, bob)
 	w.send(bob, alice.key, "yes")
 	w.awaitMessages(1, alice)
-	wantError(t, w.at(bob).Block(w.context(), bob.key), rookery.ErrOwnIdentity)
+	wantError(t, w.at(bob).Block(w.context(), bob.key), cause.ErrOwnIdentity)
 }
 
 // Somebody added by key alone is no stranger, and his contact code is found.
@@ -134,7 +135,7 @@ func TestAddedContactIsFollowed(t *testing.T) {
 	if err := w.at(alice).AddContact(w.context(), bob.key); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, w.at(alice).AddContact(w.context(), alice.key), rookery.ErrOwnIdentity)
+	wantError(t, w.at(alice).AddContact(w.context(), alice.key), cause.ErrOwnIdentity)
 	wantError(t, w.at(alice).AddContact(w.context(), rookery.PublicKey{5}), rookery.ErrPublicKey)
 	if err := w.at(bob).PublishContactCode(w.context(), func(error) {}); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
@@ -121,7 +122,7 @@ func TestOwnDeviceTakesPartOnlyOnceItIsApproved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, w.at(alice).Approve(w.context(), alice.key, second.InstallationID()), rookery.ErrUnknownInstallation)
+	wantError(t, w.at(alice).Approve(w.context(), alice.key, second.InstallationID()), cause.ErrUnknownInstallation)
 	w.introduce(w.at(alice), second)
 	w.bag.await(t, "discovery", func(events []rookery.Event) bool {
 		return slices.ContainsFunc(events, func(e rookery.Event) bool {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -109,7 +110,7 @@ func TestGhostDeviceGetsNoCopies(t *testing.T) {
 		t.Errorf("%d copies wait for nobody", n)
 	}
 	_, err = w.at(alice[0]).Send(w.context(), alice[0].key, []byte("note"))
-	wantError(t, err, rookery.ErrNoTarget)
+	wantError(t, err, cause.ErrNoTarget)
 	for _, e := range w.air.history() {
 		m, err := wire.Decode(e.Payload)
 		if err != nil {
@@ -135,8 +136,8 @@ func TestCopyThatNobodyCanBeGivenIsAnAlarm(t *testing.T) {
 	w.send(alice[0], bob.key, "for bob")
 	w.awaitMessages(1, bob)
 	a := awaitThese[rookery.Alarm](w, 1, alice[0])
-	wantError(t, a.Err, rookery.ErrCopyLost)
-	wantError(t, a.Err, rookery.ErrStalePreKey)
+	wantError(t, a.Err, cause.ErrCopyLost)
+	wantError(t, a.Err, cause.ErrStalePreKey)
 	if a.Contact != alice[0].key {
 		t.Errorf("about %v", a.Contact)
 	}

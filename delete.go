@@ -32,7 +32,7 @@ var owned = []persistence.Kind{
 // Options.ForgetWithin says. It cannot be undone, and the same installation id must
 // never be used again.
 //
-// It waits for the handler, by which it must not be called. From its call on
+// It waits for the handler, by which it must not be called; loops of Events may. From its call on
 // everything that is asked of the installation gets ErrDeleted. If ctx ends first,
 // or the store fails, that error is returned: the installation is then deleted as a
 // whole or not at all, which shows with the next Open, and DeleteIdentity can be
@@ -51,6 +51,9 @@ func (e *Engine) DeleteIdentity(ctx context.Context, key PublicKey, installation
 	}
 	defer i.deleting.Store(false)
 	i.deleted.Store(true)
+	if e.offers != nil {
+		e.offers.withdraw()
+	}
 	if err := i.end(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/proto/wire"
 )
 
@@ -143,7 +144,7 @@ func TestDisabledDeviceOfAContactGetsNothingUntilApproved(t *testing.T) {
 	w.disable(alice, bob[0])
 	w.disable(alice, bob[1])
 	_, err := w.at(alice).Send(w.context(), bob[0].key, []byte("to nobody"))
-	wantError(t, err, rookery.ErrNoTarget)
+	wantError(t, err, cause.ErrNoTarget)
 	for _, m := range messages(w.bag.all(), bob[1]) {
 		if string(m.Payload) != "to both" {
 			t.Errorf("the disabled device received %q", m.Payload)
@@ -195,7 +196,7 @@ func TestNoMoreThanNDevicesOfOurOwn(t *testing.T) {
 		alice, bob := w.person(test.devices), w.person(1)[0]
 		more := w.newDevice(alice[0])
 		w.introduceAll(alice[:1], []device{more})
-		w.approve(alice[0], more, rookery.ErrTooManyInstallations)
+		w.approve(alice[0], more, cause.ErrTooManyInstallations)
 		if got := w.bundleNames(alice[0]); !slices.Equal(got, sorted(alice...)) {
 			t.Errorf("at most %d: the bundle names %v", test.devices, got)
 		}
@@ -205,7 +206,7 @@ func TestNoMoreThanNDevicesOfOurOwn(t *testing.T) {
 		}
 		w.disable(alice[0], alice[1]) // makes room
 		w.approve(alice[0], more, nil)
-		w.approve(alice[0], alice[1], rookery.ErrTooManyInstallations)
+		w.approve(alice[0], alice[1], cause.ErrTooManyInstallations)
 	}
 }
 
@@ -230,6 +231,6 @@ func TestMostRecentlyActiveDevicesOfAContactAreWrittenTo(t *testing.T) {
 	if e := awaitThese[rookery.Alarm](few, 1, alice); e.Contact != bob[0].key {
 		t.Errorf("alarm %+v", e)
 	} else {
-		wantError(t, e.Err, rookery.ErrEvicted) // T34
+		wantError(t, e.Err, cause.ErrEvicted) // T34
 	}
 }

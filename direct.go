@@ -21,14 +21,6 @@ const (
 	maxDirectBlock = 250
 )
 
-var (
-	// ErrDirectClosed: the Direct was closed.
-	ErrDirectClosed = errors.New("rookery: direct sending was closed")
-	// ErrLeaseOver: what direct sending rests on changed again and again while it
-	// was prepared, or the clock is far off; try again.
-	ErrLeaseOver = deviceactor.ErrLeaseOver
-)
-
 // Direct makes messages to one contact without waiting for the disk, for who
 // takes the ciphertext and carries it: it durably reserves a block of message
 // numbers in the session with each of the contact's installations, and encrypts
@@ -92,7 +84,7 @@ type DirectMessage struct {
 }
 
 // Direct prepares direct sending to a contact, of which an installation has to be
-// known: otherwise its first message gives ErrNoTarget, and its contact code is
+// known: otherwise its first message gives cause.ErrNoTarget, and its contact code is
 // followed from then on. Like sending, that accepts the contact. Nothing is
 // reserved before the first message. Close it when it is not needed any more.
 func (i *Identity) Direct(contact PublicKey) (*Direct, error) {
@@ -113,8 +105,8 @@ const directTries = 4
 // Encrypt makes one message for every installation of the contact that Send
 // would send to. It waits only when the block is used up before the next one is
 // durable, or when what it rests on has changed. If ctx ends first its error is
-// returned and no message was made. Errors are those of Send, ErrDirectClosed
-// and ErrLeaseOver.
+// returned and no message was made. Errors are those of Send, ErrClosed
+// and cause.ErrLeaseOver.
 func (d *Direct) Encrypt(ctx context.Context, payload []byte) (DirectMessage, error) {
 	if len(payload) == 0 || len(payload) > MaxPayload {
 		return DirectMessage{}, fmt.Errorf("%w: %d bytes", ErrPayloadSize, len(payload))
@@ -126,7 +118,7 @@ func (d *Direct) Encrypt(ctx context.Context, payload []byte) (DirectMessage, er
 				continue
 			}
 		}
-		if !errors.Is(err, ErrLeaseOver) || tries == directTries {
+		if !errors.Is(err, deviceactor.ErrLeaseOver) || tries == directTries {
 			return m, err
 		}
 		tries++
@@ -160,7 +152,7 @@ func (d *Direct) try(payload []byte) (DirectMessage, *directAnswer, error) {
 // take gives the lease to use, or what to wait for. d.mu is held.
 func (d *Direct) take() (*deviceactor.Lease, *directAnswer, error) {
 	if d.closed {
-		return nil, nil, ErrDirectClosed
+		return nil, nil, fmt.Errorf("%w: direct sending", ErrClosed)
 	}
 	if d.lease == nil {
 		d.lease, d.next = d.next, nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -155,7 +156,7 @@ func TestFailedReservationMakesNothing(t *testing.T) {
 			store.stumble.Store(true)
 			d := w.direct(alice, bob.key)
 			_, err := d.Encrypt(w.context(), []byte("never made"))
-			wantError(t, err, rookery.ErrNotDurable)
+			wantError(t, err, cause.ErrNotDurable)
 			store.stumble.Store(false)
 			var all []sent
 			for i := range 3 * crashBlock {

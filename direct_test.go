@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -224,7 +225,7 @@ func TestDirectNeedsAnInstallation(t *testing.T) {
 	w := newWorld(t, backends[1])
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	_, err := w.direct(alice, bob.key).Encrypt(w.context(), []byte("x"))
-	wantError(t, err, rookery.ErrNoTarget)
+	wantError(t, err, cause.ErrNoTarget)
 	w.introduceAll([]device{alice}, []device{bob})
 	d := w.direct(alice, bob.key)
 	w.encrypt(d, "x")
@@ -232,7 +233,7 @@ func TestDirectNeedsAnInstallation(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = d.Encrypt(w.context(), []byte("y"))
-	wantError(t, err, rookery.ErrNoTarget)
+	wantError(t, err, cause.ErrNoTarget)
 	w.introduceAll([]device{alice}, []device{bob})
 	w.carry(alice, bob.key, w.encrypt(d, "z"))
 	w.awaitMessages(1, bob)
@@ -243,7 +244,7 @@ func TestDirectToOurselvesIsANote(t *testing.T) {
 	w := newWorld(t, backends[1])
 	alone, alice := w.person(1)[0], w.person(2)
 	_, err := w.direct(alone, alone.key).Encrypt(w.context(), []byte("x"))
-	wantError(t, err, rookery.ErrNoTarget)
+	wantError(t, err, cause.ErrNoTarget)
 	m := w.encrypt(w.direct(alice[0], alice[0].key), "note")
 	if m.NoCopy {
 		t.Error("the note says that it is not copied")
@@ -284,7 +285,7 @@ func TestDirectRefusals(t *testing.T) {
 	d.Close()
 	d.Close()
 	_, err := d.Encrypt(w.context(), []byte("x"))
-	wantError(t, err, rookery.ErrDirectClosed)
+	wantError(t, err, rookery.ErrClosed)
 	ended, cancel := context.WithCancel(w.context())
 	cancel()
 	open := w.direct(alice, bob.key)

@@ -29,6 +29,10 @@ type Engine struct {
 	system    *actors.System
 	keys      *keypool.Pool    // the randomness of the actors
 	courier   *courier.Courier // nil with a transport of the user's
+	// handler takes events, and tells whether somebody has seen to one; nil: nobody
+	// wants any.
+	handler   func(Event) bool
+	offers    *offers // nil without Options.Events
 	admission *actors.Admission[conversation]
 	senders   validSenders
 	counters  deviceactor.Counters
@@ -66,6 +70,9 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 	if options.Dir != "" && options.Unlock == nil {
 		return nil, fmt.Errorf("%w: a directory needs the key to its store, Unlock", ErrOptions)
 	}
+	if options.Events && options.Handler != nil {
+		return nil, fmt.Errorf("%w: events are for a handler or for loops, not for both", ErrOptions)
+	}
 	store, own, err := options.open(ctx)
 	if err != nil {
 		return nil, err
@@ -90,6 +97,7 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		started:    options.Now().UnixNano(),
 		restless:   restless{in: max(1, int(options.IdleAfter/sweepEvery))},
 	}
+	e.takeEvents()
 	e.committer = persistence.NewCommitter(store, persistence.CommitterOptions{Applied: e.applied()})
 	err = e.measure()
 	var replaced map[persistence.OwnerID]bool
@@ -109,6 +117,20 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// takeEvents settles who takes the events.
+func (e *Engine) takeEvents() {
+	switch handler := e.options.Handler; {
+	case e.options.Events:
+		e.offers = newOffers()
+		e.handler = e.offers.handle
+	case handler != nil:
+		e.handler = func(event Event) bool {
+			handler(event)
+			return true
+		}
+	}
 }
 
 // NewIdentity describes an identity to create.
@@ -252,7 +274,7 @@ func (e *Engine) Counts() Counts {
 // store. What is in outbox and inbox waits for the next Open. If ctx ends first
 // its error is returned, and Close can be called again to go on waiting; until
 // it returns nil the store stays open. It must not be called by the handler,
-// which it waits for.
+// which it waits for; the loops of Events it ends.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
@@ -261,6 +283,9 @@ func (e *Engine) Close(ctx context.Context) error {
 		identities = append(identities, i)
 	}
 	e.mu.Unlock()
+	if e.offers != nil {
+		e.offers.close()
+	}
 	e.keys.Close() // what is still under way draws its own
 	for _, i := range identities {
 		i.unsubscribe()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
 	"github.com/rookery-im/rookery/sessionactor"
@@ -40,30 +41,30 @@ func TestBadEnvelopesAreRefusedWithACauseAndChangeNothing(t *testing.T) {
 		payload []byte
 		want    error
 	}{
-		{"bytes of all ones", alice.key, bytes.Repeat([]byte{0xff}, 100), rookery.ErrMalformed},
-		{"three bytes", alice.key, []byte{1, 2, 3}, rookery.ErrMalformed},
-		{"cut", alice.key, good.Payload[:len(good.Payload)-1], rookery.ErrMalformed},
-		{"too large", alice.key, make([]byte, wire.MaxMessageSize+1), rookery.ErrMalformed},
+		{"bytes of all ones", alice.key, bytes.Repeat([]byte{0xff}, 100), cause.ErrMalformed},
+		{"three bytes", alice.key, []byte{1, 2, 3}, cause.ErrMalformed},
+		{"cut", alice.key, good.Payload[:len(good.Payload)-1], cause.ErrMalformed},
+		{"too large", alice.key, make([]byte, wire.MaxMessageSize+1), cause.ErrMalformed},
 		{"sender off the curve", offCurve, good.Payload, rookery.ErrPublicKey},
 		{"no sender", rookery.PublicKey{}, good.Payload, rookery.ErrPublicKey},
-		{"another sender", carol.key, good.Payload, rookery.ErrNoSession},
+		{"another sender", carol.key, good.Payload, cause.ErrNoSession},
 		{"greatest number", alice.key, altered(func(p *wire.Part) { p.DR.N = math.MaxUint32 }), ratchet.ErrHeader},
-		{"greatest number but one", alice.key, altered(func(p *wire.Part) { p.DR.N = math.MaxUint32 - 1 }), rookery.ErrTooManySkipped},
-		{"number of its predecessor", alice.key, altered(func(p *wire.Part) { p.DR.N-- }), rookery.ErrDuplicate},
-		{"greatest chain before", alice.key, altered(func(p *wire.Part) { p.DR.PN = math.MaxUint32 }), rookery.ErrForged},
+		{"greatest number but one", alice.key, altered(func(p *wire.Part) { p.DR.N = math.MaxUint32 - 1 }), cause.ErrTooManySkipped},
+		{"number of its predecessor", alice.key, altered(func(p *wire.Part) { p.DR.N-- }), cause.ErrDuplicate},
+		{"greatest chain before", alice.key, altered(func(p *wire.Part) { p.DR.PN = math.MaxUint32 }), cause.ErrForged},
 		{"greatest chain before, new key", alice.key, altered(func(p *wire.Part) {
 			p.DR.PN, p.DR.RatchetKey = math.MaxUint32, p.DR.SignedPreKey[:]
-		}), rookery.ErrUnknownRatchetKey},
-		{"ratchet key off the curve", alice.key, altered(func(p *wire.Part) { p.DR.RatchetKey = offCurve[:] }), rookery.ErrUnknownRatchetKey},
-		{"prekey of nobody", alice.key, altered(func(p *wire.Part) { p.DR.SignedPreKey = wire.PublicKey(bob.key) }), rookery.ErrNoSession},
-		{"forged", alice.key, altered(func(p *wire.Part) { p.Payload[len(p.Payload)-1] ^= 1 }), rookery.ErrForged},
+		}), cause.ErrUnknownRatchetKey},
+		{"ratchet key off the curve", alice.key, altered(func(p *wire.Part) { p.DR.RatchetKey = offCurve[:] }), cause.ErrUnknownRatchetKey},
+		{"prekey of nobody", alice.key, altered(func(p *wire.Part) { p.DR.SignedPreKey = wire.PublicKey(bob.key) }), cause.ErrNoSession},
+		{"forged", alice.key, altered(func(p *wire.Part) { p.Payload[len(p.Payload)-1] ^= 1 }), cause.ErrForged},
 		{"forged start", alice.key, altered(func(p *wire.Part) {
 			p.X3DH = &wire.X3DHHeader{Ephemeral: wire.PublicKey(alice.key), SignedPreKey: p.DR.SignedPreKey}
-		}), rookery.ErrForged},
+		}), cause.ErrForged},
 		{"start with an unknown prekey", alice.key, altered(func(p *wire.Part) {
 			p.DR.SignedPreKey = wire.PublicKey(alice.key)
 			p.X3DH = &wire.X3DHHeader{Ephemeral: wire.PublicKey(alice.key), SignedPreKey: p.DR.SignedPreKey}
-		}), rookery.ErrUnknownPreKey},
+		}), cause.ErrUnknownPreKey},
 		{"empty ciphertext", alice.key, altered(func(p *wire.Part) { p.Payload = nil }), ratchet.ErrCiphertext},
 		{"no header", alice.key, altered(func(p *wire.Part) { p.DR = nil }), sessionactor.ErrHeader},
 		{"DH-only of nothing", alice.key, altered(func(p *wire.Part) {
@@ -71,10 +72,10 @@ func TestBadEnvelopesAreRefusedWithACauseAndChangeNothing(t *testing.T) {
 		}), x3dh.ErrDecrypt},
 		{"not for us", alice.key, message(wire.Message{
 			InstallationID: alice.installation, Entries: []wire.Entry{{Recipient: "another"}},
-		}), rookery.ErrNotTargeted},
+		}), cause.ErrNotTargeted},
 		{"bundle not signed", alice.key, message(wire.Message{
 			InstallationID: alice.installation, Bundles: []wire.Bundle{{Identity: wire.PublicKey(alice.key)}},
-		}), rookery.ErrUntrustedBundle},
+		}), cause.ErrUntrustedBundle},
 		{"bundle of a sender off the curve", offCurve, message(wire.Message{
 			InstallationID: alice.installation, Bundles: []wire.Bundle{{Identity: wire.PublicKey(offCurve)}},
 		}), rookery.ErrPublicKey},

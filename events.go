@@ -123,28 +123,10 @@ type SessionChanged struct {
 	Identity     *Identity
 	Contact      PublicKey
 	Installation string
-	Session      SessionID
-	Change       SessionChange
-	Cause        SessionCause
+	Session      sessionactor.ID // among all that ever were; not secret
+	Change       sessionactor.Lifecycle
+	Cause        sessionactor.Cause
 }
-
-// SessionID names one session among all that ever were. It is not secret.
-type SessionID = sessionactor.ID
-
-// SessionChange is what a session became.
-type SessionChange = sessionactor.Lifecycle
-
-// The steps in the life of a session.
-const (
-	SessionEstablished = sessionactor.BecameEstablished
-	SessionRekeyed     = sessionactor.Replaced
-	SessionExpired     = sessionactor.BecameExpired
-	SessionDeleted     = sessionactor.Deleted
-)
-
-// SessionCause is why it did, in words; the constants of sessionactor.Cause are
-// all there are.
-type SessionCause = sessionactor.Cause
 
 // To implements Event.
 func (e SessionChanged) To() *Identity { return e.Identity }
@@ -159,7 +141,7 @@ type ForwardSecrecyEstablished struct {
 // To implements Event.
 func (e ForwardSecrecyEstablished) To() *Identity { return e.Identity }
 
-// Refused is a received message that changed nothing.
+// Refused is a received message that changed nothing. Err says why, see package cause.
 type Refused struct {
 	Identity     *Identity
 	Sender       PublicKey // as the transport proved it
@@ -172,7 +154,7 @@ func (e Refused) To() *Identity { return e.Identity }
 
 // Alarm is something that honest peers do not do, or do rarely. Nothing was
 // refused because of it; a user should be told. Err is one of ErrEvicted,
-// ErrIgnored, ErrConflict, ErrDowngrade, ErrCloned and ErrCopyLost.
+// ErrIgnored, ErrConflict, ErrDowngrade, ErrCloned and ErrCopyLost of package cause.
 type Alarm struct {
 	Identity     *Identity
 	Contact      PublicKey

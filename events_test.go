@@ -215,8 +215,8 @@ func TestEveryEventIsDocumented(t *testing.T) {
 	if !slices.Equal(headings, types) {
 		t.Errorf("events.go has %v, docs/events.md has %v", types, headings)
 	}
-	for _, comment := range []string{"The causes of a Refused event", "The causes of an Alarm"} {
-		causes, _ := declared(t, "errors.go", token.VAR, comment)
+	for _, comment := range []string{"Why a received message is Refused", "Why there is an Alarm"} {
+		causes, _ := declared(t, filepath.Join("cause", "events.go"), token.VAR, comment)
 		for _, cause := range causes {
 			if !strings.Contains(document, "| `"+cause+"` |") {
 				t.Errorf("docs/events.md does not say what %s is", cause)

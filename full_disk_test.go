@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/persistence/pebble"
@@ -81,7 +82,7 @@ func TestFullDiskRefusesUntilThereIsSpace(t *testing.T) {
 				refused := w.air.Counts().Refused
 				wantFull := func(what string, err error) {
 					t.Helper()
-					if !errors.Is(err, rookery.ErrStoreFull) || !errors.Is(err, syscall.ENOSPC) {
+					if !errors.Is(err, cause.ErrStoreFull) || !errors.Is(err, syscall.ENOSPC) {
 						t.Errorf("round %d: %s: %v, want ErrStoreFull", round, what, err)
 					}
 				}
@@ -89,7 +90,7 @@ func TestFullDiskRefusesUntilThereIsSpace(t *testing.T) {
 				for range 3 {
 					_, err := w.at(alice).Send(w.context(), bob.key, []byte("never"))
 					wantFull("send", err)
-					if !errors.Is(err, rookery.ErrNotDurable) {
+					if !errors.Is(err, cause.ErrNotDurable) {
 						t.Errorf("send: %v, want ErrNotDurable too", err)
 					}
 				}
@@ -147,10 +148,10 @@ func TestFullDiskRefusesIdentitiesThatAreAsleep(t *testing.T) {
 	w.introduce(w.at(alice), w.at(bob))
 	w.reopen() // both are asleep
 	disk.full.Store(true)
-	if _, err := w.at(alice).Send(w.context(), bob.key, []byte("never")); !errors.Is(err, rookery.ErrStoreFull) || !errors.Is(err, rookery.ErrNotDurable) {
+	if _, err := w.at(alice).Send(w.context(), bob.key, []byte("never")); !errors.Is(err, cause.ErrStoreFull) || !errors.Is(err, cause.ErrNotDurable) {
 		t.Errorf("send: %v", err)
 	}
-	if _, err := w.engine.CreateIdentity(w.context(), rookery.NewIdentity{}); !errors.Is(err, rookery.ErrStoreFull) {
+	if _, err := w.engine.CreateIdentity(w.context(), rookery.NewIdentity{}); !errors.Is(err, cause.ErrStoreFull) {
 		t.Errorf("create: %v", err)
 	}
 	w.sweep() // nobody minds

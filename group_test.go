@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/x3dh"
 )
@@ -26,7 +27,7 @@ func TestGroupMessageGoesPairwiseToEachMemberOnce(t *testing.T) {
 	members := []rookery.PublicKey{gone.key, bob[0].key, alice[0].key, offCurve, carol.key, bob[0].key, dave.key, carol.key}
 	receipts := w.at(alice[0]).SendGroup(w.context(), members, []byte("to all"))
 	order := []rookery.PublicKey{gone.key, bob[0].key, offCurve, carol.key, dave.key}
-	failures := map[rookery.PublicKey]error{gone.key: rookery.ErrNoTarget, offCurve: rookery.ErrPublicKey}
+	failures := map[rookery.PublicKey]error{gone.key: cause.ErrNoTarget, offCurve: rookery.ErrPublicKey}
 	if len(receipts) != len(order) {
 		t.Fatalf("%d receipts, want %d", len(receipts), len(order))
 	}

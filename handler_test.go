@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
@@ -171,7 +172,7 @@ func TestHandlerThatPanicsOnAFullDiskKeepsAcknowledgements(t *testing.T) {
 	eventually(t, "refusal", func() bool { return store.refused.Load() > 0 })
 	// Commits are settled in order: after this one the acknowledgement is.
 	_, err := w.at(alice).Send(w.context(), bob.key, []byte("never"))
-	wantError(t, err, rookery.ErrStoreFull)
+	wantError(t, err, cause.ErrStoreFull)
 	w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, []byte{0xff})})
 	<-panicked
 	store.full.Store(false)

@@ -2,14 +2,11 @@ package rookery
 
 import "github.com/rookery-im/rookery/transport/courier"
 
-// Health is how an engine's network is.
-type Health = courier.Health
-
 // Health tells how the network of Options.Carrier is, without asking it; false with
 // a transport of the user's own.
-func (e *Engine) Health() (Health, bool) {
+func (e *Engine) Health() (courier.Health, bool) {
 	if e.courier == nil {
-		return Health{}, false
+		return courier.Health{}, false
 	}
 	return e.courier.Health(), true
 }

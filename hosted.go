@@ -68,7 +68,7 @@ const (
 func (h *hosted) Start(ctx *actors.Context) error {
 	h.visited = h.identity.actor.Idle() >= h.identity.engine.options.IdleAfter
 	h.identity.engine.grown()
-	if err := h.takeOver(ctx); !errors.Is(err, ErrStoreFull) {
+	if err := h.takeOver(ctx); !errors.Is(err, persistence.ErrFull) {
 		return forGood(err)
 	}
 	return nil
@@ -89,7 +89,7 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 	background := context.Background()
 	if !i.checked {
 		if err := i.key.Check(); err != nil {
-			return fmt.Errorf("%w: %w: %w", actors.ErrCorruptState, ErrStoreCorrupt, err)
+			return fmt.Errorf("%w: %w: %w", actors.ErrCorruptState, persistence.ErrCorrupt, err)
 		}
 		i.checked = true
 	}
@@ -129,7 +129,7 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 func (h *hosted) Receive(ctx *actors.Context, message any) error {
 	if h.contacts == nil {
 		err := h.takeOver(ctx)
-		if errors.Is(err, ErrStoreFull) {
+		if errors.Is(err, persistence.ErrFull) {
 			h.refuse(message, err)
 			return nil
 		}
@@ -195,7 +195,7 @@ func (h *hosted) refuse(message any, err error) {
 		h.identity.kept.untold = append(h.identity.kept.untold, m.event)
 		return
 	}
-	failInner(message, fmt.Errorf("%w: %w", ErrNotDurable, err))
+	failInner(message, fmt.Errorf("%w: %w", deviceactor.ErrNotDurable, err))
 }
 
 // leaves notes a contact that is not in memory and has something to do.
@@ -256,7 +256,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 				if !i.unheard(e) {
 					i.handle(i.event(e))
 				}
-				if u, ok := e.(deviceactor.Unsent); ok && i.engine.options.Handler == nil {
+				if u, ok := e.(deviceactor.Unsent); ok && i.engine.handler == nil {
 					i.engine.options.Logger.Warn("no network has taken a message", "identity", i.public, "contact", u.Identity, "message", MessageID(u.ID))
 					i.discard(u.Identity, u.ID) // nobody wants to know
 				}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/internal/account"
 	"github.com/rookery-im/rookery/persistence"
@@ -228,11 +229,11 @@ func (i *Identity) published(ctx context.Context) (bundleactor.Published, error)
 }
 
 // TakeBundle takes a bundle of the contact that came by another way than a
-// message. ErrUntrustedBundle if it is not the contact's or not well signed.
+// message. cause.ErrUntrustedBundle if it is not the contact's or not well signed.
 func (i *Identity) TakeBundle(ctx context.Context, contact PublicKey, bundle []byte) error {
 	b, err := wire.DecodeBundle(bundle)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+		return fmt.Errorf("%w: %w", cause.ErrMalformed, err)
 	}
 	return i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {
 		return deviceactor.TakeBundle{Reply: reply, Bundle: b, ByHand: true}
@@ -262,8 +263,8 @@ func (i *Identity) publishCode(p bundleactor.Published, accepted func(error)) {
 
 // Approve lets a discovered installation take part: one of our own identity
 // gets copies of what we send, and contacts learn of it with our next messages;
-// one of a contact is sent to. ErrUnknownInstallation if it was not discovered,
-// ErrTooManyInstallations if our identity has as many as it may.
+// one of a contact is sent to. cause.ErrUnknownInstallation if it was not discovered,
+// cause.ErrTooManyInstallations if our identity has as many as it may.
 func (i *Identity) Approve(ctx context.Context, contact PublicKey, installation string) error {
 	return i.enable(ctx, contact, installation, true)
 }
@@ -289,7 +290,7 @@ func (i *Identity) enable(ctx context.Context, contact PublicKey, installation s
 
 // Accept answers the contact's request: its messages are a Message each from
 // then on. Nothing is sent; the first message back shows it to the contact, as
-// it would accept without this. ErrNoRequest if none waits.
+// it would accept without this. cause.ErrNoRequest if none waits.
 func (i *Identity) Accept(ctx context.Context, contact PublicKey) error {
 	return i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {
 		return deviceactor.Accept{Reply: reply}
@@ -299,7 +300,7 @@ func (i *Identity) Accept(ctx context.Context, contact PublicKey) error {
 // Deny forgets the contact with everything of it, unacknowledged messages too.
 // Nothing is sent, and nothing of the contact is kept: if it writes again, that
 // is a new request. A transport goes on listening on the topic that it shares with
-// the contact, who may write nowhere else. ErrNoRequest if nothing is known of it.
+// the contact, who may write nowhere else. cause.ErrNoRequest if nothing is known of it.
 func (i *Identity) Deny(ctx context.Context, contact PublicKey) error {
 	if contact != i.public {
 		i.unlisten(transport.ContactCodeTopic(contact))

@@ -95,7 +95,7 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 		b.identity.unhandled.Add(-1)
 		b.report(m)
 	case repeated:
-		if b.identity.engine.options.Handler != nil && b.identity.engine.committer.Counts().Refused > 0 {
+		if b.identity.engine.handler != nil && b.identity.engine.committer.Counts().Refused > 0 {
 			b.identity.unsure = true
 		}
 	case forgetReported:
@@ -140,8 +140,8 @@ func (b *inbox) report(e Event) {
 	}
 	b.identity.working.Add(1)
 	defer b.identity.working.Add(-1)
-	b.identity.engine.options.Handler(e)
-	if u, ok := e.(Unsent); ok { // he knows
+	seen := b.identity.engine.handler(e)
+	if u, ok := e.(Unsent); ok && seen {
 		b.identity.discard(u.Contact, deviceactor.MessageID(u.ID))
 	}
 }
@@ -259,7 +259,7 @@ func (b *inbox) linger() {
 func (b *inbox) settle(m acknowledged) {
 	if m.err != nil {
 		b.stream.Resume()
-		if errors.Is(m.err, ErrStoreFull) {
+		if errors.Is(m.err, persistence.ErrFull) {
 			b.identity.undone = append(b.identity.undone, m.messages...)
 		}
 		return
@@ -305,7 +305,7 @@ func (i *Identity) inboxName(m messageKey) persistence.Name {
 
 // handle passes an event to the handler's queue.
 func (i *Identity) handle(e Event) {
-	if i.engine.options.Handler == nil {
+	if i.engine.handler == nil {
 		return
 	}
 	i.unhandled.Add(1)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
@@ -79,7 +80,7 @@ func TestMessageThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 	w.flush(alice[0])
 	store.lies.Store(true)
 	_, err := w.at(alice[0]).Send(w.context(), bob.key, []byte("with a copy"))
-	wantError(t, err, rookery.ErrNotDurable)
+	wantError(t, err, cause.ErrNotDurable)
 	store.lies.Store(false)
 	w.sweepUntil("the copy, and the message itself", func() bool {
 		w.air.Redeliver() // what was refused meanwhile
@@ -146,7 +147,7 @@ func TestLookAfterAFailureTellsNothingTwice(t *testing.T) {
 	awaitThese[rookery.PublicMessage](w, 1, alice[1])
 	store.lies.Store(true)
 	_, err := w.at(bob).Send(w.context(), alice[0].key, []byte("x"))
-	wantError(t, err, rookery.ErrNotDurable)
+	wantError(t, err, cause.ErrNotDurable)
 	store.lies.Store(false)
 	for range 3 {
 		for _, e := range w.air.history() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
@@ -120,7 +121,7 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 	}
 	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
 		i.engine.measures.overloads[limitEvents].Add(1)
-		done(ErrOverloaded)
+		done(actors.ErrOverloaded)
 		return nil, false
 	}
 	m, err := i.engine.decode(e)
@@ -160,7 +161,7 @@ func (e *Engine) decode(envelope transport.Envelope) (*wire.Message, error) {
 	}
 	m, err := wire.Decode(envelope.Payload)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: %w", cause.ErrMalformed, err)
 	}
 	return m, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence/memory"
 )
@@ -21,7 +22,7 @@ func TestLookUpDoesNotHoldUpTheContact(t *testing.T) {
 	w.close()
 	w.configure = append(w.configure, func(o *rookery.Options) { o.Transport = impatient{w.air, w.air.everything()} })
 	w.open()
-	if _, err := w.at(bob).Send(w.context(), alice.key, []byte("hi")); err != nil && !errors.Is(err, rookery.ErrNoTarget) {
+	if _, err := w.at(bob).Send(w.context(), alice.key, []byte("hi")); err != nil && !errors.Is(err, cause.ErrNoTarget) {
 		t.Errorf("send: %v", err)
 	}
 	if _, err := w.at(bob).Contact(w.context(), alice.key); err != nil {

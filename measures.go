@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/internal/metrics"
 	"github.com/rookery-im/rookery/persistence/pebble"
@@ -101,7 +102,7 @@ func (m *measures) close() error {
 
 // causeOfEnvelope is why an envelope did not get as far as its contact.
 func causeOfEnvelope(err error) deviceactor.Cause {
-	if errors.Is(err, ErrMalformed) {
+	if errors.Is(err, cause.ErrMalformed) {
 		return deviceactor.CauseMalformed
 	}
 	return deviceactor.CauseOf(err)

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
@@ -281,7 +282,7 @@ func TestMetricsCountOverloadsByTheirLimits(t *testing.T) {
 			m.awaits("rookery.messages.in_flight", bound)
 			for range more {
 				_, err := w.at(alice).Send(w.context(), bob.key, []byte("x"))
-				wantError(t, err, rookery.ErrOverloaded)
+				wantError(t, err, cause.ErrOverloaded)
 			}
 			m.wants(map[string]float64{
 				"rookery.overloads{limit=" + limit + "}":  more,
@@ -316,7 +317,7 @@ func TestMetricsCountFullOutboxes(t *testing.T) {
 	}
 	sending.Wait()
 	_, err := w.at(alice).Send(w.context(), bob.key, []byte("x"))
-	wantError(t, err, rookery.ErrOverloaded)
+	wantError(t, err, cause.ErrOverloaded)
 	m.wants(map[string]float64{"rookery.overloads{limit=outbox}": 1, "rookery.sends.refused{cause=overloaded}": 1, "rookery.messages.sent": most})
 	m.awaits("rookery.publications.refused", most)
 	// After the first 1,024 of a way one in eight is timed.

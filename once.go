@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
 )
@@ -14,20 +15,13 @@ import (
 // MaxSendKey is how long the key of SendOnce may be, in bytes.
 const MaxSendKey = 255
 
-var (
-	// ErrSendKey: a key of SendOnce is 1 byte to MaxSendKey.
-	ErrSendKey = errors.New("rookery: key of a message")
-	// ErrSendKeyUsed: another payload was sent to the contact under that key.
-	ErrSendKeyUsed = errors.New("rookery: another payload was sent under that key")
-)
-
 // SendOnce is Send under a key that the application has chosen: as often as it is
 // called with the same key and contact, one message is sent, and each call that does
 // not fail gives its receipt, also after a crash. The key is remembered for
 // Options.KeepReceipts, and only of a message that is durable: after an error, whose
 // cause has gone, the next call sends. A call that comes while another one under the
 // same key is at work waits for it. One key to several contacts is a message to each.
-// Beside the errors of Send: ErrSendKey, ErrSendKeyUsed.
+// Beside the errors of Send: ErrSendKey, cause.ErrSendKeyUsed.
 func (i *Identity) SendOnce(ctx context.Context, key string, to PublicKey, payload []byte) (Receipt, error) {
 	if key == "" || len(key) > MaxSendKey {
 		return Receipt{}, fmt.Errorf("%w: %d bytes", ErrSendKey, len(key))
@@ -43,7 +37,7 @@ func (i *Identity) SendOnce(ctx context.Context, key string, to PublicKey, paylo
 	case err != nil, found && !kept.Of(once):
 		release()
 		if err == nil {
-			err = ErrSendKeyUsed
+			err = cause.ErrSendKeyUsed
 		}
 		return Receipt{}, err
 	case found:
@@ -84,7 +78,7 @@ func (e *Engine) keptReceipt(ctx context.Context, name persistence.Name) (kept d
 		// something later is.
 		nobody := persistence.Record{Name: persistence.NewName(persistence.KindReceipt), Delete: true}
 		if err := e.store.Apply(ctx, persistence.Batch{Records: []persistence.Record{nobody}}); err != nil {
-			return kept, false, fmt.Errorf("%w: %w", ErrNotDurable, err)
+			return kept, false, fmt.Errorf("%w: %w", deviceactor.ErrNotDurable, err)
 		}
 	}
 	return kept, true, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 )
@@ -53,7 +54,7 @@ func TestMessageUnderOneKeyIsSentOnce(t *testing.T) {
 			}
 			for _, other := range []string{"hello!", "x"} {
 				_, err := w.at(alice).SendOnce(w.context(), "one", bob.key, []byte(other))
-				wantError(t, err, rookery.ErrSendKeyUsed)
+				wantError(t, err, cause.ErrSendKeyUsed)
 			}
 			w.sendOnce(alice, "one", carol.key, "to somebody else") // a message of its own
 			group := w.at(alice).SendGroupOnce(w.context(), "three", []rookery.PublicKey{bob.key, carol.key}, []byte("to both"))
@@ -94,7 +95,7 @@ func TestKeyOfARefusedMessageIsFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := w.at(alice).SendOnce(w.context(), "k", bob.key, []byte("refused"))
-	wantError(t, err, rookery.ErrBlocked)
+	wantError(t, err, cause.ErrBlocked)
 	_, err = w.at(alice).SendOnce(w.context(), "k", bob.key, nil)
 	wantError(t, err, rookery.ErrPayloadSize)
 	if err := w.at(alice).Unblock(w.context(), bob.key); err != nil {

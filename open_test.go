@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/record"
@@ -60,7 +61,7 @@ func TestDirectoryThatCannotBeOpenedIsRefused(t *testing.T) {
 			w.close()
 			scribble(t, filepath.Join(options.Dir, "records"))
 			return options.Dir
-		}, rookery.ErrStoreCorrupt},
+		}, cause.ErrStoreCorrupt},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -130,7 +131,7 @@ func TestRecordsThatCannotBeRightAreReported(t *testing.T) {
 			_, err := rookery.Open(t.Context(), rookery.Options{
 				Store: lasting{store}, Transport: w.air, Handler: func(rookery.Event) {},
 			})
-			wantError(t, err, rookery.ErrStoreCorrupt)
+			wantError(t, err, cause.ErrStoreCorrupt)
 		})
 	}
 }

@@ -46,8 +46,11 @@ type Options struct {
 	Carrier carrier.Carrier
 	// Handler takes events. Those of one identity come one after the other,
 	// those of different ones in parallel. It may block; that holds up only
-	// its identity. Without a handler, received messages stay in the inbox.
+	// its identity. Without it and without Events, received messages stay in the
+	// inbox and other events are dropped.
 	Handler func(Event)
+	// Events has events wait for the loops of Engine.Events, instead of a Handler.
+	Events bool
 	// Logger gets what happens, never payloads or keys. Default: nothing.
 	Logger *slog.Logger
 	// MeterProvider gets measurements (docs/metrics.md), which name no identity, and
@@ -65,10 +68,10 @@ type Options struct {
 	MaxInstallations int
 	// Requests says what becomes of the first message of an unknown identity.
 	// Default: AcceptAll.
-	Requests RequestPolicy
+	Requests deviceactor.RequestPolicy
 	// Devices says what becomes of new installations of contacts. Default:
 	// EnableNew.
-	Devices DevicePolicy
+	Devices deviceactor.DevicePolicy
 	// Schedule says when signed prekeys and bundles are renewed. Default:
 	// bundleactor.DefaultSchedule.
 	Schedule bundleactor.Schedule
@@ -98,7 +101,7 @@ type Options struct {
 	// IdleAfter; those with work under way stay. Default: 1 GiB; negative: no limit.
 	MemoryBudget int64
 	// MaxInFlight and MaxInFlightPerContact bound the messages under way in
-	// both directions; over them Send is refused with ErrOverloaded and
+	// both directions; over them Send is refused with cause.ErrOverloaded and
 	// envelopes stay with the transport. Defaults: 65,536 and 4,096.
 	MaxInFlight, MaxInFlightPerContact int
 	// MaxUnhandled bounds the events of one identity that wait for the
@@ -119,21 +122,15 @@ func (o Options) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "options, directory %q, store %T, transport %T", o.Dir, o.Store, o.Transport)
 }
 
-// RequestPolicy says what becomes of the first message of an unknown identity.
-type RequestPolicy = deviceactor.RequestPolicy
-
-// The policies for contact requests.
+// What becomes of the first message of an unknown identity, for Options.Requests.
 const (
 	AcceptAll = deviceactor.AcceptAll // a message like any other
 	Ask       = deviceactor.Ask       // a ContactRequest, until the application answers
 	DenyAll   = deviceactor.DenyAll   // refused before anything is computed or stored
 )
 
-// DevicePolicy says what becomes of new installations of contacts; those of our
-// own identity always need approval.
-type DevicePolicy = deviceactor.DevicePolicy
-
-// The policies for devices of contacts.
+// What becomes of new installations of contacts, for Options.Devices; those of our own
+// identity always need approval.
 const (
 	EnableNew = deviceactor.EnableNew // sent to at once, as deployed
 	AskFirst  = deviceactor.AskFirst  // only after Approve, but for the first ones

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
@@ -64,7 +65,7 @@ func TestOverloadIsRefusedAndNothingAcceptedIsLost(t *testing.T) {
 		other     error // of a send to somebody else meanwhile
 	}{
 		{"per contact", func(o *rookery.Options) { o.MaxInFlightPerContact = bound }, context.DeadlineExceeded},
-		{"in all", func(o *rookery.Options) { o.MaxInFlight = bound }, rookery.ErrOverloaded},
+		{"in all", func(o *rookery.Options) { o.MaxInFlight = bound }, cause.ErrOverloaded},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,7 +89,7 @@ func TestOverloadIsRefusedAndNothingAcceptedIsLost(t *testing.T) {
 				}()
 			}
 			for range attempts - bound {
-				if o := <-outcomes; !errors.Is(o.err, rookery.ErrOverloaded) {
+				if o := <-outcomes; !errors.Is(o.err, cause.ErrOverloaded) {
 					t.Errorf("%s: %v", o.payload, o.err)
 				}
 			}
@@ -168,7 +169,7 @@ func stopWaiting(t *testing.T, w *world, shut func() (open func()), stalled func
 	wantError(t, err, context.Canceled)
 	clear(payload) // it is the caller's again
 	_, err = w.at(alice).Send(w.context(), bob.key, []byte("one too many"))
-	wantError(t, err, rookery.ErrOverloaded)
+	wantError(t, err, cause.ErrOverloaded)
 	open()
 	w.awaitMessages(1, bob)
 	if m := messages(w.bag.all(), bob)[0]; string(m.Payload) != "sent all the same" {
@@ -290,7 +291,7 @@ func TestFailingStoreSendsNothingAndReceivesNothing(t *testing.T) {
 	store.set(disk)
 	for range 3 {
 		_, err := w.at(alice).Send(w.context(), bob.key, []byte("never"))
-		if !errors.Is(err, rookery.ErrNotDurable) || !errors.Is(err, disk) {
+		if !errors.Is(err, cause.ErrNotDurable) || !errors.Is(err, disk) {
 			t.Errorf("send: %v", err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/transport"
 )
 
@@ -27,7 +28,7 @@ func openAndLeave() int {
 		Dir: os.Getenv(directoryVariable), Unlock: keyOf(os.Getenv(directoryVariable)), Transport: newAir(),
 	})
 	switch {
-	case errors.Is(err, rookery.ErrStoreInUse):
+	case errors.Is(err, cause.ErrStoreInUse):
 		return statusInUse
 	case err != nil:
 		return 1
@@ -232,7 +233,7 @@ func TestDirectoryInUseIsRefused(t *testing.T) {
 		configure(&options)
 	}
 	_, err := rookery.Open(w.context(), options)
-	wantError(t, err, rookery.ErrStoreInUse)
+	wantError(t, err, cause.ErrStoreInUse)
 
 	var exit *exec.ExitError
 	if err := process(t, "open", options.Dir).Run(); !errors.As(err, &exit) || exit.ExitCode() != statusInUse {

@@ -2,7 +2,6 @@ package rookery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
 )
-
-// ErrChat: the name of a public chat is 1 to 100 bytes of UTF-8.
-var ErrChat = errors.New("rookery: name of a public chat")
 
 const maxChat = 100
 

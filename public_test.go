@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -176,7 +177,7 @@ func TestMessageInTheWrongPlaceIsRefused(t *testing.T) {
 	before := digestOf(t, store, whatContactsAreTo(t, bob))
 	for n, e := range []transport.Envelope{encrypted, public} {
 		w.air.deliver([]transport.Envelope{e})
-		wantError(t, awaitThese[rookery.Refused](w, n+1, bob).Err, rookery.ErrUnsupported)
+		wantError(t, awaitThese[rookery.Refused](w, n+1, bob).Err, cause.ErrUnsupported)
 	}
 	if digestOf(t, store, whatContactsAreTo(t, bob)) != before {
 		t.Error("the contact has changed")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/transport"
@@ -50,7 +51,7 @@ func TestIdentityComesBackFromItsPhraseAsANewDevice(t *testing.T) {
 	old := slices.DeleteFunc(theirs.air.history(), func(e transport.Envelope) bool { return !between(bob.key, before.key)(e) })
 	theirs.air.deliver(old)
 	for n := range old {
-		wantError(t, awaitThese[rookery.Refused](w, n+1, after).Err, rookery.ErrNotTargeted)
+		wantError(t, awaitThese[rookery.Refused](w, n+1, after).Err, cause.ErrNotTargeted)
 	}
 	eventually(t, "bob knows the new device", func() bool {
 		c, err := theirs.at(bob).Contact(theirs.context(), before.key)
@@ -83,7 +84,7 @@ func TestPartitionedDeviceIsIncludedAfterItsEmptyReply(t *testing.T) {
 	if got := w.send(alice, bob.key, "one").Installations; !slices.Equal(got, sorted(bob)) {
 		t.Errorf("written to %v", got)
 	}
-	wantError(t, awaitThese[rookery.Refused](w, 1, second).Err, rookery.ErrNotTargeted)
+	wantError(t, awaitThese[rookery.Refused](w, 1, second).Err, cause.ErrNotTargeted)
 	w.awaitVersion(alice, second, 1)
 	if got := w.send(alice, bob.key, "two").Installations; !slices.Equal(got, sorted(bob, second)) {
 		t.Errorf("written to %v", got)
@@ -187,7 +188,7 @@ func TestContactStartsOverWhenOurSessionIsLost(t *testing.T) {
 		w.open()
 		w.send(bob, alice.key, "unreadable")
 		r := awaitThese[rookery.Refused](w, 1, alice)
-		wantError(t, r.Err, rookery.ErrNoSession)
+		wantError(t, r.Err, cause.ErrNoSession)
 		if r.Sender != bob.key || r.Installation != bob.installation {
 			t.Errorf("refused of %v, installation %s", r.Sender, r.Installation)
 		}
@@ -200,9 +201,9 @@ func TestContactStartsOverWhenOurSessionIsLost(t *testing.T) {
 		w.send(alice, bob.key, "I can hear you")
 		w.awaitMessages(1, bob)
 		wantSteps(t, "bob", steps(w, bob), []step{
-			{rookery.SessionExpired, sessionactor.NewerBundle},
-			{rookery.SessionRekeyed, sessionactor.NewerBundle},
-			{rookery.SessionEstablished, sessionactor.FirstMessage},
+			{sessionactor.BecameExpired, sessionactor.NewerBundle},
+			{sessionactor.Replaced, sessionactor.NewerBundle},
+			{sessionactor.BecameEstablished, sessionactor.FirstMessage},
 		})
 		w.send(carol, alice.key, "and me?")
 		w.awaitMessages(2, alice)
@@ -227,12 +228,12 @@ func TestYoungPreKeyIsNotReplacedBecauseAMessageCannotBeRead(t *testing.T) {
 	w.open()
 	for n := range 2 {
 		w.send(bob, alice.key, "unreadable")
-		wantError(t, awaitThese[rookery.Refused](w, n+1, alice).Err, rookery.ErrNoSession)
+		wantError(t, awaitThese[rookery.Refused](w, n+1, alice).Err, cause.ErrNoSession)
 	}
 	eventually(t, "the answer to the first", func() bool { return slices.ContainsFunc(w.air.history(), isAdvertisement) })
 	w.pass(61 * time.Minute)
 	w.send(bob, alice.key, "unreadable")
-	wantError(t, awaitThese[rookery.Refused](w, 3, alice).Err, rookery.ErrNoSession)
+	wantError(t, awaitThese[rookery.Refused](w, 3, alice).Err, cause.ErrNoSession)
 	w.awaitVersion(bob, alice, 2)
 	w.send(bob, alice.key, "from the start")
 	w.awaitMessages(2, alice)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/wire"
@@ -103,14 +104,14 @@ func TestCallsThatAreRefusedChangeNothing(t *testing.T) {
 		{"payload too large", send(ctx, bob.key, make([]byte, rookery.MaxPayload+1)), rookery.ErrPayloadSize},
 		{"send off the curve", send(ctx, offCurve, []byte("x")), rookery.ErrPublicKey},
 		{"send to nobody", send(ctx, rookery.PublicKey{}, []byte("x")), rookery.ErrPublicKey},
-		{"send to ourselves alone", send(ctx, alice.key, []byte("x")), rookery.ErrNoTarget},
+		{"send to ourselves alone", send(ctx, alice.key, []byte("x")), cause.ErrNoTarget},
 		{"send, context ended", send(ended, bob.key, []byte("x")), context.Canceled},
 
-		{"bundle: nothing", take(ctx, bob.key, nil), rookery.ErrMalformed},
-		{"bundle: garbage", take(ctx, bob.key, []byte("garbage")), rookery.ErrMalformed},
-		{"bundle: too long", take(ctx, bob.key, make([]byte, wire.MaxBundleSize+1)), rookery.ErrMalformed},
-		{"bundle: another's", take(ctx, bob.key, own), rookery.ErrUntrustedBundle},
-		{"bundle: contact off the curve", take(ctx, offCurve, bundle), rookery.ErrUntrustedBundle},
+		{"bundle: nothing", take(ctx, bob.key, nil), cause.ErrMalformed},
+		{"bundle: garbage", take(ctx, bob.key, []byte("garbage")), cause.ErrMalformed},
+		{"bundle: too long", take(ctx, bob.key, make([]byte, wire.MaxBundleSize+1)), cause.ErrMalformed},
+		{"bundle: another's", take(ctx, bob.key, own), cause.ErrUntrustedBundle},
+		{"bundle: contact off the curve", take(ctx, offCurve, bundle), cause.ErrUntrustedBundle},
 		{"bundle: context ended", take(ended, bob.key, bundle), context.Canceled},
 
 		{"identity: key of 31 bytes", create(rookery.NewIdentity{Key: order[:31]}), rookery.ErrPrivateKey},
@@ -130,7 +131,7 @@ func TestCallsThatAreRefusedChangeNothing(t *testing.T) {
 		{"installation in UTF-8", create(rookery.NewIdentity{InstallationID: "Gerät"}), rookery.ErrInstallationID},
 		{"installation not UTF-8", create(rookery.NewIdentity{InstallationID: "\xff"}), rookery.ErrInstallationID},
 
-		{"approve an unknown device", func() error { return w.at(alice).Approve(ctx, alice.key, "unknown") }, rookery.ErrUnknownInstallation},
+		{"approve an unknown device", func() error { return w.at(alice).Approve(ctx, alice.key, "unknown") }, cause.ErrUnknownInstallation},
 		{"approve, context ended", func() error { return w.at(alice).Approve(ended, alice.key, "unknown") }, context.Canceled},
 		{"bundle, context ended", func() error { _, err := w.at(alice).Bundle(ended); return err }, context.Canceled},
 		{"contact, context ended", func() error { _, err := w.at(alice).Contact(ended, bob.key); return err }, context.Canceled},
@@ -194,7 +195,7 @@ func TestDamagedBundleIsRefusedAndLeavesNoTrace(t *testing.T) {
 	before := digestOf(t, store, whatContactsAreTo(t, alice))
 	refused := func(what string, at int, damaged []byte) {
 		err := w.at(alice).TakeBundle(w.context(), carol.key, damaged)
-		if !errors.Is(err, rookery.ErrMalformed) && !errors.Is(err, rookery.ErrUntrustedBundle) {
+		if !errors.Is(err, cause.ErrMalformed) && !errors.Is(err, cause.ErrUntrustedBundle) {
 			t.Errorf("%s at byte %d of %d: %v", what, at, len(bundle), err)
 		}
 	}

@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/transport"
 )
 
 // step is what a session did, and why.
 type step struct {
-	to    rookery.SessionChange
-	cause rookery.SessionCause
+	to    sessionactor.Lifecycle
+	cause sessionactor.Cause
 }
 
 // steps are those that an installation was told of.
@@ -82,7 +83,7 @@ func liveForWeeks(t *testing.T, twoWeeks func(*world)) {
 	late, tooLate := w.withhold(alice, bob.key, "late"), w.withhold(alice, bob.key, "too late")
 	say(alice, bob, 0) // brings the new bundle
 	old := steps(w, bob)
-	wantSteps(t, "bob, on the first day,", old, []step{{rookery.SessionEstablished, sessionactor.FirstMessage}})
+	wantSteps(t, "bob, on the first day,", old, []step{{sessionactor.BecameEstablished, sessionactor.FirstMessage}})
 	w.bag.empty()
 	clear(received)
 	say(bob, alice, 1)
@@ -93,26 +94,26 @@ func liveForWeeks(t *testing.T, twoWeeks func(*world)) {
 	say(bob, alice, 0) // what came late has not brought the old one back
 	say(alice, bob, 0)
 	wantSteps(t, "bob", steps(w, bob), []step{
-		{rookery.SessionExpired, sessionactor.NewerBundle},
-		{rookery.SessionRekeyed, sessionactor.NewerBundle},
-		{rookery.SessionEstablished, sessionactor.FirstMessage},
+		{sessionactor.BecameExpired, sessionactor.NewerBundle},
+		{sessionactor.Replaced, sessionactor.NewerBundle},
+		{sessionactor.BecameEstablished, sessionactor.FirstMessage},
 	})
 	wantSteps(t, "alice", steps(w, alice), []step{
-		{rookery.SessionExpired, sessionactor.PeerStartedOver},
-		{rookery.SessionRekeyed, sessionactor.PeerStartedOver},
-		{rookery.SessionEstablished, sessionactor.FirstMessage},
+		{sessionactor.BecameExpired, sessionactor.PeerStartedOver},
+		{sessionactor.Replaced, sessionactor.PeerStartedOver},
+		{sessionactor.BecameEstablished, sessionactor.FirstMessage},
 	})
 	w.bag.empty()
 	twoWeeks(w)
 	for _, d := range []device{alice, bob} {
 		eventually(t, "deletion", func() bool {
 			w.sweep()
-			return slices.Contains(steps(w, d), step{rookery.SessionDeleted, sessionactor.RetentionOver})
+			return slices.Contains(steps(w, d), step{sessionactor.Deleted, sessionactor.RetentionOver})
 		})
-		wantSteps(t, d.installation, steps(w, d), []step{{rookery.SessionDeleted, sessionactor.RetentionOver}})
+		wantSteps(t, d.installation, steps(w, d), []step{{sessionactor.Deleted, sessionactor.RetentionOver}})
 	}
 	w.air.deliver([]transport.Envelope{tooLate})
-	wantError(t, awaitThese[rookery.Refused](w, 1, bob).Err, rookery.ErrNoSession)
+	wantError(t, awaitThese[rookery.Refused](w, 1, bob).Err, cause.ErrNoSession)
 }
 
 // However many contacts sleep, each is woken when something of it is due.
@@ -148,7 +149,7 @@ func TestAllSleepingContactsAreWokenOnceADay(t *testing.T) {
 	of := make(map[rookery.PublicKey]bool)
 	for _, e := range these[rookery.SessionChanged](w.bag.all(), alice) {
 		of[e.Contact] = true
-		if e.Change != rookery.SessionDeleted {
+		if e.Change != sessionactor.Deleted {
 			t.Errorf("told %v of a session with %v", e.Change, e.Contact)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
@@ -12,7 +13,7 @@ import (
 
 // strangers are two people of whom alice has bob's bundle, or has not, on a
 // store, with a policy for requests.
-func strangers(t *testing.T, policy rookery.RequestPolicy, introduced bool) (w *world, alice, bob device, store persistence.Store) {
+func strangers(t *testing.T, policy deviceactor.RequestPolicy, introduced bool) (w *world, alice, bob device, store persistence.Store) {
 	t.Helper()
 	inMemory := lasting{memstore.New()}
 	w = newWorld(t, on(inMemory), func(o *rookery.Options) { o.Requests = policy })
@@ -74,7 +75,7 @@ func TestMessagesOfAStrangerAreRequestsUntilAccepted(t *testing.T) {
 		if err := w.at(bob).Accept(w.context(), alice.key); err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, w.at(bob).Accept(w.context(), alice.key), rookery.ErrNoRequest)
+		wantError(t, w.at(bob).Accept(w.context(), alice.key), cause.ErrNoRequest)
 		if n := len(w.air.history()); n != published {
 			t.Errorf("accepting has published %d envelopes", n-published)
 		}
@@ -117,7 +118,7 @@ func TestAnswerAcceptsARequestAndEstablishesForwardSecrecy(t *testing.T) {
 				t.Errorf("%s was told %d times", d.installation, n)
 			}
 		}
-		wantError(t, w.at(bob).Accept(w.context(), alice.key), rookery.ErrNoRequest)
+		wantError(t, w.at(bob).Accept(w.context(), alice.key), cause.ErrNoRequest)
 	})
 }
 
@@ -143,8 +144,8 @@ func TestDeniedRequestLeavesNothingAndCanBeMadeAgain(t *testing.T) {
 			if n := len(w.air.history()); n != published {
 				t.Errorf("denying has published %d envelopes", n-published)
 			}
-			wantError(t, w.at(bob).Deny(w.context(), alice.key), rookery.ErrNoRequest)
-			wantError(t, w.at(bob).Accept(w.context(), alice.key), rookery.ErrNoRequest)
+			wantError(t, w.at(bob).Deny(w.context(), alice.key), cause.ErrNoRequest)
+			wantError(t, w.at(bob).Accept(w.context(), alice.key), cause.ErrNoRequest)
 		}
 		w.close()
 		w.bag.empty()
@@ -171,7 +172,7 @@ func TestFormerContactHasToAskAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.send(alice, bob.key, "what did I say?")
-	wantError(t, awaitThese[rookery.Refused](w, 1, bob).Err, rookery.ErrNoSession)
+	wantError(t, awaitThese[rookery.Refused](w, 1, bob).Err, cause.ErrNoSession)
 	if n := traces(t, store, bob, alice.key); n != 0 {
 		t.Errorf("%d records by a message that was refused", n)
 	}
@@ -191,7 +192,7 @@ func TestDenyAllLetsOnlyThoseInWhomWeWroteTo(t *testing.T) {
 		before, published := digestOf(t, store, whatContactsAreTo(t, bob)), len(w.air.history())
 		for n := range 3 {
 			w.send(alice, bob.key, "please")
-			wantError(t, awaitThese[rookery.Refused](w, n+1, bob).Err, rookery.ErrDenied)
+			wantError(t, awaitThese[rookery.Refused](w, n+1, bob).Err, cause.ErrDenied)
 		}
 		if digestOf(t, store, whatContactsAreTo(t, bob)) != before {
 			t.Error("something is kept of a stranger")
@@ -250,9 +251,9 @@ func TestAcceptAllMakesNoRequests(t *testing.T) {
 	w, alice, bob, _ := strangers(t, rookery.AcceptAll, false)
 	w.send(alice, bob.key, "I am alice")
 	w.awaitMessages(1, bob)
-	wantError(t, w.at(bob).Accept(w.context(), alice.key), rookery.ErrNoRequest)
-	wantError(t, w.at(bob).Accept(w.context(), w.person(1)[0].key), rookery.ErrNoRequest)
-	wantError(t, w.at(bob).Deny(w.context(), w.person(1)[0].key), rookery.ErrNoRequest)
+	wantError(t, w.at(bob).Accept(w.context(), alice.key), cause.ErrNoRequest)
+	wantError(t, w.at(bob).Accept(w.context(), w.person(1)[0].key), cause.ErrNoRequest)
+	wantError(t, w.at(bob).Deny(w.context(), w.person(1)[0].key), cause.ErrNoRequest)
 }
 
 // A bundle that we took ourselves, from a picture or a contact code, is our yes;

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -130,7 +131,7 @@ func converseWithRestarts(t *testing.T, b backend, wait bool) {
 // isReplay tells whether a cause is one that a message delivered again has.
 func isReplay(err error) bool {
 	return slices.ContainsFunc(
-		[]error{rookery.ErrDuplicate, rookery.ErrReplayed, rookery.ErrUnknownRatchetKey, rookery.ErrForged},
+		[]error{cause.ErrDuplicate, cause.ErrReplayed, cause.ErrUnknownRatchetKey, cause.ErrForged},
 		func(cause error) bool { return errors.Is(err, cause) },
 	)
 }

@@ -130,7 +130,7 @@ func decodeIdentity(name persistence.Name, value []byte) (*record.Identity, pers
 		err = errors.New("not named after its owner")
 	}
 	if err != nil {
-		return nil, persistence.OwnerID{}, fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+		return nil, persistence.OwnerID{}, fmt.Errorf("rookery: %v: %w: %w", name, persistence.ErrCorrupt, err)
 	}
 	return &r, persistence.OwnerID(parts[0]), nil
 }
@@ -162,5 +162,5 @@ func (i *Identity) Successor() (*Identity, bool) {
 // successor hears too.
 func (i *Identity) unheard(e deviceactor.Event) bool {
 	refused, ok := e.(deviceactor.MessageRefused)
-	return ok && i.Retired() && errors.Is(refused.Err, ErrNotTargeted)
+	return ok && i.Retired() && errors.Is(refused.Err, deviceactor.ErrNotTargeted)
 }

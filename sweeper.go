@@ -140,7 +140,7 @@ func (h *hosted) upkeep(m upkeep) error {
 	return i.engine.committer.Scan(context.Background(), contacts, func(name persistence.Name, _ []byte) error {
 		parts, err := name.Parts()
 		if err != nil {
-			return fmt.Errorf("%w: %w: contact %v", actors.ErrCorruptState, ErrStoreCorrupt, name)
+			return fmt.Errorf("%w: %w: contact %v", actors.ErrCorruptState, persistence.ErrCorrupt, name)
 		}
 		i.kept.due = append(i.kept.due, hex.EncodeToString(parts[len(parts)-1]))
 		return nil

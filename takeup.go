@@ -70,7 +70,7 @@ func (e *Engine) loadIdentities(ctx context.Context) ([]*Identity, error) {
 			err = errors.New("of another owner than its name says")
 		}
 		if err != nil {
-			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+			return fmt.Errorf("rookery: %v: %w: %w", name, persistence.ErrCorrupt, err)
 		}
 		if len(r.GetPublicKey()) == 0 {
 			r.PublicKey = i.public[:]
@@ -184,7 +184,7 @@ func (e *Engine) leftOver(ctx context.Context) (map[persistence.OwnerID]*leftOve
 		l.copies = true
 		return nil
 	})
-	if err != nil || e.options.Handler == nil {
+	if err != nil || e.handler == nil {
 		return left, err
 	}
 	return left, e.scanOwned(ctx, persistence.KindInbox, left, func(i *Identity, l *leftOver, value []byte) error {
@@ -219,7 +219,7 @@ func (e *Engine) scanOwned(ctx context.Context, kind persistence.Kind, left map[
 			err = show(i, l, value)
 		}
 		if err != nil {
-			return fmt.Errorf("rookery: %v: %w: %w", name, ErrStoreCorrupt, err)
+			return fmt.Errorf("rookery: %v: %w: %w", name, persistence.ErrCorrupt, err)
 		}
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/record"
@@ -96,7 +97,7 @@ func TestIdentityWithAnotherPublicKeyDoesNotWake(t *testing.T) {
 	writeBob(mixed)
 	w.open()
 	_, err := w.at(bob).Bundle(w.context())
-	wantError(t, err, rookery.ErrStoreCorrupt)
+	wantError(t, err, cause.ErrStoreCorrupt)
 	if _, err := w.at(alice).Bundle(w.context()); err != nil {
 		t.Error(err)
 	}
@@ -111,10 +112,10 @@ func TestIdentityRecordUnderAnotherNameIsRefused(t *testing.T) {
 	_, writeBob := identityRecord(t, store, bob)
 	writeBob(readAlice())
 	_, err := rookery.Open(t.Context(), rookery.Options{Store: store, Transport: w.air})
-	wantError(t, err, rookery.ErrStoreCorrupt)
+	wantError(t, err, cause.ErrStoreCorrupt)
 	writeBob(&record.Identity{IdentityKey: readAlice().GetIdentityKey(), InstallationId: bob.installation, PublicKey: make([]byte, x3dh.PublicKeySize-1)})
 	_, err = rookery.Open(t.Context(), rookery.Options{Store: store, Transport: w.air})
-	wantError(t, err, rookery.ErrStoreCorrupt)
+	wantError(t, err, cause.ErrStoreCorrupt)
 }
 
 // counted counts the calls of a store.
@@ -228,7 +229,7 @@ func TestIdentitiesAreTakenOverLaterWhenTheDiskIsFullAtOpen(t *testing.T) {
 	store.on.Store(true)
 	w.open()
 	_, err := w.at(alice).Send(w.context(), bob.key, []byte("no room"))
-	wantError(t, err, rookery.ErrStoreFull)
+	wantError(t, err, cause.ErrStoreFull)
 	store.on.Store(false)
 	w.send(alice, bob.key, "room")
 	w.awaitMessages(1, bob)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/internal/fingerprint"
 )
@@ -224,7 +225,7 @@ func (c *ContactShowCmd) Run(out *output) error {
 			return err
 		}
 		if key == i.PublicKey() {
-			return rookery.ErrOwnIdentity
+			return cause.ErrOwnIdentity
 		}
 		contact, err := i.Contact(ctx, key)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/internal/footprint"
 	"github.com/rookery-im/rookery/transport/memory"
 )
@@ -194,7 +195,7 @@ func (w *demoWorld) send(ctx context.Context, from *rookery.Identity, to rookery
 	payload = fmt.Appendf(payload, "message %d from %v to %v", number, from.PublicKey(), to)
 	for {
 		receipt, err := from.Send(ctx, to, payload)
-		if errors.Is(err, rookery.ErrOverloaded) {
+		if errors.Is(err, cause.ErrOverloaded) {
 			time.Sleep(time.Millisecond)
 			continue
 		}
@@ -235,13 +236,13 @@ func (w *demoWorld) count(is bool, in *int) {
 	}
 }
 
-func (w *demoWorld) refuse(cause error) {
+func (w *demoWorld) refuse(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if errors.Is(cause, rookery.ErrDuplicate) {
+	if errors.Is(err, cause.ErrDuplicate) {
 		w.duplicates++
 	} else {
-		w.refused[cause.Error()]++
+		w.refused[err.Error()]++
 	}
 }
 

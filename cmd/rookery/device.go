@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 )
 
@@ -126,7 +127,7 @@ func (d *aDevice) enable(out *output, change func(i *rookery.Identity, ctx conte
 			return err
 		}
 		id, err := pickDevice(of, d.Device)
-		if errors.Is(err, rookery.ErrUnknownInstallation) && of.Identity == i.PublicKey() && begins(i.InstallationID(), d.Device) {
+		if errors.Is(err, cause.ErrUnknownInstallation) && of.Identity == i.PublicKey() && begins(i.InstallationID(), d.Device) {
 			err = errThisDevice
 		}
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/transport/carrier/jetstream"
@@ -20,15 +21,15 @@ var hints = []struct {
 	{persistence.ErrPermission, "directories have to be 0700 and files 0600"},
 	{keyring.ErrNoProtector, "give --key-file or --passphrase-file, or set one of the two"},
 	{keyring.ErrTwoProtectors, "unset one of them, or give --key-file or --passphrase-file"},
-	{rookery.ErrBlocked, "rookery contact unblock lets it write again"},
-	{rookery.ErrOwnIdentity, "our own devices are seen to by rookery device"},
+	{cause.ErrBlocked, "rookery contact unblock lets it write again"},
+	{cause.ErrOwnIdentity, "our own devices are seen to by rookery device"},
 	{rookery.ErrRetired, "its store was put back to an older state: use the installation that took its place, see rookery identity list"},
-	{rookery.ErrNoRequest, "rookery contact list shows who waits for an answer"},
-	{rookery.ErrUnknownInstallation, "rookery device list shows those that are known"},
-	{rookery.ErrTooManyInstallations, "disable another one first"},
-	{rookery.ErrStalePreKey, "its contact code is looked for; try again when it has been online, or add a new code of it"},
-	{rookery.ErrNoTarget, "all its devices are disabled or gone; its contact code is looked for, or add a new code of it"},
-	{rookery.ErrUntrustedBundle, "the code is not by who it says it is of; get it anew from its owner"},
+	{cause.ErrNoRequest, "rookery contact list shows who waits for an answer"},
+	{cause.ErrUnknownInstallation, "rookery device list shows those that are known"},
+	{cause.ErrTooManyInstallations, "disable another one first"},
+	{cause.ErrStalePreKey, "its contact code is looked for; try again when it has been online, or add a new code of it"},
+	{cause.ErrNoTarget, "all its devices are disabled or gone; its contact code is looked for, or add a new code of it"},
+	{cause.ErrUntrustedBundle, "the code is not by who it says it is of; get it anew from its owner"},
 	{rookery.ErrNewerContactCode, "use a later release"},
 	{rookery.ErrContactCode, "a code begins with ROOKERY:1: and has to be whole"},
 	{rookery.ErrPublicKey, "a public key has 66 or 130 hexadecimal digits, the longer one begins with 04"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/sessionactor"
 )
 
@@ -271,7 +272,7 @@ func playRecovery(s *stage) error {
 	if err != nil {
 		return err
 	}
-	if !errors.Is(refused.Err, rookery.ErrNotTargeted) {
+	if !errors.Is(refused.Err, cause.ErrNotTargeted) {
 		return fmt.Errorf("refused with another cause: %w", refused.Err)
 	}
 	s.tell("refused", "alice's 1st message: %v", refused.Err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 )
 
@@ -133,7 +134,7 @@ func pickDevice(c deviceactor.Contact, who string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("device %q of %v: %w", who, c.Identity, rookery.ErrUnknownInstallation)
+		return "", fmt.Errorf("device %q of %v: %w", who, c.Identity, cause.ErrUnknownInstallation)
 	case 1:
 		return found[0], nil
 	}

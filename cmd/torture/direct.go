@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/transport"
 )
 
@@ -73,7 +74,7 @@ func (h *host) sendOneDirectly(ctx context.Context, direct *rookery.Direct, to r
 // again waits and says that a refused message is to be tried once more, unless
 // there is no use in it.
 func (h *host) again(err error) bool {
-	if !errors.Is(err, rookery.ErrOverloaded) && !errors.Is(err, rookery.ErrLeaseOver) {
+	if !errors.Is(err, cause.ErrOverloaded) && !errors.Is(err, cause.ErrLeaseOver) {
 		return false
 	}
 	h.child.tell(frame{Kind: isLater, Side: h.side, Text: err.Error()})

@@ -33,10 +33,11 @@ var place = map[string]int{
 	"bundleactor":          4,
 	"sessionactor":         4,
 	"deviceactor":          5,
-	".":                    6,
-	"internal":             7,
-	"cmd":                  8,
-	"examples":             8,
+	"cause":                6,
+	".":                    7,
+	"internal":             8,
+	"cmd":                  9,
+	"examples":             9,
 }
 
 // placeOf finds the most specific entry for a folder.

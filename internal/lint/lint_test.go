@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,6 +201,50 @@ var rules = []rule{
 			"e.go":         "package rookery\n\nconst dir = \"../../testdata\"\n",
 		},
 	},
+	{
+		name:   "the root package is small",
+		check:  rootIsSmall,
+		broken: map[string]string{"z.go": "package rookery\n\ntype (\n" + manyTypes(maxRootNames) + ")\n"},
+		fine: map[string]string{
+			"a.go":       "package rookery\n\nfunc One() {}\n\nfunc none() {}\n\nfunc (t T0) Method() {}\n",
+			"b_test.go":  "package rookery\n\nfunc Another() {}\n",
+			"other/a.go": "package other\n\nfunc Another() {}\n",
+		},
+	},
+	{
+		name:  "errors are explained",
+		check: errorsAreExplained,
+		broken: map[string]string{
+			"errors.go":      "package rookery\n\nvar ErrUnheardOf error\n",
+			"kind.go":        "package rookery\n\ntype StrangeError struct{}\n",
+			"cause/calls.go": "package cause\n\nvar (\n\tErrKnown error\n\tErrSilent error\n)\n",
+			"docs/errors.md": "| `ErrKnown` | it | that |\n| `ErrHere` | it | that |\n| `ErrGone` | it | that |\n",
+		},
+		fine: map[string]string{
+			"here.go":        "package rookery\n\nvar ErrHere error\n",
+			"ratchet/own.go": "package ratchet\n\nvar ErrOfItsOwn error\n",
+		},
+	},
+	{
+		name:  "guarantees are proven",
+		check: guaranteesAreProven,
+		broken: map[string]string{
+			"docs/guarantees.md": "- It holds.\n- It holds, `TestThere`.\n",
+		},
+		fine: map[string]string{
+			"a_test.go":     "package rookery\n\nfunc TestThere(t *testing.T) {}\n",
+			"docs/other.md": "- `TestNowhere`\n",
+		},
+	},
+}
+
+// manyTypes declares one type a line.
+func manyTypes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		_, _ = fmt.Fprintf(&b, "\tT%d int\n", i)
+	}
+	return b.String()
 }
 
 // TestTreeKeepsTheRules applies every rule to this repository.

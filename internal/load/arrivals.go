@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
+	"github.com/rookery-im/rookery/sessionactor"
 )
 
 // tally counts what becomes of messages while a run is on.
@@ -30,7 +32,7 @@ const maxCauses = 64
 // because counts a cause. Errors name who is concerned, and are told apart by the
 // innermost of them, which is one of a fixed set.
 func (t *tally) because(causes *map[string]int64, err error) {
-	text := cause(err)
+	text := innermost(err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if *causes == nil {
@@ -42,8 +44,8 @@ func (t *tally) because(causes *map[string]int64, err error) {
 	(*causes)[text]++
 }
 
-// cause is the innermost of an error.
-func cause(err error) string {
+// innermost is what an error began with.
+func innermost(err error) string {
 	for {
 		switch e := err.(type) { //nolint:errorlint // it is what is unwrapped here
 		case interface{ Unwrap() error }:
@@ -69,12 +71,12 @@ func (t *tally) fail(err error) {
 }
 
 // repetitions are the causes of a refusal that say: this was read before.
-var repetitions = []error{rookery.ErrDuplicate, rookery.ErrReplayed, rookery.ErrUnknownRatchetKey}
+var repetitions = []error{cause.ErrDuplicate, cause.ErrReplayed, cause.ErrUnknownRatchetKey}
 
 func (t *tally) refuse(err error) {
 	for _, repetition := range repetitions {
 		if errors.Is(err, repetition) {
-			err = rookery.ErrDuplicate
+			err = cause.ErrDuplicate
 			break
 		}
 	}
@@ -94,11 +96,11 @@ func (r *run) take(place int, e rookery.Event) {
 		e.Ack()
 	case rookery.SessionChanged:
 		switch e.Change { //nolint:exhaustive // the others are of no interest
-		case rookery.SessionEstablished:
+		case sessionactor.BecameEstablished:
 			r.outcomes.established.Add(1)
-		case rookery.SessionRekeyed:
+		case sessionactor.Replaced:
 			r.outcomes.rekeyed.Add(1)
-		case rookery.SessionExpired:
+		case sessionactor.BecameExpired:
 			r.outcomes.expired.Add(1)
 		}
 	case rookery.Refused:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 )
 
 const (
@@ -324,7 +325,7 @@ const overloadedWait = time.Millisecond
 func patiently(ctx context.Context, f func() error, refused func()) error {
 	for {
 		err := f()
-		if !errors.Is(err, rookery.ErrOverloaded) {
+		if !errors.Is(err, cause.ErrOverloaded) {
 			return err
 		}
 		if refused != nil {

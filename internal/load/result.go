@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/internal/footprint"
 )
 
@@ -150,7 +151,7 @@ func (r *run) report(result *Result, m *meter, before, after used) {
 	result.Outcomes.Causes, result.Outcomes.Alarms, result.Outcomes.Errors = maps.Clone(o.refused), maps.Clone(o.alarms), maps.Clone(o.errors)
 	o.mu.Unlock()
 	for text, n := range result.Outcomes.Causes {
-		if text == rookery.ErrDuplicate.Error() {
+		if text == cause.ErrDuplicate.Error() {
 			result.Outcomes.DuplicatesRefused += n
 		} else {
 			result.Outcomes.Refused += n

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 )
 
 const (
@@ -335,7 +336,7 @@ func (r *run) sendGroup(s Send, meant time.Duration) {
 	for len(members) > 0 {
 		var again []rookery.PublicKey
 		for _, one := range from.SendGroup(r.ctx, members, payload) {
-			if errors.Is(one.Err, rookery.ErrOverloaded) {
+			if errors.Is(one.Err, cause.ErrOverloaded) {
 				r.outcomes.overload()
 				again = append(again, one.Member)
 				continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
@@ -293,10 +294,10 @@ func TestEndedRunSaysSo(t *testing.T) {
 func TestCausesAreToldApartByTheInnermost(t *testing.T) {
 	var o tally
 	for range 3 {
-		o.refuse(errors.Join(rookery.ErrReplayed))
+		o.refuse(errors.Join(cause.ErrReplayed))
 	}
-	o.refuse(rookery.ErrForged)
-	if o.refused[rookery.ErrDuplicate.Error()] != 3 || len(o.refused) != 2 {
+	o.refuse(cause.ErrForged)
+	if o.refused[cause.ErrDuplicate.Error()] != 3 || len(o.refused) != 2 {
 		t.Errorf("%v", o.refused)
 	}
 	for i := range 2 * maxCauses {
