@@ -51,7 +51,7 @@ func TestAlteredBundleIsVerifiedAfterAWake(t *testing.T) {
 		"signature": func(b *wire.Bundle) { b.Signature[3] ^= 1 },
 		"prekey": func(b *wire.Bundle) {
 			b.PreKeys = append([]wire.SignedPreKey{}, b.PreKeys...)
-			b.PreKeys[0].Key = wire.PublicKey(bob.ownBundle().PreKeys[0].Key)
+			b.PreKeys[0].Key = bob.ownBundle().PreKeys[0].Key
 		},
 	} {
 		bob.restart(alice.key.Public())
