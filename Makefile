@@ -152,7 +152,7 @@ bench-core: ## Measure ratchet and X3DH beside the deployed reference and their 
 bench-store: ## Measure durable sending and receiving beside what it is compared with.
 	$(GO) run ./cmd/rookery bench --only durable
 
-# Takes up to ten minutes; nothing else should run meanwhile, or NOTE says so. DIR is
+# Takes about ten minutes; nothing else should run meanwhile, or NOTE says so. DIR is
 # where the stores are made.
 .PHONY: performance
 performance: ## Measure everything and make docs/performance.md of it (NOTE, DIR).

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/rookery-im/rookery/internal/bench"
 	"github.com/rookery-im/rookery/persistence"
@@ -28,6 +24,7 @@ type BenchCmd struct {
 	Note       string   `help:"What has to be known about this run; it stands in the report."`
 	From       string   `help:"Measure nothing: take the JSON of an earlier run." type:"existingfile"`
 	JSON       string   `name:"json" help:"Write the figures to this file, for programs and for --from." type:"path"`
+	HTML       string   `name:"html" help:"Write the figures to this file as a page with bars, which needs nothing else." type:"path"`
 	Markdown   string   `help:"Write docs/performance.md with these figures to this file. It needs all sections." type:"path"`
 }
 
@@ -81,7 +78,7 @@ func (c *BenchCmd) report(out *output) (*bench.Report, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := interruptible()
 	defer cancel()
 	return bench.Run(ctx, bench.Options{
 		Sections: c.Only, Short: c.Short, Rounds: c.Rounds, Identities: c.Identities, Dir: dir, Note: c.Note,
@@ -103,19 +100,8 @@ func (c *BenchCmd) write(out *output, report *bench.Report) error {
 	for _, form := range []struct {
 		path  string
 		write func(io.Writer) error
-	}{{c.JSON, report.WriteJSON}, {c.Markdown, report.WritePage}} {
-		if form.path != "" {
-			err = errors.Join(err, writeFile(form.path, form.write))
-		}
+	}{{c.JSON, report.WriteJSON}, {c.HTML, report.WriteHTML}, {c.Markdown, report.WritePage}} {
+		err = errors.Join(err, writeReport(form.path, form.write))
 	}
 	return err
-}
-
-// writeFile puts a file in place when it is whole.
-func writeFile(path string, write func(io.Writer) error) error {
-	var whole bytes.Buffer
-	if err := write(&whole); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return os.WriteFile(path, whole.Bytes(), 0o644) //nolint:gosec // figures, for everybody
 }

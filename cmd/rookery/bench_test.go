@@ -33,8 +33,8 @@ func TestBenchRefusesWhatItWouldFindOutLate(t *testing.T) {
 // What was measured is written as text and as JSON; that JSON gives the same text.
 func TestBenchWritesWhatItMeasures(t *testing.T) {
 	dir := t.TempDir()
-	report := filepath.Join(dir, "report.json")
-	status, out, errors := command(t, "bench", "--short", "--rounds=1", "--only=x3dh", "--dir="+dir, "--note=of a test", "--json="+report)
+	report, html := filepath.Join(dir, "report.json"), filepath.Join(dir, "report.html")
+	status, out, errors := command(t, "bench", "--short", "--rounds=1", "--only=x3dh", "--dir="+dir, "--note=of a test", "--json="+report, "--html="+html)
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, errors)
 	}
@@ -42,6 +42,10 @@ func TestBenchWritesWhatItMeasures(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+	shown, err := os.ReadFile(html)
+	if err != nil || !strings.Contains(string(shown), "set-up, initiator") {
+		t.Errorf("HTML: %v, %d bytes", err, len(shown))
 	}
 	if !strings.Contains(errors, "3 of 3") {
 		t.Errorf("progress: %s", errors)
@@ -51,7 +55,7 @@ func TestBenchWritesWhatItMeasures(t *testing.T) {
 		t.Errorf("status %d: %s\n%s", status, errors, again)
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 1 {
+	if err != nil || len(left) != 2 {
 		t.Errorf("left over: %v, %v", left, err)
 	}
 	// One section makes no page, and no half of one.

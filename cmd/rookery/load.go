@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -188,16 +189,16 @@ func (c *LoadRunCmd) measure(ctx context.Context, config load.Config, server *me
 	return load.Run(ctx, config, env, &m)
 }
 
-// writeReport writes a file, if one is wanted.
-func writeReport(path string, write func(io.Writer) error) (err error) {
+// writeReport writes a file, if one is wanted and all of it can be written.
+func writeReport(path string, write func(io.Writer) error) error {
 	if path == "" {
 		return nil
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+	var whole bytes.Buffer
+	if err := write(&whole); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return errors.Join(write(f), f.Close())
+	return os.WriteFile(path, whole.Bytes(), 0o666) //nolint:gosec // figures, for whom the umask lets
 }
 
 // shownTransport is a network as a report may show it: without what may be secret.

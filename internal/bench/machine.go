@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"github.com/rookery-im/rookery/internal/curve"
+	"github.com/rookery-im/rookery/internal/footprint"
 )
 
 // Machine is where a run was made. What the system does not tell is empty.
@@ -43,9 +43,9 @@ func known(text string) string {
 // thisMachine is the one that runs this, with stores in dir.
 func thisMachine(dir string) Machine {
 	return Machine{
-		Processor:  afterColon("/proc/cpuinfo", "model name"),
+		Processor:  footprint.Model(),
 		Cores:      runtime.GOMAXPROCS(0),
-		Memory:     memory(),
+		Memory:     footprint.Installed(),
 		FileSystem: fileSystem(dir),
 		System:     strings.TrimSpace(runtime.GOOS + " " + firstLine("/proc/sys/kernel/osrelease")),
 		Go:         strings.Join([]string{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}, " "),
@@ -54,36 +54,13 @@ func thisMachine(dir string) Machine {
 	}
 }
 
-// afterColon reads what a file of the kernel says about a name.
-func afterColon(path, name string) string {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	for line := range bytes.Lines(content) {
-		before, after, ok := strings.Cut(string(line), ":")
-		if ok && strings.TrimSpace(before) == name {
-			return strings.TrimSpace(after)
-		}
-	}
-	return ""
-}
-
 func firstLine(path string) string {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // of the kernel
 	if err != nil {
 		return ""
 	}
 	line, _, _ := strings.Cut(string(content), "\n")
 	return line
-}
-
-func memory() int64 {
-	kib, err := strconv.ParseInt(strings.TrimSuffix(afterColon("/proc/meminfo", "MemTotal"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kib * 1024
 }
 
 // fileSystem is the type of what is mounted where the directory is.

@@ -31,6 +31,7 @@ func (r *Report) write(to io.Writer, text string) error {
 		"share":  r.figure(func(w measure.WayResult) string { return measure.Share(1 / w.Times) }),
 		"table":  r.table,
 		"gib":    gibibytes,
+		"join":   strings.Join,
 		"rounds": func(name string) (int, error) {
 			s, ok := r.section(name)
 			if !ok {

@@ -27,10 +27,10 @@ func Run(ctx context.Context, o Options, progress Progress) (*Report, error) {
 		Format: Format, Note: o.Note, Made: time.Now().UTC().Truncate(time.Second),
 		Short: o.Short, Machine: thisMachine(o.Dir),
 	}
-	all := make([][]measure.Comparison, len(chosen))
+	all, ends := make([][]measure.Comparison, len(chosen)), make([]func() error, len(chosen))
 	of := 0
 	for i, s := range chosen {
-		all[i] = s.comparisons(o)
+		all[i], ends[i] = s.open(o)
 		of += len(all[i])
 	}
 	n := 0
@@ -50,6 +50,7 @@ func Run(ctx context.Context, o Options, progress Progress) (*Report, error) {
 			}
 			done.Results = append(done.Results, result)
 		}
+		failed = errors.Join(failed, ends[i]())
 		report.Sections = append(report.Sections, done)
 	}
 	if failed != nil && ctx.Err() != nil {

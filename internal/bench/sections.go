@@ -44,6 +44,8 @@ type section struct {
 	rounds      int  // in a full run
 	columns     []string
 	comparisons func(Options) []measure.Comparison
+	// grown is instead of comparisons for those that share what has to be closed.
+	grown func(Options) (all []measure.Comparison, end func() error)
 }
 
 var sections = []section{
@@ -67,6 +69,12 @@ var sections = []section{
 		name: "envelopes", title: "Envelopes of 1 KiB", oneThread: true, rounds: 7,
 		comparisons: func(o Options) []measure.Comparison {
 			return envelopes.Comparisons(envelopes.Options{Store: o.Memory, Hosted: o.upTo(1, 10_000, 100_000)})
+		},
+	},
+	{
+		name: "scale", title: "As the number of identities grows", rounds: 3, columns: []string{"10 identities", "uniform traffic"},
+		grown: func(o Options) ([]measure.Comparison, func() error) {
+			return throughput.Scale(o.throughput(), o.upTo(10, 100, 1000, 10_000, 100_000))
 		},
 	},
 }
@@ -97,6 +105,14 @@ func (o Options) chosen() ([]section, error) {
 		}
 	}
 	return some, nil
+}
+
+// open gives the comparisons of a section, and how what they share is closed.
+func (s section) open(o Options) (all []measure.Comparison, end func() error) {
+	if s.grown != nil {
+		return s.grown(o)
+	}
+	return s.comparisons(o), func() error { return nil }
 }
 
 // settings are how carefully a section is measured.

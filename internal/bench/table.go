@@ -13,6 +13,8 @@ const none = "-"
 // writeTable writes a section as a table in Markdown.
 func (s Section) writeTable(to *strings.Builder) {
 	switch {
+	case s.Results[0].Basis == measure.Clock && len(s.Columns) > 0:
+		s.writeRateColumns(to)
 	case s.Results[0].Basis == measure.Clock:
 		s.writeRates(to)
 	case len(s.Columns) > 0:
@@ -79,6 +81,29 @@ func (s Section) writeRates(to *strings.Builder) {
 				measure.Share(1/w.Times), wanted, measure.Micros(own.ProcessorNanoseconds), measure.Micros(w.ProcessorNanoseconds),
 				count(own.Batches), count(own.Commits), count(own.Records), count(own.Written))
 		}
+	}
+}
+
+// writeRateColumns is for what goes by the clock and stands beside the same each time.
+func (s Section) writeRateColumns(to *strings.Builder) {
+	head, rule := "| | messages/s | CPU per message, µs |", "|---|--:|--:|"
+	for _, name := range s.Columns {
+		head += fmt.Sprintf(" %s, messages/s | CPU per message, µs | share of that rate |", name)
+		rule += "--:|--:|--:|"
+	}
+	_, _ = fmt.Fprintf(to, "%s\n%s\n", head, rule)
+	for _, r := range s.Results {
+		own := r.Own()
+		_, _ = fmt.Fprintf(to, "| %s | %.0f | %s |", r.Title, own.Rate(), measure.Micros(own.ProcessorNanoseconds))
+		for _, name := range s.Columns {
+			w, ok := r.Way(name)
+			if !ok {
+				_, _ = fmt.Fprintf(to, " %s | %s | %s |", none, none, none)
+				continue
+			}
+			_, _ = fmt.Fprintf(to, " %.0f | %s | %s |", w.Rate(), measure.Micros(w.ProcessorNanoseconds), measure.Share(1/w.Times))
+		}
+		_, _ = fmt.Fprintln(to)
 	}
 }
 

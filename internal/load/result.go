@@ -2,10 +2,8 @@ package load
 
 import (
 	"maps"
-	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/rookery-im/rookery"
@@ -239,14 +237,7 @@ func (m *mean) of() (memory, goroutines float64) {
 // machine tells where we are.
 func machine() Machine {
 	m := Machine{System: runtime.GOOS + "/" + runtime.GOARCH, Processors: runtime.GOMAXPROCS(0), Go: runtime.Version()}
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				m.Processor = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
+	m.Processor = footprint.Model()
 	m.Memory = footprint.Installed()
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {

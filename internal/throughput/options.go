@@ -30,12 +30,13 @@ type Sizes struct {
 	Sessions int // that encrypt and commit, and that send directly
 	Commits  int // of each session in a turn
 	Direct   int // messages sent directly in a turn
+	Scale    int // messages in a turn where cost is followed as identities grow
 }
 
 // Full are the sizes of docs/performance.md; Short are for seeing that it works.
 var (
-	Full  = Sizes{Pairs: 1000, Messages: 96, Burst: 10_000, Sessions: 1024, Commits: 64, Direct: 300_000}
-	Short = Sizes{Pairs: 50, Messages: 32, Burst: 500, Sessions: 64, Commits: 8, Direct: 5_000}
+	Full  = Sizes{Pairs: 1000, Messages: 96, Burst: 10_000, Sessions: 1024, Commits: 64, Direct: 300_000, Scale: 20_000}
+	Short = Sizes{Pairs: 50, Messages: 32, Burst: 500, Sessions: 64, Commits: 8, Direct: 5_000, Scale: 1_000}
 )
 
 // payloadSize is in bytes.

@@ -73,9 +73,14 @@ func onePair(o Options) measure.Comparison {
 
 // way is the whole path for all pairs.
 func (w *world) way(perPair, inFlight int) measure.Way {
-	return measure.Way{Name: measure.Rookery, Turn: func(ctx context.Context, _ time.Duration) (measure.Figures, error) {
+	return w.turns(measure.Rookery, perPair*len(w.pairs), func(ctx context.Context) error { return w.talk(ctx, perPair, inFlight) })
+}
+
+// turns is a way of the whole path with what the engine has counted.
+func (w *world) turns(name string, messages int, turn func(context.Context) error) measure.Way {
+	return measure.Way{Name: name, Turn: func(ctx context.Context, _ time.Duration) (measure.Figures, error) {
 		before := w.engine.Counts()
-		f, err := measure.Take(perPair*len(w.pairs), func() error { return w.talk(ctx, perPair, inFlight) })
+		f, err := measure.Take(messages, func() error { return turn(ctx) })
 		after := w.engine.Counts()
 		if steps := after.RatchetSteps - before.RatchetSteps; err == nil && steps != 0 {
 			err = fmt.Errorf("%w: %d", errSteps, steps)

@@ -16,12 +16,25 @@ type world struct {
 	by     sync.Map // the receiving *rookery.Identity -> *pair
 }
 
+// underWay is more than are under way in one pair.
+const underWay = 4096
+
 type pair struct {
 	from, to *rookery.Identity
 	arrived  chan struct{}
 }
 
 func (o Options) openWorld(ctx context.Context, n int, c *closers) (*world, error) {
+	w, err := o.openEmptyWorld(ctx, 0, c)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.grow(ctx, n)
+}
+
+// openEmptyWorld opens one without pairs, whose contacts leave memory after so long
+// without a message (0: as every engine has it).
+func (o Options) openEmptyWorld(ctx context.Context, idle time.Duration, c *closers) (*world, error) {
 	dir, remove, err := o.room()
 	c.add(remove)
 	if err != nil {
@@ -29,20 +42,35 @@ func (o Options) openWorld(ctx context.Context, n int, c *closers) (*world, erro
 	}
 	w := &world{}
 	options := o.engineOptions(dir)
-	options.Handler = w.handle
+	options.Handler, options.IdleAfter = w.handle, idle
 	if w.engine, err = rookery.Open(ctx, options); err != nil {
 		return nil, err
 	}
 	c.add(func() error { return w.engine.Close(context.WithoutCancel(ctx)) })
+	return w, nil
+}
+
+// meeting is how many pairs are made at a time: enough for one synced commit to carry
+// the work of many.
+const meeting = 512
+
+// grow makes pairs until there are so many.
+func (w *world) grow(ctx context.Context, n int) error {
+	first := len(w.pairs)
+	for range n - first {
+		w.pairs = append(w.pairs, &pair{arrived: make(chan struct{}, underWay)})
+	}
+	failed := make([]error, meeting)
 	var all sync.WaitGroup
-	failed := make([]error, n)
-	for i := range n {
-		p := &pair{arrived: make(chan struct{}, 4096)}
-		w.pairs = append(w.pairs, p)
-		all.Go(func() { failed[i] = w.meet(ctx, p) })
+	for worker := range meeting {
+		all.Go(func() {
+			for i := first + worker; i < n && failed[worker] == nil; i += meeting {
+				failed[worker] = w.meet(ctx, w.pairs[i])
+			}
+		})
 	}
 	all.Wait()
-	return w, errors.Join(failed...)
+	return errors.Join(failed...)
 }
 
 func (w *world) handle(e rookery.Event) {
@@ -98,7 +126,7 @@ func (p *pair) send(ctx context.Context, from, to *rookery.Identity, payload []b
 // talk sends so many messages in each pair. One is in flight until the handler
 // has it, and the turn ends when all acknowledgements are durable.
 func (w *world) talk(ctx context.Context, perPair, inFlight int) error {
-	acknowledged := w.engine.Counts().Acknowledged + uint64(perPair*len(w.pairs)) //nolint:gosec // a count
+	settled := w.settling(perPair * len(w.pairs))
 	var all sync.WaitGroup
 	failed := make([]error, len(w.pairs)*min(inFlight, perPair))
 	for n, p := range w.pairs {
@@ -118,8 +146,17 @@ func (w *world) talk(ctx context.Context, perPair, inFlight int) error {
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	for w.engine.Counts().Acknowledged < acknowledged && ctx.Err() == nil {
-		time.Sleep(100 * time.Microsecond)
+	return settled(ctx)
+}
+
+// settling gives a function that waits until so many more acknowledgements are
+// durable.
+func (w *world) settling(messages int) func(context.Context) error {
+	acknowledged := w.engine.Counts().Acknowledged + uint64(messages) //nolint:gosec // a count
+	return func(ctx context.Context) error {
+		for w.engine.Counts().Acknowledged < acknowledged && ctx.Err() == nil {
+			time.Sleep(100 * time.Microsecond)
+		}
+		return ctx.Err()
 	}
-	return ctx.Err()
 }

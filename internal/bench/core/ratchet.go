@@ -224,14 +224,14 @@ func refusable(where string) (*side, ratchet.Message, error) {
 	m, err1 := from.send(nil)
 	other, err2 := ratchet.Secp256k1.GenerateKeyPair(rand.Reader)
 	_, err3 := mine.send(nil) // who owes an answer knows no new chain at all
-	m.Header.N += uint32(ratchet.DeployedLimits().MaxSkip) + 1
+	m.Header.N += ratchet.DeployedLimits().MaxSkip + 1
 	if where != sameChain {
 		m.Header.Key, m.Header.PN = other.Public, mine.state.Recv.N
 	}
 	if where == fullStore {
 		kept := make([]ratchet.SkippedKey, ratchet.DeployedLimits().MaxStored)
 		for i := range kept {
-			kept[i].KeyRef = ratchet.KeyRef{Ratchet: mine.state.Remote, N: uint32(i)} //nolint:gosec // 2,000 at most
+			kept[i].KeyRef = ratchet.KeyRef{Ratchet: mine.state.Remote, N: uint32(i)}
 		}
 		mine.skipped.Apply(ratchet.Effects{Add: kept})
 	}
@@ -242,7 +242,7 @@ var errNotRefused = errors.New("not refused")
 
 func expect(want, err error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%w: got %v, want %v", errNotRefused, err, want)
+		return fmt.Errorf("%w: %w, want %w", errNotRefused, err, want)
 	}
 	return nil
 }

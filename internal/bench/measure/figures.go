@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strconv"
 	"time"
+
+	"github.com/rookery-im/rookery/internal/footprint"
 )
 
 // Figures are what one turn has taken.
@@ -33,19 +35,13 @@ func Take(operations int, turn func() error) (Figures, error) {
 		return Figures{}, err
 	}
 	runtime.ReadMemStats(&before)
-	used, err := processorTime()
-	if err != nil {
-		return Figures{}, err
-	}
+	used := processor()
 	start := time.Now()
 	if err := turn(); err != nil {
 		return Figures{}, err
 	}
 	f := Figures{Operations: operations, Elapsed: time.Since(start)}
-	usedNow, err := processorTime()
-	if err != nil {
-		return Figures{}, err
-	}
+	usedNow := processor()
 	runtime.ReadMemStats(&after)
 	diskNow, err := written()
 	f.Processor, f.Written = usedNow-used, diskNow-disk
@@ -61,10 +57,21 @@ func (f Figures) each(b Basis) float64 {
 	return float64(f.Processor) / float64(f.Operations)
 }
 
+// processor is the time of all threads so far, or the time that has passed where the
+// system does not tell: which is the same when nothing else runs.
+func processor() time.Duration {
+	if user, system := footprint.Processor(); user+system > 0 {
+		return user + system
+	}
+	return time.Since(began)
+}
+
+var began = time.Now()
+
 func written() (uint64, error) {
 	content, err := os.ReadFile("/proc/self/io")
 	if err != nil {
-		return 0, nil //nolint:nilerr // not on Linux, or not allowed to
+		return 0, nil // not on Linux, or not allowed to
 	}
 	for line := range bytes.Lines(content) {
 		if number, ok := bytes.CutPrefix(line, []byte("write_bytes: ")); ok {

@@ -1,0 +1,20 @@
+package footprint
+
+import (
+	"os"
+	"strings"
+)
+
+// Model is the name of the processor, "" where the system does not tell.
+func Model() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
