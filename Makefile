@@ -176,7 +176,7 @@ cover: ## Coverage of the core by its own tests; below 95 % fails.
 			exit failed }'
 
 .PHONY: generate
-generate: ## Generate Go code from the .proto files.
+generate: ## Generate Go code and the OpenAPI description from the .proto files.
 	cd proto && $(TOOL) buf generate
 
 .PHONY: verify
@@ -204,8 +204,8 @@ verify-proto:
 verify-generated:
 	@set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	(cd proto && $(TOOL) buf generate -o "$$fresh"); \
-	(cd proto && find . -name '*.pb.go' | sort) >"$$fresh/here"; \
-	(cd "$$fresh" && find . -name '*.pb.go' | sort) >"$$fresh/made"; \
+	(cd proto && find . -name '*.pb.go' -o -name '*.connect.go' -o -name openapi.yaml | sort) >"$$fresh/here"; \
+	(cd "$$fresh" && find . -name '*.pb.go' -o -name '*.connect.go' -o -name openapi.yaml | sort) >"$$fresh/made"; \
 	cmp "$$fresh/here" "$$fresh/made" || { echo "other files than 'make generate' writes in proto/" >&2; exit 1; }; \
 	while read -r name; do \
 		cmp "proto/$$name" "$$fresh/$$name" || { echo "run 'make generate'" >&2; exit 1; }; \

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/cause"
+	"github.com/rookery-im/rookery/internal/daemon"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/transport/carrier/jetstream"
@@ -17,6 +18,8 @@ var hints = []struct {
 	hint string
 }{
 	{persistence.ErrLocked, "a running process has the store open: stop it first, or let it do this itself"},
+	{daemon.ErrPublic, "--public lets it be one that other machines reach"},
+	{daemon.ErrTLS, "give --tls-cert and --tls-key, or --insecure if something else encrypts"},
 	{persistence.ErrNewerFormat, "use the release that wrote it, or a later one"},
 	{persistence.ErrPermission, "directories have to be 0700 and files 0600"},
 	{keyring.ErrNoProtector, "give --key-file or --passphrase-file, or set one of the two"},

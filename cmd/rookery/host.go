@@ -40,6 +40,8 @@ type needs struct {
 	makes bool
 	// handler takes events; nil leaves messages in the inbox.
 	handler func(rookery.Event)
+	// logger is used instead of one of warnings on standard error.
+	logger *slog.Logger
 	// meters get what the engine measures; nil: nothing is measured.
 	meters metric.MeterProvider
 }
@@ -80,7 +82,10 @@ func (h *host) open(ctx context.Context, out *output, n needs) (*rookery.Engine,
 
 		MeterProvider: n.meters,
 		Requests:      rookery.Ask,
-		Logger:        slog.New(slog.NewTextHandler(out.progress.to, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger:        n.logger,
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.NewTextHandler(out.progress.to, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	if h.Transport != "" {
 		spec, err := parseTransport(h.Transport)

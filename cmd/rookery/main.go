@@ -19,6 +19,8 @@ type commands struct {
 	Device   DeviceCmd   `cmd:"" help:"The devices of an identity or a contact: list, approve, disable."`
 	Send     SendCmd     `cmd:"" help:"Send a message to a contact."`
 	Listen   ListenCmd   `cmd:"" help:"Print what comes, and acknowledge it."`
+	Serve    ServeCmd    `cmd:"" help:"Serve the identities of a store to programs in any language (docs/daemon.md)."`
+	Token    TokenCmd    `cmd:"" help:"Who may call the daemon: create, list, revoke."`
 	Demo     DemoCmd     `cmd:"" help:"Host identities in this process and let them talk."`
 	Bench    BenchCmd    `cmd:"" help:"Measure the engine and its parts, each beside what it is compared with."`
 	Load     LoadCmd     `cmd:"" help:"Put an engine under load and measure it: scenarios, create, compare."`

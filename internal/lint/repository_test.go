@@ -37,7 +37,7 @@ func isWrittenByHand(f file) bool {
 		// A changelog only grows.
 		return f.path != "CHANGELOG.md"
 	case ".proto", ".sh", ".yml", ".yaml":
-		return true
+		return !bytes.HasPrefix(f.text, []byte("# Code generated "))
 	}
 	return false
 }

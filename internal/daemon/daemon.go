@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"connectrpc.com/connect"
+	"golang.org/x/time/rate"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/daemon/token"
+)
+
+// Daemon serves one engine. Safe for concurrent use.
+type Daemon struct {
+	options  Options
+	feeds    *feeds
+	stopping chan struct{} // closed when streams have to end
+	stop     sync.Once
+	requests chan struct{} // has one for each that is at work
+	writer   *connect.ErrorWriter
+	streams  atomic.Int64
+
+	mu         sync.RWMutex
+	engine     *rookery.Engine // nil before Serve
+	identities map[rookery.PublicKey][]*rookery.Identity
+	limits     map[string]*rate.Limiter // by the ids of tokens
+}
+
+// New makes a daemon, whose Handle takes the events of the engine that is going to be
+// served.
+func New(options Options) *Daemon {
+	options = options.withDefaults()
+	return &Daemon{
+		options:    options,
+		feeds:      newFeeds(options),
+		stopping:   make(chan struct{}),
+		requests:   make(chan struct{}, options.MaxRequests),
+		writer:     connect.NewErrorWriter(),
+		identities: make(map[rookery.PublicKey][]*rookery.Identity),
+		limits:     make(map[string]*rate.Limiter),
+	}
+}
+
+// take begins to serve an engine.
+func (d *Daemon) take(engine *rookery.Engine) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.engine = engine
+	for _, i := range engine.Identities() {
+		d.identities[i.PublicKey()] = append(d.identities[i.PublicKey()], i)
+	}
+}
+
+// hosts notes an identity that was created.
+func (d *Daemon) hosts(i *rookery.Identity) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.identities[i.PublicKey()] = append(d.identities[i.PublicKey()], i)
+}
+
+// forgets drops one that was deleted.
+func (d *Daemon) forgets(i *rookery.Identity) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rest := slices.DeleteFunc(slices.Clone(d.identities[i.PublicKey()]), func(one *rookery.Identity) bool { return one == i })
+	if d.identities[i.PublicKey()] = rest; len(rest) == 0 {
+		delete(d.identities, i.PublicKey())
+	}
+}
+
+// hosted gives the identities that a token is for, in order.
+func (d *Daemon) hosted(t token.Token) []*rookery.Identity {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var all []*rookery.Identity
+	for key, some := range d.identities {
+		if t.May(key.String()) {
+			all = append(all, some...)
+		}
+	}
+	slices.SortFunc(all, func(a, b *rookery.Identity) int {
+		return cmp.Or(
+			cmp.Compare(a.Name(), b.Name()),
+			cmp.Compare(a.PublicKey().String(), b.PublicKey().String()),
+			cmp.Compare(a.InstallationID(), b.InstallationID()),
+		)
+	})
+	return all
+}
+
+// identity gives the one that a request names, if its token is for it. What is said of
+// any other does not depend on whether it is hosted.
+func (d *Daemon) identity(ctx context.Context, named string) (*rookery.Identity, error) {
+	text, installation, one := strings.Cut(named, "/")
+	key, err := rookery.ParsePublicKey(text)
+	if t := tokenOf(ctx); !t.Admin && (err != nil || !t.May(key.String())) {
+		return nil, errNotFor
+	}
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
+	d.mu.RLock()
+	found := slices.Clone(d.identities[key])
+	d.mu.RUnlock()
+	if one {
+		found = slices.DeleteFunc(found, func(i *rookery.Identity) bool { return i.InstallationID() != installation })
+	} else if inUse := slices.DeleteFunc(slices.Clone(found), (*rookery.Identity).Retired); len(inUse) > 0 {
+		found = inUse
+	}
+	switch len(found) {
+	case 0:
+		return nil, errNotHosted
+	case 1:
+		return found[0], nil
+	}
+	return nil, errWhich
+}
+
+// administrator refuses everybody else.
+func administrator(ctx context.Context) error {
+	if !tokenOf(ctx).Admin {
+		return errNotFor
+	}
+	return nil
+}
+
+// limiter is that of a token. There are no more than tokens were checked.
+func (d *Daemon) limiter(t token.Token) *rate.Limiter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.limits[t.ID]
+	if l == nil {
+		l = rate.NewLimiter(rate.Limit(d.options.Rate), d.options.Burst)
+		d.limits[t.ID] = l
+	}
+	return l
+}
+
+// end ends the streams.
+func (d *Daemon) end() { d.stop.Do(func() { close(d.stopping) }) }

@@ -1,0 +1,216 @@
+package daemon
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	apiv1 "github.com/rookery-im/rookery/proto/api/v1"
+)
+
+var (
+	errCursor = errors.New("malformed cursor")
+	// errGone: the identity was deleted.
+	errGone = errors.New("identity was deleted")
+	// errStopping: the daemon is shutting down.
+	errStopping = errors.New("daemon is shutting down")
+)
+
+// feed holds the events of one hosted installation that consumers have not acknowledged,
+// in their order. Readers keep a place each and are given nothing that they have not
+// asked for, so a slow one costs no memory. Safe for concurrent use.
+//
+// Messages wait until they are acknowledged; when there are too many the engine's
+// handler is held up. Notices, which the engine does not store, push out the oldest of
+// their kind.
+type feed struct {
+	run                            string // tells this life of the daemon from others
+	maxWaiting, maxBytes, maxNotes int
+
+	mu       sync.Mutex
+	entries  []*entry // by seq
+	known    map[string]*entry
+	last     uint64 // seq
+	waiting  int    // messages
+	bytes    int    // of their payloads
+	notices  uint64 // were ever added
+	kept     int    // of them
+	dropped  uint64 // the number of the last notice that was pushed out
+	changed  chan struct{}
+	released chan struct{}
+	ended    error
+}
+
+// entry is one event of a feed.
+type entry struct {
+	seq    uint64
+	notice uint64 // its number among the notices, 0 for a message
+	before uint64 // how many notices there were by then
+	event  *apiv1.Event
+	ack    func()
+}
+
+// place is how far a reader is.
+type place struct{ seq, notice uint64 }
+
+func newFeed(run string, o Options) *feed {
+	return &feed{
+		run: run, maxWaiting: o.MaxWaiting, maxBytes: o.MaxWaitingBytes, maxNotes: o.MaxNotices,
+		known: make(map[string]*entry), changed: make(chan struct{}), released: make(chan struct{}),
+	}
+}
+
+// message adds a message, once, and waits until there is room for it. ack takes it out
+// of the engine's inbox. After end it adds nothing: the engine reports it again when it
+// is opened.
+func (f *feed) message(event *apiv1.Event, ack func()) {
+	f.mu.Lock()
+	for f.ended == nil && f.waiting > 0 && (f.waiting >= f.maxWaiting || f.bytes+len(event.GetPayload()) > f.maxBytes) {
+		released := f.released
+		f.mu.Unlock()
+		<-released
+		f.mu.Lock()
+	}
+	defer f.mu.Unlock()
+	if f.ended != nil || f.known[event.GetId()] != nil {
+		return // it waits already, if anybody waits any more
+	}
+	f.waiting++
+	f.bytes += len(event.GetPayload())
+	f.add(&entry{event: event, ack: ack})
+}
+
+// notice adds an event that is not stored.
+func (f *feed) notice(event *apiv1.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended != nil {
+		return
+	}
+	f.notices++
+	f.kept++
+	event.Id = fmt.Sprintf("n-%s-%d", f.run, f.notices)
+	f.add(&entry{event: event, notice: f.notices, ack: func() {}})
+	if f.kept > f.maxNotes {
+		oldest := f.entries[slices.IndexFunc(f.entries, func(e *entry) bool { return e.notice > 0 })]
+		f.dropped = oldest.notice
+		f.remove(oldest)
+	}
+}
+
+// add wakes the readers. f.mu is held.
+func (f *feed) add(e *entry) {
+	f.last++
+	e.seq, e.before = f.last, f.notices
+	e.event.Cursor = f.cursor(place{e.seq, e.before})
+	f.entries = append(f.entries, e)
+	f.known[e.event.GetId()] = e
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// remove forgets an event. f.mu is held.
+func (f *feed) remove(e *entry) {
+	at, found := slices.BinarySearchFunc(f.entries, e.seq, bySeq)
+	if !found {
+		return
+	}
+	f.entries = slices.Delete(f.entries, at, at+1)
+	delete(f.known, e.event.GetId())
+	if e.notice > 0 {
+		f.kept--
+		return
+	}
+	f.waiting--
+	f.bytes -= len(e.event.GetPayload())
+	close(f.released)
+	f.released = make(chan struct{})
+}
+
+func bySeq(e *entry, seq uint64) int { return cmp.Compare(e.seq, seq) }
+
+// acknowledge takes events out, and tells how many of them were there.
+func (f *feed) acknowledge(ids []string) int {
+	var gone []*entry
+	f.mu.Lock()
+	for _, id := range ids {
+		if e := f.known[id]; e != nil {
+			f.remove(e)
+			gone = append(gone, e)
+		}
+	}
+	f.mu.Unlock()
+	for _, e := range gone {
+		e.ack()
+	}
+	return len(gone)
+}
+
+// cursor is a place as readers keep it.
+func (f *feed) cursor(p place) string { return fmt.Sprintf("%s.%d.%d", f.run, p.seq, p.notice) }
+
+// begin gives the place behind a cursor, or that before everything if it is "" or of
+// another life. errCursor.
+func (f *feed) begin(cursor string) (place, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	everything := place{0, f.dropped}
+	if cursor == "" {
+		return everything, nil
+	}
+	var run string
+	var p place
+	if n, err := fmt.Sscanf(cursor, "%16s.%d.%d", &run, &p.seq, &p.notice); err != nil || n != 3 || cursor != fmt.Sprintf("%s.%d.%d", run, p.seq, p.notice) {
+		return place{}, errCursor
+	}
+	if run != f.run || p.seq > f.last {
+		return everything, nil
+	}
+	return p, nil
+}
+
+// next gives the first event behind a place, and moves it. If there is none, it gives
+// what is closed when one comes. missed tells how many notices were pushed out before
+// the reader came to them, or a few more.
+func (f *feed) next(p *place) (event *apiv1.Event, missed uint64, changed <-chan struct{}, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dropped > p.notice {
+		missed = f.dropped - p.notice
+		p.notice = f.dropped
+		return nil, missed, nil, nil
+	}
+	at, _ := slices.BinarySearchFunc(f.entries, p.seq+1, bySeq)
+	if at == len(f.entries) {
+		return nil, 0, f.changed, f.ended
+	}
+	e := f.entries[at]
+	p.seq, p.notice = e.seq, max(p.notice, e.before)
+	return e.event, 0, nil, nil
+}
+
+// end wakes everybody for good.
+func (f *feed) end(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended != nil {
+		return
+	}
+	f.ended = err
+	close(f.changed)
+	close(f.released)
+	f.changed, f.released = make(chan struct{}), make(chan struct{})
+}
+
+// forget takes out the messages of a contact that the engine has deleted.
+func (f *feed) forget(contact string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range slices.Clone(f.entries) {
+		if e.notice == 0 && e.event.GetContact() == contact {
+			f.remove(e)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/rookery-im/rookery/internal/daemon/token"
+)
+
+var (
+	// ErrPublic: an address that others can reach has to be wanted.
+	ErrPublic = errors.New("address is not loopback")
+	// ErrTLS: an address that others can reach needs a certificate and its key.
+	ErrTLS = errors.New("no TLS")
+)
+
+// Options configure a Daemon. Only Tokens has to be given.
+type Options struct {
+	// Tokens are who may call.
+	Tokens token.Folder
+	// Logger gets a line for each request, without secrets and payloads. Default: nothing.
+	Logger *slog.Logger
+	// Now is the clock that tokens expire by. Default: time.Now.
+	Now func() time.Time
+	// RequestTimeout is how long a request that is no stream may take, and how long
+	// its body may take to come. Default: 1 minute.
+	RequestTimeout time.Duration
+	// WriteTimeout is how long a caller may leave what is written to him unread before
+	// he is cut off. Default: 30 seconds.
+	WriteTimeout time.Duration
+	// SignOfLife is how often a stream says something when nothing happens. Default: 15
+	// seconds.
+	SignOfLife time.Duration
+	// MaxBody bounds a request in bytes, as it comes and unpacked. Default: 2 MiB.
+	MaxBody int
+	// MaxConnections, MaxRequests and MaxStreams bound what is at work at a time; what
+	// waits for a connection is not accepted, requests and streams over them are
+	// refused. Defaults: 4,096, 1,024 and 1,024.
+	MaxConnections, MaxRequests, MaxStreams int
+	// Rate is how many requests a second each token may make, and Burst how many at
+	// once. Defaults: 1,000 and 2,000.
+	Rate  float64
+	Burst int
+	// MaxWaiting and MaxWaitingBytes bound the messages of one identity that are not
+	// acknowledged and in memory: over them the engine keeps what comes from that
+	// identity, and in the end the network does. Defaults: 1,024 and 16 MiB.
+	MaxWaiting, MaxWaitingBytes int
+	// MaxNotices is how many of the events are kept for each identity that the engine
+	// does not store. Default: 256.
+	MaxNotices int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.RequestTimeout = orDefault(o.RequestTimeout, time.Minute)
+	o.WriteTimeout = orDefault(o.WriteTimeout, 30*time.Second)
+	o.SignOfLife = orDefault(o.SignOfLife, 15*time.Second)
+	o.MaxBody = orDefault(o.MaxBody, 2<<20)
+	o.MaxConnections = orDefault(o.MaxConnections, 4096)
+	o.MaxRequests = orDefault(o.MaxRequests, 1024)
+	o.MaxStreams = orDefault(o.MaxStreams, 1024)
+	o.Rate = orDefault(o.Rate, 1000)
+	o.Burst = orDefault(o.Burst, 2000)
+	o.MaxWaiting = orDefault(o.MaxWaiting, 1024)
+	o.MaxWaitingBytes = orDefault(o.MaxWaitingBytes, 16<<20)
+	o.MaxNotices = orDefault(o.MaxNotices, 256)
+	return o
+}
+
+func orDefault[T comparable](value, standard T) T {
+	var zero T
+	if value == zero {
+		return standard
+	}
+	return value
+}
+
+// CheckAddress refuses to listen where others than this host can reach us, unless that
+// is wanted, and then without TLS, unless that is wanted too. ErrPublic, ErrTLS.
+func CheckAddress(address string, public, encrypted, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("address %q: %w", address, err)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	switch {
+	case !public:
+		return fmt.Errorf("%w: %s", ErrPublic, address)
+	case !encrypted && !insecure:
+		return fmt.Errorf("%w for %s", ErrTLS, address)
+	}
+	return nil
+}

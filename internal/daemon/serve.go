@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"golang.org/x/net/netutil"
+
+	"github.com/rookery-im/rookery"
+	apiv1 "github.com/rookery-im/rookery/proto/api/v1"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10 // bytes
+	// openStreams bounds what one connection of HTTP/2 may ask at once.
+	openStreams = 250
+)
+
+// handler gives what answers requests. The engine has to be served.
+func (d *Daemon) handler() http.Handler {
+	options := []connect.HandlerOption{
+		connect.WithInterceptors(statusInterceptor{d}),
+		connect.WithReadMaxBytes(d.options.MaxBody),
+		connect.WithCodec(strictJSON{"json"}),
+		connect.WithCodec(strictJSON{"json; charset=utf-8"}),
+	}
+	inside := http.NewServeMux()
+	inside.Handle(apiv1.NewIdentityServiceHandler(identityService{d}, options...))
+	inside.Handle(apiv1.NewContactServiceHandler(contactService{d}, options...))
+	inside.Handle(apiv1.NewMessageServiceHandler(messageService{d}, options...))
+	inside.Handle(apiv1.NewEventServiceHandler(eventService{d}, options...))
+	inside.Handle(apiv1.NewDaemonServiceHandler(daemonService{d}, options...))
+	inside.HandleFunc("GET "+eventsPath, d.sse)
+
+	outside := http.NewServeMux()
+	outside.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") })
+	outside.HandleFunc("GET /readyz", d.ready)
+	outside.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(apiv1.OpenAPI)
+	})
+	admitted := d.admitted(inside)
+	for _, prefix := range []string{eventsPath, "/rookery.api.v1.IdentityService/", "/rookery.api.v1.ContactService/", "/rookery.api.v1.MessageService/", "/rookery.api.v1.EventService/", "/rookery.api.v1.DaemonService/"} {
+		outside.Handle(prefix, admitted)
+	}
+	return d.logged(outside)
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // or the caller is gone
+}
+
+// ready tells whether requests are taken.
+func (d *Daemon) ready(w http.ResponseWriter, _ *http.Request) {
+	select {
+	case <-d.stopping:
+		say(w, http.StatusServiceUnavailable, "shutting down\n")
+	default:
+		say(w, http.StatusOK, "ready\n")
+	}
+}
+
+// Serve answers requests on a listener, which it closes, until ctx ends: then streams
+// end, and requests that are at work get RequestTimeout to finish. With a certificate
+// it speaks TLS, else HTTP/1.1 and HTTP/2 in the clear. The engine, whose handler is
+// Handle, is closed by the caller afterwards.
+func (d *Daemon) Serve(ctx context.Context, engine *rookery.Engine, listener net.Listener, certificate *tls.Certificate) error {
+	d.take(engine)
+	defer d.feeds.end()
+	server := &http.Server{
+		Handler:           d.handler(),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(d.options.Logger.Handler(), slog.LevelDebug),
+		Protocols:         new(http.Protocols),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: openStreams},
+	}
+	server.Protocols.SetHTTP1(true)
+	listener = netutil.LimitListener(listener, d.options.MaxConnections)
+	served := make(chan error, 1)
+	if certificate == nil {
+		server.Protocols.SetUnencryptedHTTP2(true)
+		go func() { served <- server.Serve(listener) }()
+	} else {
+		server.Protocols.SetHTTP2(true)
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+		go func() { served <- server.ServeTLS(listener, "", "") }()
+	}
+	select {
+	case err := <-served:
+		d.end()
+		return errors.Join(err, server.Close())
+	case <-ctx.Done():
+	}
+	d.end()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.options.RequestTimeout)
+	defer cancel()
+	if err := server.Shutdown(closing); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
