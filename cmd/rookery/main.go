@@ -17,6 +17,7 @@ type commands struct {
 	Identity IdentityCmd `cmd:"" help:"The identities of a store: create, import, list, show, qr, delete."`
 	Contact  ContactCmd  `cmd:"" help:"Whom an identity knows: add, list, show, accept, deny, block, unblock."`
 	Device   DeviceCmd   `cmd:"" help:"The devices of an identity or a contact: list, approve, disable."`
+	Session  SessionCmd  `cmd:"" help:"Why something cannot be read: explain."`
 	Send     SendCmd     `cmd:"" help:"Send a message to a contact."`
 	Listen   ListenCmd   `cmd:"" help:"Print what comes, and acknowledge it."`
 	Serve    ServeCmd    `cmd:"" help:"Serve the identities of a store to programs in any language (docs/daemon.md)."`

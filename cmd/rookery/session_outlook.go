@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/sessionactor"
+)
+
+// explainDevice says how it stands with a device, and what happens next.
+func explainDevice(of rookery.PublicKey, in deviceactor.Installation, sessions sessionactor.Sessions, now int64) deviceExplained {
+	d := deviceExplained{deviceView: viewDevice(of, in), Sessions: []sessionView{}}
+	if !in.Entry.IsZero() {
+		d.PreKey = &prekeyView{
+			Version: in.Entry.Version, Signed: stamp(in.Entry.Timestamp),
+			BySibling: in.Entry.BySibling, UsableUntil: stamp(in.Entry.UsableUntil()),
+		}
+	}
+	for i := range sessions.List {
+		s := &sessions.List[i]
+		v := sessionView{
+			Session: s.ID.String(), State: s.Status.String(), InUse: s.ID == sessions.Active,
+			Ours: s.Initiator, Created: stamp(s.Created), Deleted: stamp(s.DeletedAt()),
+		}
+		if kept := sessions.Skipped[s.ID]; kept != nil {
+			v.Skipped = kept.Len()
+		}
+		d.Sessions = append(d.Sessions, v)
+	}
+	d.Next = nextOf(d, sessions.Outlook(in.Entry, now))
+	return d
+}
+
+// outlooks say what the next message does.
+var outlooks = map[sessionactor.Outlook]string{
+	sessionactor.NeedsPreKey:      "no bundle of it is known: it gets nothing until its contact code is found or it writes",
+	sessionactor.NeedsNewerPreKey: "its prekey is too old to be used: it gets nothing until a newer bundle of it comes",
+	sessionactor.Starts:           "the next message to it starts a session",
+	sessionactor.Rekeys:           "it has a newer prekey: the next message to it starts a new session in place of this one",
+	sessionactor.Continues:        "messages go both ways on the session in use",
+	sessionactor.Repeats:          "it has not answered on the session in use: each message carries what starts it",
+}
+
+// nextOf says what happens next with a device.
+func nextOf(d deviceExplained, outlook sessionactor.Outlook) string {
+	switch {
+	case !d.Enabled:
+		return "it gets nothing until it is approved (rookery device approve); what it sends is read"
+	case d.Stale:
+		return "it gets nothing until a bundle comes from itself: its identity has left it out for a week"
+	}
+	return outlooks[outlook]
+}
+
+// whatIsNext says what happens next with a contact as a whole.
+func whatIsNext(us storedIdentity, contact deviceactor.Contact, v contactExplained) []string {
+	next := []string{}
+	say := func(format string, args ...any) { next = append(next, fmt.Sprintf(format, args...)) }
+	switch {
+	case us.successor != "":
+		say("our installation was replaced by %s: it only reads", plain(us.successor))
+	case contact.FirstSeen == 0:
+		say("nothing is known of it: a message to it looks its contact code up first, and goes out without forward secrecy if there is none")
+	case contact.Blocked:
+		say("it is blocked: all it sends is refused (rookery contact unblock)")
+	case contact.Standing == deviceactor.Requested:
+		say("it waits for an answer: rookery contact accept, or a message to it, or rookery contact deny")
+	case len(contact.Installations) == 0:
+		say("no device of it is known: a message to it looks its contact code up first, and goes out without forward secrecy if there is none")
+	}
+	if v.Unsent > 0 {
+		say("what is not sent yet goes out with the next command that has a network, or while listen runs")
+	}
+	if v.Unacknowledged > 0 {
+		say("what is not acknowledged is shown by the next rookery listen")
+	}
+	return next
+}
