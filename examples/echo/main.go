@@ -20,8 +20,8 @@ func main() {
 		must(engine.CreateIdentity(ctx, rookery.NewIdentity{Name: "echo"}))
 	}
 	fmt.Println(engine.Identities()[0].PublicKey())
-	for e := range engine.Events(ctx) {
-		if m, ok := e.(rookery.Message); ok {
+	for e, err := range engine.Events(ctx) {
+		if m, ok := e.(rookery.Message); ok && err == nil {
 			must(m.Identity.Send(ctx, m.Sender, append([]byte("echo: "), m.Payload...)))
 			m.Ack() // only now: what it has not answered it is told again after a restart
 		}
