@@ -39,6 +39,7 @@ type house struct {
 	log     *logBook
 
 	certificate *tls.Certificate
+	quiet       bool
 	address     string
 	tokens      token.Folder
 	admin       string
@@ -91,6 +92,9 @@ func (h *house) start() {
 	h.t.Helper()
 	options := h.options
 	options.Tokens, options.Logger = h.tokens, slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if h.quiet {
+		options.Logger = nil
+	}
 	h.daemon = New(options)
 	with := rookery.Options{Dir: h.dir, Unlock: rookery.KeyFile(h.dir + ".key"), Transport: h.network, Handler: h.daemon.Handle, Requests: rookery.Ask}
 	h.engine(&with)
