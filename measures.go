@@ -143,6 +143,9 @@ func (e *Engine) reading() metrics.Reading {
 		InFlight:        admission.InFlight,
 		SessionsStarted: counts.SessionsStarted,
 		RatchetSteps:    counts.RatchetSteps,
+		Awake:           int64(counts.Awake), //nolint:gosec // a count
+		Wakes:           counts.Wakes,
+		Sleeps:          counts.Sleeps,
 		Actors:          e.liveActors(),
 		Quarantined:     e.system.Quarantined(),
 		Undelivered:     e.system.Undelivered(),

@@ -152,7 +152,7 @@ func TestMetricsCountWhatWasSentAndReceived(t *testing.T) {
 		"rookery.messages.sent": 20, "rookery.messages.received": 20, "rookery.messages.copies": 0, "rookery.messages.unsent": 0,
 		"rookery.publications.refused": 0, "rookery.events.waiting": 0,
 		"rookery.sessions.started": float64(counts.SessionsStarted), "rookery.ratchet.steps": float64(counts.RatchetSteps),
-		"rookery.identities":             2,
+		"rookery.identities": 2, "rookery.identities.awake": 2, "rookery.identities.wakes": 2, "rookery.identities.sleeps": 0,
 		"rookery.actors{actor=identity}": 2, "rookery.actors{actor=bundle}": 2, "rookery.actors{actor=sweeper}": 1,
 		"rookery.actors.quarantined": 0,
 		// Every one of the first 1,024 messages of each way is timed.
@@ -354,6 +354,25 @@ func TestMetricsShowEventsThatWaitForTheHandler(t *testing.T) {
 	}
 	release()
 	m.awaits("rookery.events.waiting", 0)
+}
+
+func TestMetricsShowWhoSleeps(t *testing.T) {
+	m := newMeter(t)
+	w := newWorld(t, backends[1], m.configure)
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.send(alice, bob.key, "before the night")
+	w.awaitMessages(1, bob)
+	w.asleep(alice, bob)
+	m.awaits("rookery.identities.awake", 0)
+	m.awaits("rookery.identities.sleeps", float64(w.engine.Counts().Wakes)) // whoever woke has gone to sleep
+	m.wants(map[string]float64{"rookery.identities": 2})
+	slept := m.numbers()["rookery.identities.sleeps"]
+	w.send(alice, bob.key, "in the morning")
+	w.awaitMessages(2, bob)
+	m.wants(map[string]float64{
+		"rookery.identities.awake": 2, "rookery.identities.wakes": slept + 2, "rookery.identities.sleeps": slept,
+	})
 }
 
 func TestMetricsShowTheNetworkThatTakesNothing(t *testing.T) {

@@ -46,6 +46,9 @@ var observations = []observation{
 	{"rookery.ratchet.steps", counter, "{step}", "", "Halves of DH ratchet steps.", total(func(r *Reading) uint64 { return r.RatchetSteps })},
 
 	{"rookery.identities", gauge, "{identity}", "", "Identities hosted, one for each installation here.", level(func(r *Reading) int64 { return r.Identities })},
+	{"rookery.identities.awake", gauge, "{identity}", "", "Identities in memory; all others sleep.", level(func(r *Reading) int64 { return r.Awake })},
+	{"rookery.identities.wakes", counter, "{wake}", "", "Times that an identity came into memory.", total(func(r *Reading) uint64 { return r.Wakes })},
+	{"rookery.identities.sleeps", counter, "{sleep}", "", "Times that one left it, idle or for want of room.", total(func(r *Reading) uint64 { return r.Sleeps })},
 	{"rookery.actors", gauge, "{actor}", labelActor, "Actors in memory.", func(r *Reading) []Labelled { return r.Actors }},
 	{"rookery.actors.quarantined", counter, "{message}", "", "Messages on which an actor panicked.", total(func(r *Reading) uint64 { return r.Quarantined })},
 	{"rookery.actors.undelivered", counter, "{message}", "", "Messages between actors that were refused since their actor had stopped or a buffer was full.", total(func(r *Reading) uint64 { return r.Undelivered })},

@@ -12,7 +12,8 @@ type Reading struct {
 
 	SessionsStarted, RatchetSteps uint64 // so far
 
-	Identities               int64 // hosted at present
+	Identities, Awake        int64  // hosted, and of them in memory, at present
+	Wakes, Sleeps            uint64 // of identities, so far
 	Actors                   []Labelled
 	Quarantined, Undelivered uint64 // messages so far
 
