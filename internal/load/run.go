@@ -362,7 +362,9 @@ func (r *run) sent(link int, number uint32, meant time.Duration, receipt rookery
 	if err != nil {
 		r.ledger.fail(link, number)
 		r.outcomes.fail(err)
-		r.free(r.config.Devices)
+		if r.ctx.Err() == nil { // else it may arrive all the same, and nothing comes next
+			r.free(r.config.Devices)
+		}
 		return
 	}
 	if meant >= r.warm {

@@ -291,6 +291,23 @@ func TestEndedRunSaysSo(t *testing.T) {
 	}
 }
 
+// A send whose context has ended may have been made: what it made room for is freed by
+// its arrival alone.
+func TestSendOfAnEndedRunThatArrivesAllTheSameIsFreedOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := newRun(ctx, Config{Scenario: OneWay, Identities: 2, Contacts: 1, Devices: 1, InFlight: 1}, nil, nil)
+	defer r.answers.end()
+	if !r.room.TryAcquire(1) {
+		t.Fatal("no room for the first")
+	}
+	cancel()
+	r.sent(0, 0, 0, rookery.Receipt{}, ctx.Err())
+	r.free(1) // it arrives
+	if !r.room.TryAcquire(1) || r.room.TryAcquire(1) {
+		t.Error("there is not room for one")
+	}
+}
+
 func TestCausesAreToldApartByTheInnermost(t *testing.T) {
 	var o tally
 	for range 3 {
