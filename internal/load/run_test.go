@@ -47,6 +47,21 @@ func onDisk(dir string) Environment {
 	}}
 }
 
+// ending is a network that ends something once it has taken so many messages.
+type ending struct {
+	transport.Transport
+	after int64
+	taken atomic.Int64
+	end   func()
+}
+
+func (e *ending) Publish(envelope transport.Envelope, accepted func(error)) {
+	if e.taken.Add(1) == e.after {
+		e.end()
+	}
+	e.Transport.Publish(envelope, accepted)
+}
+
 func mustRun(t *testing.T, c Config, env Environment) *Result {
 	t.Helper()
 	r, err := Run(t.Context(), c, env, &Monitor{})
@@ -243,20 +258,16 @@ func TestCreateGoesOnWhereItWasEnded(t *testing.T) {
 	c := testConfig(OneWay)
 	c.Identities, c.Contacts = 60, 6
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var m Monitor
-	stop := make(chan struct{})
-	go func() {
-		defer close(stop)
-		for ctx.Err() == nil {
-			if p := m.Progress(); p.Phase == "pairs" && p.Done > 10 {
-				cancel()
-			}
-			time.Sleep(100 * time.Microsecond)
-		}
-	}()
-	_, err := Create(ctx, c, onDisk(dir), &m)
-	cancel()
-	<-stop
+	env := onDisk(dir)
+	options := env.Options
+	env.Options = func(ctx context.Context, engine int) (rookery.Options, error) {
+		o, err := options(ctx, engine)
+		o.Transport = &ending{Transport: o.Transport, after: 60, end: cancel}
+		return o, err
+	}
+	_, err := Create(ctx, c, env, &m)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("ended with %v", err)
 	}

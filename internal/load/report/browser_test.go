@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,9 @@ type browser struct {
 	proxy    string
 	requests *atomic.Int64
 }
+
+// makers are the domains of the browser's maker.
+var makers = []string{".google.com", ".googleapis.com", ".gstatic.com", ".gvt1.com"}
 
 // newBrowser gives false where there is none, which is an error where changes are
 // checked.
@@ -54,7 +58,7 @@ func newBrowser(t *testing.T) (browser, bool) {
 	}
 	requests := new(atomic.Int64)
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasSuffix(r.URL.Hostname(), ".google.com") {
+		if !slices.ContainsFunc(makers, func(maker string) bool { return strings.HasSuffix(r.URL.Hostname(), maker) }) {
 			requests.Add(1)
 		}
 		w.WriteHeader(http.StatusForbidden)
