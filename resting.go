@@ -226,7 +226,7 @@ const (
 )
 
 // defaultMemoryBudget is Options.MemoryBudget when it is not given.
-const defaultMemoryBudget = 1 << 30
+const defaultMemoryBudget = 512 << 20
 
 // room is what those who are awake take.
 type room struct {
