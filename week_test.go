@@ -138,7 +138,7 @@ func TestWeekOfflineComesBackInOrder(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if handled.Load() != all || len(wrong) > 0 {
-		t.Errorf("%d of %d came, %v of each; wrong: %.10q", handled.Load(), all, next, wrong)
+		t.Errorf("%d of %d came, %v of each; wrong: %q", handled.Load(), all, next, wrong)
 	}
 	if most := w.most.Load(); most > unhandled+underWay+contacts {
 		t.Errorf("%d envelopes held at a time", most)
