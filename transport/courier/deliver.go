@@ -99,7 +99,7 @@ func (c *Courier) answered(h *handing, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, waits := h.to.pending[h]; !waits {
-		return // he has left
+		return // he had refused it before, and has left
 	}
 	if err == nil {
 		c.counts.delivered.Add(1)
@@ -108,7 +108,7 @@ func (c *Courier) answered(h *handing, err error) {
 	}
 	s, size := h.to.subscription, len(h.envelope.Payload)
 	full := s.refused >= c.options.MaxRefused || s.refusedBytes+size > c.options.MaxRefusedBytes && s.refused > 0
-	if c.closed || full && !c.noHistory {
+	if c.closed || h.to.left || full && !c.noHistory {
 		c.over(h, true)
 		return
 	}
@@ -165,7 +165,8 @@ func (c *Courier) over(h *handing, left bool) {
 	}
 }
 
-// cancel ends a subscription.
+// cancel ends a subscription. What the subscriber is at work on is his until he answers:
+// it may be dealt with already.
 func (c *Courier) cancel(s *subscriber) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,6 +189,8 @@ func (c *Courier) cancel(s *subscriber) {
 		}
 	}
 	for h := range s.pending {
-		c.over(h, true)
+		if h.timer != nil {
+			c.over(h, true)
+		}
 	}
 }

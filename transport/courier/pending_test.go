@@ -216,6 +216,45 @@ func TestRetriesBackOff(t *testing.T) {
 	})
 }
 
+// Who has stopped to listen still answers for what he was given: what he has dealt with
+// does not come again, what he has not does.
+func TestAnswersAfterTheEndOfASubscriptionCount(t *testing.T) {
+	for _, answer := range []error{nil, errNotNow} {
+		synctest.Test(t, func(t *testing.T) {
+			network := memory.New(memory.Options{Seed: 1})
+			here, there := newHouse(t, network), newHouse(t, network)
+			alice, bob := newPerson(t, "alice"), newPerson(t, "bob")
+			here.live(alice)
+			leave, err := there.courier.Host(&bob.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			there.leaves = append(there.leaves, leave)
+			var s slow
+			cancel, err := there.courier.Subscribe(transport.PersonalTopic(bob.public), s.deliver)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settle()
+			here.write(alice, bob, "for the last moment")
+			settle()
+			cancel()
+			if s.finish(answer) != 1 {
+				t.Fatalf("got %q", s.got)
+			}
+			there.close()
+			there.open()
+			there.live(bob)
+			settle()
+			if answer == nil {
+				bob.has()
+			} else {
+				bob.has("for the last moment")
+			}
+		})
+	}
+}
+
 // Of two that listen to one topic each gets everything, and one that leaves takes
 // nothing from the other.
 func TestAllSubscribersOfATopicGetEverything(t *testing.T) {
