@@ -39,6 +39,21 @@ help: ## Show the targets and what they do.
 build: ## Build the commands into bin/.
 	$(GO) build -trimpath -o $(OUT)/ ./cmd/...
 
+# Two folders, and two caches: from one cache both would be linked of the same objects.
+# The files are those of the index, as they are now.
+.PHONY: reproducible
+reproducible: ## Build the command twice, in two folders with two caches: the files have to be the same.
+	@set -eu; at=$$(mktemp -d); trap 'rm -rf "$$at"' EXIT; \
+	for turn in first second; do \
+		mkdir "$$at/$$turn"; \
+		git ls-files -z | tar --null -T - -cf - | tar -C "$$at/$$turn" -xf -; \
+	done; \
+	(cd "$$at/first" && $(GO) build -trimpath -buildvcs=false -o "$$at/1" ./cmd/rookery); \
+	(cd "$$at/second" && GOCACHE="$$at/cache" $(GO) build -trimpath -buildvcs=false -o "$$at/2" ./cmd/rookery); \
+	first=$$(sha256sum <"$$at/1"); second=$$(sha256sum <"$$at/2"); \
+	printf '%s first\n%s second\n' "$${first%% *}" "$${second%% *}"; \
+	if [ "$$first" != "$$second" ]; then echo "the two builds differ" >&2; exit 1; fi
+
 # TIMEOUT ends a package that hangs: two cores that are busy with something else can
 # take more than the ten minutes that go test gives.
 #

@@ -237,6 +237,25 @@ var rules = []rule{
 			"docs/other.md": "- `TestNowhere`\n",
 		},
 	},
+	{
+		name:  "packaging names what exists",
+		check: packagingNamesWhatExists,
+		broken: map[string]string{
+			"packaging/alerts.yml":       "expr: rookery_gone_total > 0\n",
+			"packaging/part.json":        "\"expr\": \"rookery_sent_total_bucket\"\n",
+			"packaging/rookery.service":  "ExecStart=/usr/local/bin/rookery serve --dir=x --gone\n",
+			"packaging/deeper/list.yaml": "command:\n  - --gone=x\n",
+			"packaging/Dockerfile":       "ENV ROOKERY_GONE=x\n",
+		},
+		fine: map[string]string{
+			"docs/metrics.md":     "| `rookery_sent_total` | counter | messages |\n| `rookery_seconds` | histogram | seconds |\n",
+			"cmd/rookery/a.go":    "package main\n\ntype t struct {\n\tDir string `name:\"dir\" env:\"ROOKERY_DIR\"`\n}\n",
+			"packaging/fine.json": "\"expr\": \"rookery_sent_total / rookery_seconds_bucket\"\n",
+			"packaging/fine.yaml": "command:\n  - --dir=x # ROOKERY_DIR\n",
+			"packaging/README.md": "--gone\n",
+			"packaging/image":     "COPY --from=build a b\n",
+		},
+	},
 }
 
 // manyTypes declares one type a line.
