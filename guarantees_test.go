@@ -5,6 +5,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/keep"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 )
 
@@ -23,6 +24,13 @@ func TestWhatACallHasDoneOutlivesAKill(t *testing.T) {
 		call func(w *world, alice, bob device) error
 		done func(w *world, alice, bob device) bool
 	}{
+		{
+			"Keep",
+			func(w *world, _, _ device) error {
+				return w.engine.Keep(w.context(), keep.Record{Collection: "c", Name: "n", Value: []byte("x")})
+			},
+			func(w *world, _, _ device) bool { return w.kept("c")["n"] == "x" },
+		},
 		{
 			"CreateIdentity",
 			func(w *world, _, _ device) error {

@@ -38,6 +38,7 @@ const (
 	KindEnvelopes    Kind = 17 // which envelopes were dealt with lately
 	KindSegment      Kind = 18 // a part of a message that has not come as a whole yet
 	KindReceipt      Kind = 19 // what became of a message that was sent under a key of the application's
+	KindKept         Kind = 20 // a record of the application's own
 )
 
 // String gives the kind's name, or its number for a byte that is no kind.
@@ -81,12 +82,14 @@ func (k Kind) String() string {
 		return "segment"
 	case KindReceipt:
 		return "receipt"
+	case KindKept:
+		return "kept"
 	}
 	return fmt.Sprintf("kind-%d", byte(k))
 }
 
 func (k Kind) valid() bool {
-	return k >= KindIdentity && k <= KindReceipt
+	return k >= KindIdentity && k <= KindKept
 }
 
 // partPrefix is the size of a part's length in bytes.

@@ -83,6 +83,7 @@ var parts = map[persistence.Kind]int{
 	persistence.KindPublication:  1, // owner
 	persistence.KindCopy:         2, // owner, message
 	persistence.KindReceipt:      3, // owner, contact, key
+	persistence.KindKept:         2, // collection, name
 }
 
 // check tells what is wrong with one record.
@@ -95,8 +96,14 @@ func (c *recordCheck) check(ctx context.Context, name persistence.Name, value []
 	if !known {
 		return errors.New("records of that kind are not written")
 	}
-	if len(part) != want || len(part[0]) != len(persistence.OwnerID{}) {
+	if len(part) != want {
 		return fmt.Errorf("a name of %d parts", len(part))
+	}
+	if name.Kind() == persistence.KindKept {
+		return nil // what is in it the application knows
+	}
+	if len(part[0]) != len(persistence.OwnerID{}) {
+		return errors.New("it is not named after its owner")
 	}
 	owner := persistence.OwnerID(part[0])
 	alone := few{{Name: name, Value: value}}

@@ -21,6 +21,7 @@ var place = map[string]int{
 	"internal/account":     1,
 	"proto":                1,
 	"internal/keypool":     2,
+	"keep":                 2,
 	"x3dh":                 2,
 	"ratchet":              2,
 	"transport":            3,

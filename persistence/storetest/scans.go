@@ -78,7 +78,7 @@ var scans = map[string]func(*bench){
 	},
 	"ScanOfAKindShowsThatKind": func(b *bench) {
 		var want []string
-		for kind := persistence.KindIdentity; kind <= persistence.KindReceipt; kind++ {
+		for kind := persistence.KindIdentity; kind <= persistence.KindKept; kind++ {
 			if kind == persistence.KindFence || kind == persistence.KindHead {
 				continue
 			}
