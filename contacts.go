@@ -62,6 +62,20 @@ func (i *Identity) contacts(ctx context.Context, each func(deviceactor.Contact) 
 	return err
 }
 
+// Explain tells how it stands with a contact: its sessions, without anything secret,
+// what waits, and what the next message would do. It reads records, and wakes nobody.
+// cause.ErrOwnIdentity of our own identity.
+func (i *Identity) Explain(ctx context.Context, contact PublicKey) (deviceactor.Explanation, error) {
+	if contact == i.public {
+		return deviceactor.Explanation{}, deviceactor.ErrOwnIdentity
+	}
+	if err := i.accepting(); err != nil {
+		return deviceactor.Explanation{}, err
+	}
+	x, err := deviceactor.Explain(ctx, i.engine.committer, i.owner, i.public, i.installation, contact, i.now())
+	return x, i.outcome(err)
+}
+
 // AddContact accepts a contact of which nothing more than its key is at hand, ahead
 // of its first message, and follows its contact code, see Follow. With a bundle at
 // hand use TakeBundle or TakeContactCode, which accept it too. ErrPublicKey,

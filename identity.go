@@ -269,8 +269,8 @@ func (i *Identity) Approve(ctx context.Context, contact PublicKey, installation 
 	return i.enable(ctx, contact, installation, true)
 }
 
-// Disable ends Approve: the installation gets nothing further, and if it is one
-// of ours it is left out of our bundle. Removing a device takes this on each of
+// Disable ends Approve, or says no to an installation that waits for it: it gets
+// nothing further, and if it is one of ours it is left out of our bundle. Removing a device takes this on each of
 // the others (5/SECURE-TRANSPORT, Pairing).
 func (i *Identity) Disable(ctx context.Context, contact PublicKey, installation string) error {
 	return i.enable(ctx, contact, installation, false)

@@ -56,6 +56,9 @@ type Installation struct {
 	// unless the DevicePolicy says otherwise, our own only when the user
 	// approves them.
 	Enabled bool
+	// Denied ones are not enabled since the user said so. Those that are neither wait
+	// for the user's decision.
+	Denied bool
 	// Active is when its last authenticated message arrived (ns), 0 if none
 	// has. Being named by somebody else's bundle is no activity, so that a
 	// device that was only announced never takes the place of one that talks.
@@ -252,7 +255,7 @@ func (c Contact) heard(v View, id string, now int64) (Contact, Effects) {
 	return next, e
 }
 
-// Enable changes whether an installation is sent to. Of our own identity no
+// Enable notes the user's decision whether an installation is sent to. Of our own identity no
 // more can be approved than the cap allows, this one included (5/ST, Pairing).
 func (c Contact) Enable(v View, id string, enabled bool, now int64) (Contact, Effects, error) {
 	var e Effects
@@ -260,13 +263,13 @@ func (c Contact) Enable(v View, id string, enabled bool, now int64) (Contact, Ef
 	if !ok {
 		return c, e, ErrUnknownInstallation
 	}
-	if in.Enabled == enabled {
+	if in.Enabled == enabled && in.Denied != enabled {
 		return c, e, nil
 	}
 	if enabled && c.own(v) && len(c.Targets(v, now)) >= c.cap(v) {
 		return c, e, ErrTooManyInstallations
 	}
-	in.Enabled = enabled
+	in.Enabled, in.Denied = enabled, !enabled
 	e.put(in)
 	e.report(InstallationEnabled{c.Identity, id, enabled})
 	return c.put(in), e, nil

@@ -326,6 +326,23 @@ func TestOwnDevicesWaitForApproval(t *testing.T) {
 	if c, _, err = c.Enable(here, "fourth", true, 6); err != nil || ids(c.Targets(here, 6)) != "[fourth third]" {
 		t.Errorf("in place of another: %v, %s", err, ids(c.Targets(here, 6)))
 	}
+	c, _ = c.heard(here, "fifth", 7)
+	denied := func(id string) bool { in, _ := c.Find(id); return in.Denied }
+	if denied("fifth") {
+		t.Error("a new device was denied by itself")
+	}
+	if c, e, err = c.Enable(here, "fifth", false, 8); err != nil || told(e) != "disabled fifth" || !denied("fifth") {
+		t.Errorf("saying no: told %q, %v", told(e), err)
+	}
+	if _, e, err = c.Enable(here, "fifth", false, 9); err != nil || len(e.Events)+len(e.Installations) != 0 {
+		t.Errorf("saying no again: told %q, %v", told(e), err)
+	}
+	if c, _, err = c.Enable(here, "third", false, 10); err != nil || !denied("third") {
+		t.Errorf("disabled is not denied: %v", err)
+	}
+	if c, _, err = c.Enable(here, "fifth", true, 11); err != nil || denied("fifth") {
+		t.Errorf("approved after all: %v", err)
+	}
 	if _, _, err := c.Enable(here, "this", true, 7); !errors.Is(err, ErrUnknownInstallation) {
 		t.Errorf("this one: %v", err)
 	}

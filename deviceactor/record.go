@@ -110,6 +110,7 @@ func (in *Installation) AppendValue(b []byte) []byte {
 		Stale:           in.Stale,
 		Signed:          in.Signed,
 		BySibling:       in.Entry.BySibling,
+		Denied:          in.Denied,
 	}
 	if !in.Entry.IsZero() {
 		r.SignedPreKey = in.Entry.PreKey[:]
@@ -224,6 +225,7 @@ func decodeInstallation(value []byte) (Installation, error) {
 		OmittedSince:    r.GetOmittedSince(),
 		Stale:           r.GetStale(),
 		Signed:          r.GetSigned(),
+		Denied:          r.GetDenied(),
 	}
 	switch hash := r.GetBundle(); len(hash) {
 	case 0:

@@ -15,7 +15,7 @@ import (
 type DeviceCmd struct {
 	List    DeviceListCmd    `cmd:"" help:"List our own devices, or those of a contact."`
 	Approve DeviceApproveCmd `cmd:"" help:"Let a device take part: ours gets copies of what we send, a contact's is sent to."`
-	Disable DeviceDisableCmd `cmd:"" help:"End that."`
+	Disable DeviceDisableCmd `cmd:"" help:"End that, or say no to a device that waits."`
 }
 
 // deviceView is an installation as results show it.
@@ -24,6 +24,7 @@ type deviceView struct {
 	Installation string `json:"installation"`
 	This         bool   `json:"this"`                 // the one that this store hosts
 	Enabled      bool   `json:"enabled"`              // it is sent to
+	Denied       bool   `json:"denied"`               // it was disabled; one that is neither waits for approval
 	Stale        bool   `json:"stale"`                // left out of its identity's bundles for a week
 	FirstSeen    string `json:"first_seen,omitempty"` // not of this one
 	Active       string `json:"active,omitempty"`     // when its last message came
@@ -34,6 +35,7 @@ func viewDevice(of rookery.PublicKey, in deviceactor.Installation) deviceView {
 		Identity:     of.String(),
 		Installation: in.ID,
 		Enabled:      in.Enabled,
+		Denied:       in.Denied,
 		Stale:        in.Stale,
 		FirstSeen:    stamp(in.FirstSeen),
 		Active:       stamp(in.Active),
@@ -44,6 +46,8 @@ func (v deviceView) state() string {
 	switch {
 	case v.This:
 		return "this one"
+	case v.Denied:
+		return "disabled"
 	case !v.Enabled:
 		return "not approved"
 	case v.Stale:

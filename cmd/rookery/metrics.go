@@ -33,7 +33,7 @@ var (
 // metricsServer serves what an engine measures. The nil one serves nothing.
 type metricsServer struct {
 	meters  *sdk.MeterProvider
-	server  *http.Server
+	server  *http.Server  // nil: only others read
 	stopped chan struct{} // closed when it serves no more
 }
 
@@ -47,13 +47,16 @@ const (
 )
 
 // serve begins to serve, and says where on standard error; nil if the flags want
-// nothing. The caller closes it after the engine.
-func (f metricsFlags) serve(ctx context.Context, out *output) (*metricsServer, error) {
+// nothing, and nobody else reads. The caller closes it after the engine.
+func (f metricsFlags) serve(ctx context.Context, out *output, others ...sdk.Reader) (*metricsServer, error) {
 	if f.Metrics == "" {
-		if f.MetricsPublic || f.Pprof {
+		switch {
+		case f.MetricsPublic || f.Pprof:
 			return nil, errMetricsMissing
+		case len(others) == 0:
+			return nil, nil //nolint:nilnil // the nil server serves nothing
 		}
-		return nil, nil //nolint:nilnil // the nil server serves nothing
+		return &metricsServer{meters: newMeters(others)}, nil
 	}
 	address, err := net.ResolveTCPAddr("tcp", f.Metrics)
 	switch {
@@ -63,7 +66,7 @@ func (f metricsFlags) serve(ctx context.Context, out *output) (*metricsServer, e
 		return nil, fmt.Errorf("--metrics=%s %w", f.Metrics, errMetricsPublic)
 	}
 	s := &metricsServer{stopped: make(chan struct{})}
-	handler, err := s.handler(f.Pprof)
+	handler, err := s.handler(f.Pprof, others)
 	if err != nil {
 		return nil, err
 	}
@@ -89,13 +92,13 @@ func (f metricsFlags) serve(ctx context.Context, out *output) (*metricsServer, e
 
 // handler serves a registry of its own, which also has what Go and the operating
 // system know of the process.
-func (s *metricsServer) handler(profiles bool) (http.Handler, error) {
+func (s *metricsServer) handler(profiles bool, others []sdk.Reader) (http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	reader, err := exporter.New(exporter.WithRegisterer(registry), exporter.WithoutScopeInfo(), exporter.WithoutTargetInfo())
 	if err != nil {
 		return nil, fmt.Errorf("--metrics: %w", err)
 	}
-	s.meters = sdk.NewMeterProvider(sdk.WithReader(reader))
+	s.meters = newMeters(append(others, reader))
 	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("--metrics: %w", err)
@@ -111,6 +114,15 @@ func (s *metricsServer) handler(profiles bool) (http.Handler, error) {
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return mux, nil
+}
+
+// newMeters gives what an engine measures to all readers.
+func newMeters(readers []sdk.Reader) *sdk.MeterProvider {
+	var options []sdk.Option
+	for _, one := range readers {
+		options = append(options, sdk.WithReader(one))
+	}
+	return sdk.NewMeterProvider(options...)
 }
 
 // profile serves profiles, but for stacks with the arguments of calls: a key that is
@@ -139,9 +151,11 @@ func (s *metricsServer) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), metricsClosing)
 	defer cancel()
-	if s.server.Shutdown(ctx) != nil {
-		_ = s.server.Close() // a profile is being taken
+	if s.server != nil {
+		if s.server.Shutdown(ctx) != nil {
+			_ = s.server.Close() // a profile is being taken
+		}
+		<-s.stopped
 	}
-	<-s.stopped
 	_ = s.meters.Shutdown(ctx)
 }

@@ -65,7 +65,7 @@ func (c *ServeCmd) Run(parsed *kong.Context, out *output) error {
 	})
 	ctx, stop := interruptible()
 	defer stop()
-	server, err := c.serve(ctx, out)
+	server, err := c.metricsFlags.serve(ctx, out, d.Reader())
 	if err != nil {
 		return err
 	}

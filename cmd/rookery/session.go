@@ -10,7 +10,6 @@ import (
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
-	"github.com/rookery-im/rookery/sessionactor"
 )
 
 // SessionCmd is what people do to see why something cannot be read.
@@ -34,8 +33,8 @@ type contactExplained struct {
 	Standing       string            `json:"standing"`
 	Blocked        bool              `json:"blocked"`
 	ForwardSecrecy bool              `json:"forward_secrecy"`
-	Unsent         int               `json:"unsent"`         // messages that the network has not taken
-	Unacknowledged int               `json:"unacknowledged"` // messages that the application has not
+	Unsent         int               `json:"unsent"`         // messages that the network has not taken; at most 1,000 are counted
+	Unacknowledged int               `json:"unacknowledged"` // messages that the application has not; likewise
 	Next           []string          `json:"next"`
 	Devices        []deviceExplained `json:"devices"`
 }
@@ -106,41 +105,21 @@ func (c *SessionExplainCmd) explain(ctx context.Context, store persistence.Store
 	return explainContact(ctx, store, us, key, now)
 }
 
-// explainContact reads what the store has of a contact.
+// explainContact says what the store has of a contact.
 func explainContact(ctx context.Context, store persistence.Store, us storedIdentity, key rookery.PublicKey, now int64) (contactExplained, error) {
-	contact, err := deviceactor.LoadContact(ctx, store, us.owner, key)
+	x, err := deviceactor.Explain(ctx, store, us.owner, us.key, us.installation, key, now)
 	if err != nil {
 		return contactExplained{}, err
 	}
 	v := contactExplained{
-		Contact: key.String(), Identity: us.key.String(), Standing: contact.Standing.String(),
-		Blocked: contact.Blocked, ForwardSecrecy: contact.ForwardSecrecy, Devices: []deviceExplained{},
+		Contact: key.String(), Identity: us.key.String(), Standing: x.Standing.String(),
+		Blocked: x.Blocked, ForwardSecrecy: x.ForwardSecrecy, Unsent: x.Unsent, Unacknowledged: x.Unacknowledged, Devices: []deviceExplained{},
 	}
-	if v.Unsent, err = countOf(ctx, store, persistence.KindOutbox, us, key); err != nil {
-		return v, err
+	for i, in := range x.Installations {
+		v.Devices = append(v.Devices, explainDevice(key, in, x.Sessions[i]))
 	}
-	if v.Unacknowledged, err = countOf(ctx, store, persistence.KindInbox, us, key); err != nil {
-		return v, err
-	}
-	for _, in := range contact.Installations {
-		sessions, err := sessionactor.Load(ctx, store, sessionactor.Place{Owner: us.owner, Ends: sessionactor.Ends{
-			Own: us.key, OwnInstallation: us.installation, Peer: key, PeerInstallation: in.ID,
-		}})
-		if err != nil {
-			return v, err
-		}
-		v.Devices = append(v.Devices, explainDevice(key, in, sessions, now))
-	}
-	v.Next = whatIsNext(us, contact, v)
+	v.Next = whatIsNext(us, x.Contact, v)
 	return v, nil
-}
-
-func countOf(ctx context.Context, store persistence.Store, kind persistence.Kind, us storedIdentity, key rookery.PublicKey) (n int, err error) {
-	err = store.Scan(ctx, persistence.NewName(kind, us.owner[:], key[:]), func(persistence.Name, []byte) error {
-		n++
-		return nil
-	})
-	return n, err
 }
 
 func (v contactExplained) print(w io.Writer) {

@@ -9,7 +9,7 @@ import (
 )
 
 // explainDevice says how it stands with a device, and what happens next.
-func explainDevice(of rookery.PublicKey, in deviceactor.Installation, sessions sessionactor.Sessions, now int64) deviceExplained {
+func explainDevice(of rookery.PublicKey, in deviceactor.Installation, with deviceactor.ExplainedSessions) deviceExplained {
 	d := deviceExplained{deviceView: viewDevice(of, in), Sessions: []sessionView{}}
 	if !in.Entry.IsZero() {
 		d.PreKey = &prekeyView{
@@ -17,18 +17,13 @@ func explainDevice(of rookery.PublicKey, in deviceactor.Installation, sessions s
 			BySibling: in.Entry.BySibling, UsableUntil: stamp(in.Entry.UsableUntil()),
 		}
 	}
-	for i := range sessions.List {
-		s := &sessions.List[i]
-		v := sessionView{
-			Session: s.ID.String(), State: s.Status.String(), InUse: s.ID == sessions.Active,
-			Ours: s.Initiator, Created: stamp(s.Created), Deleted: stamp(s.DeletedAt()),
-		}
-		if kept := sessions.Skipped[s.ID]; kept != nil {
-			v.Skipped = kept.Len()
-		}
-		d.Sessions = append(d.Sessions, v)
+	for _, s := range with.Summaries {
+		d.Sessions = append(d.Sessions, sessionView{
+			Session: s.ID.String(), State: s.Status.String(), InUse: s.InUse, Ours: s.Initiator,
+			Created: stamp(s.Created), Skipped: s.Skipped, Deleted: stamp(s.DeletedAt),
+		})
 	}
-	d.Next = nextOf(d, sessions.Outlook(in.Entry, now))
+	d.Next = nextOf(d, with.Outlook)
 	return d
 }
 

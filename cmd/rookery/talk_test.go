@@ -184,7 +184,7 @@ func TestDevicesAreApprovedByTheCommandLine(t *testing.T) {
 	laptop.does("contact", "add", phone.code())
 	phone.does("contact", "add", laptop.code())
 	devices := laptop.objects("device", "list")
-	if len(devices) != 2 || devices[0]["this"] != true || devices[0]["installation"] != laptopID || devices[1]["installation"] != phoneID || devices[1]["enabled"] != false {
+	if len(devices) != 2 || devices[0]["this"] != true || devices[0]["installation"] != laptopID || devices[1]["installation"] != phoneID || devices[1]["enabled"] != false || devices[1]["denied"] != false {
 		t.Errorf("devices: %v", devices)
 	}
 	for _, c := range []struct {
@@ -209,7 +209,7 @@ func TestDevicesAreApprovedByTheCommandLine(t *testing.T) {
 	if d := bob.object("device", "disable", phoneID, "--contact="+key); d["enabled"] != false {
 		t.Errorf("bob disables %v", d)
 	}
-	if d := laptop.object("device", "disable", phoneID); d["enabled"] != false {
+	if d := laptop.object("device", "disable", phoneID); d["enabled"] != false || d["denied"] != true {
 		t.Errorf("disabled: %v", d)
 	}
 	laptop.fails(exitError, "device list shows those that are known", "device", "approve", "nobody")
@@ -264,8 +264,8 @@ func TestJSONKeepsItsShape(t *testing.T) {
 		`{"contact":"KEY","standing":"accepted","blocked":false,"forward_secrecy":false,"devices":1,"first_seen":"AT"}`)
 	check("contact", alice.does("contact", "show", bobKey, "--json"),
 		`{"contact":"KEY","standing":"accepted","blocked":false,"forward_secrecy":false,"devices":1,"first_seen":"AT","uncompressed":"LONG","safety_number":"NUMBER",`+
-			`"installations":\[{"identity":"KEY","installation":"UUID","this":false,"enabled":true,"stale":false,"first_seen":"AT"}\]}`)
-	check("device", alice.does("device", "list", "--json"), `{"identity":"KEY","installation":"UUID","this":true,"enabled":true,"stale":false}`)
+			`"installations":\[{"identity":"KEY","installation":"UUID","this":false,"enabled":true,"denied":false,"stale":false,"first_seen":"AT"}\]}`)
+	check("device", alice.does("device", "list", "--json"), `{"identity":"KEY","installation":"UUID","this":true,"enabled":true,"denied":false,"stale":false}`)
 	l := bob.listens("--json", "--count=2", "--all")
 	check("send", alice.does("send", "--transport=memory", "--to="+bobKey, "<hello>", "--json"),
 		`{"id":"ID","to":"KEY","installations":\["UUID"\],"forward_secrecy":true,"taken":true}`)

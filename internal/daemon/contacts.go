@@ -36,7 +36,7 @@ func viewDevices(c deviceactor.Contact) []*apiv1.Device {
 	var all []*apiv1.Device
 	for _, in := range c.Installations {
 		all = append(all, &apiv1.Device{
-			Installation: printable(in.ID), Enabled: in.Enabled, Stale: in.Stale,
+			Installation: printable(in.ID), Enabled: in.Enabled, Denied: in.Denied, Stale: in.Stale,
 			FirstSeenUnixMs: milliseconds(in.FirstSeen), ActiveUnixMs: milliseconds(in.Active),
 		})
 	}

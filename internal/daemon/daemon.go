@@ -14,6 +14,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/internal/daemon/token"
+	"github.com/rookery-im/rookery/internal/metrics/snapshot"
 )
 
 // Daemon serves one engine. Safe for concurrent use.
@@ -25,6 +26,7 @@ type Daemon struct {
 	requests chan struct{} // has one for each that is at work
 	writer   *connect.ErrorWriter
 	streams  atomic.Int64
+	measured *snapshot.Collector
 
 	mu         sync.RWMutex
 	engine     *rookery.Engine // nil before Serve
@@ -42,6 +44,7 @@ func New(options Options) *Daemon {
 		stopping:   make(chan struct{}),
 		requests:   make(chan struct{}, options.MaxRequests),
 		writer:     connect.NewErrorWriter(),
+		measured:   snapshot.NewCollector(),
 		identities: make(map[rookery.PublicKey][]*rookery.Identity),
 		limits:     make(map[string]*rate.Limiter),
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.uber.org/goleak"
 
 	"github.com/rookery-im/rookery"
@@ -97,6 +98,7 @@ func (h *house) start() {
 	}
 	h.daemon = New(options)
 	with := rookery.Options{Dir: h.dir, Unlock: rookery.KeyFile(h.dir + ".key"), Transport: h.network, Handler: h.daemon.Handle, Requests: rookery.Ask}
+	with.MeterProvider = sdk.NewMeterProvider(sdk.WithReader(h.daemon.Reader()))
 	h.engine(&with)
 	engine, err := rookery.Open(context.Background(), with)
 	if err != nil {

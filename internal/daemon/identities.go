@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/qrcode"
 	apiv1 "github.com/rookery-im/rookery/proto/api/v1"
 )
 
@@ -83,5 +85,20 @@ func (s identityService) GetContactCode(ctx context.Context, r *apiv1.GetContact
 	if err != nil {
 		return nil, err
 	}
-	return &apiv1.GetContactCodeResponse{ContactCode: code}, nil
+	response := &apiv1.GetContactCodeResponse{ContactCode: code}
+	if r.GetQrCode() {
+		response.QrCodePng, err = picture(code)
+	}
+	return response, err
+}
+
+// picture is the QR code of a text as PNG.
+func picture(text string) ([]byte, error) {
+	code, err := qrcode.New(text)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = code.WritePNG(&b)
+	return b.Bytes(), err
 }

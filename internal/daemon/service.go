@@ -33,20 +33,6 @@ func (s daemonService) GetHealth(ctx context.Context, _ *apiv1.GetHealthRequest)
 	return v, nil
 }
 
-// GetStats implements apiv1.DaemonServiceHandler.
-func (s daemonService) GetStats(ctx context.Context, _ *apiv1.GetStatsRequest) (*apiv1.GetStatsResponse, error) {
-	if err := administrator(ctx); err != nil {
-		return nil, err
-	}
-	n := s.engine.Counts()
-	return &apiv1.GetStatsResponse{
-		Identities: int64(len(s.hosted(tokenOf(ctx)))), Streams: s.streams.Load(),
-		Sent: n.Sent, Copies: n.Copies, Received: n.Received, Refused: n.Refused, Unsent: n.Unsent,
-		Acknowledged: n.Acknowledged, SessionsStarted: n.SessionsStarted, RatchetSteps: n.RatchetSteps,
-		Batches: n.Batches, Commits: n.Commits, Records: n.Records,
-	}, nil
-}
-
 // backupPiece is how much of a backup goes into one message of the stream, in bytes.
 const backupPiece = 64 << 10
 

@@ -191,7 +191,7 @@ var keepers = map[string][]string{
 	"github.com/libp2p":                 {"transport/carrier/wakurelay"},
 	"github.com/nats-io":                {"transport/carrier/jetstream"},
 	"connectrpc.com/connect":            {"internal/daemon", "proto/api/v1"},
-	"go.opentelemetry.io/otel":          {".", "internal/metrics", "cmd/rookery"},
+	"go.opentelemetry.io/otel":          {".", "internal/metrics", "internal/daemon", "cmd/rookery"},
 	"github.com/prometheus":             {"cmd/rookery"},
 }
 

@@ -46,6 +46,10 @@ func valueSchema(f *protogen.Field) tree {
 		return tree{{"type", "boolean"}}
 	case protoreflect.Int32Kind:
 		return tree{{"type", "integer"}, {"format", "int32"}}
+	case protoreflect.Uint32Kind:
+		return tree{{"type", "integer"}, {"format", "uint32"}}
+	case protoreflect.DoubleKind:
+		return tree{{"type", "number"}, {"format", "double"}}
 	case protoreflect.Int64Kind:
 		return tree{{"type", "string"}, {"format", "int64"}}
 	case protoreflect.Uint64Kind:

@@ -99,7 +99,8 @@ func (x *Installation) Append(b []byte) []byte {
 	b = appendBool(b, 10, x.Stale)
 	b = appendTime(b, 11, x.Signed)
 	b = appendBool(b, 12, x.BySibling)
-	return appendBytes(b, 13, x.Bundle)
+	b = appendBytes(b, 13, x.Bundle)
+	return appendBool(b, 14, x.Denied)
 }
 
 // An empty value is not written.

@@ -426,7 +426,9 @@ type Installation struct {
 	BySibling bool `protobuf:"varint,12,opt,name=by_sibling,json=bySibling,proto3" json:"by_sibling,omitempty"`
 	// bundle is a hash of the bundle of signed, which was verified; empty if that is
 	// not known.
-	Bundle        []byte `protobuf:"bytes,13,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Bundle []byte `protobuf:"bytes,13,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// denied is set if the user said no to the device: it waits for no approval.
+	Denied        bool `protobuf:"varint,14,opt,name=denied,proto3" json:"denied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -550,6 +552,13 @@ func (x *Installation) GetBundle() []byte {
 		return x.Bundle
 	}
 	return nil
+}
+
+func (x *Installation) GetDenied() bool {
+	if x != nil {
+		return x.Denied
+	}
+	return false
 }
 
 // Session is one Double Ratchet session with one installation of a contact.
@@ -1729,7 +1738,7 @@ const file_record_record_proto_rawDesc = "" +
 	"dhOnlySeen\x12\x1a\n" +
 	"\bstanding\x18\x05 \x01(\rR\bstanding\x12\x18\n" +
 	"\ablocked\x18\x06 \x01(\bR\ablocked\x12$\n" +
-	"\rinstallations\x18\a \x03(\tR\rinstallations\"\x82\x03\n" +
+	"\rinstallations\x18\a \x03(\tR\rinstallations\"\x9a\x03\n" +
 	"\fInstallation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x0esigned_pre_key\x18\x02 \x01(\fR\fsignedPreKey\x12\x18\n" +
@@ -1746,7 +1755,8 @@ const file_record_record_proto_rawDesc = "" +
 	"\x06signed\x18\v \x01(\x03R\x06signed\x12\x1d\n" +
 	"\n" +
 	"by_sibling\x18\f \x01(\bR\tbySibling\x12\x16\n" +
-	"\x06bundle\x18\r \x01(\fR\x06bundle\"\xc7\x03\n" +
+	"\x06bundle\x18\r \x01(\fR\x06bundle\x12\x16\n" +
+	"\x06denied\x18\x0e \x01(\bR\x06denied\"\xc7\x03\n" +
 	"\aSession\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x1c\n" +
 	"\tinitiator\x18\x02 \x01(\bR\tinitiator\x12$\n" +

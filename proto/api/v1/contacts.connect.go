@@ -38,6 +38,9 @@ const (
 	// ContactServiceGetContactProcedure is the fully-qualified name of the ContactService's GetContact
 	// RPC.
 	ContactServiceGetContactProcedure = "/rookery.api.v1.ContactService/GetContact"
+	// ContactServiceExplainContactProcedure is the fully-qualified name of the ContactService's
+	// ExplainContact RPC.
+	ContactServiceExplainContactProcedure = "/rookery.api.v1.ContactService/ExplainContact"
 	// ContactServiceAddContactProcedure is the fully-qualified name of the ContactService's AddContact
 	// RPC.
 	ContactServiceAddContactProcedure = "/rookery.api.v1.ContactService/AddContact"
@@ -70,6 +73,10 @@ type ContactServiceClient interface {
 	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
 	// GetContact gives what is known of one. not_found if it is nothing.
 	GetContact(context.Context, *GetContactRequest) (*GetContactResponse, error)
+	// ExplainContact tells how it stands with a contact: the sessions with each device,
+	// what the next message to it does, what waits, and the safety number. It has nothing
+	// secret. not_found if nothing is known of the contact.
+	ExplainContact(context.Context, *ExplainContactRequest) (*ExplainContactResponse, error)
 	// AddContact accepts a contact ahead of its first message.
 	AddContact(context.Context, *AddContactRequest) (*AddContactResponse, error)
 	// AcceptContact answers a contact request. failed_precondition if none waits.
@@ -113,6 +120,13 @@ func NewContactServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+ContactServiceGetContactProcedure,
 			connect.WithSchema(contactServiceMethods.ByName("GetContact")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		explainContact: connect.NewClient[ExplainContactRequest, ExplainContactResponse](
+			httpClient,
+			baseURL+ContactServiceExplainContactProcedure,
+			connect.WithSchema(contactServiceMethods.ByName("ExplainContact")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -172,6 +186,7 @@ func NewContactServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 type contactServiceClient struct {
 	listContacts   *connect.Client[ListContactsRequest, ListContactsResponse]
 	getContact     *connect.Client[GetContactRequest, GetContactResponse]
+	explainContact *connect.Client[ExplainContactRequest, ExplainContactResponse]
 	addContact     *connect.Client[AddContactRequest, AddContactResponse]
 	acceptContact  *connect.Client[AcceptContactRequest, AcceptContactResponse]
 	forgetContact  *connect.Client[ForgetContactRequest, ForgetContactResponse]
@@ -194,6 +209,15 @@ func (c *contactServiceClient) ListContacts(ctx context.Context, req *ListContac
 // GetContact calls rookery.api.v1.ContactService.GetContact.
 func (c *contactServiceClient) GetContact(ctx context.Context, req *GetContactRequest) (*GetContactResponse, error) {
 	response, err := c.getContact.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ExplainContact calls rookery.api.v1.ContactService.ExplainContact.
+func (c *contactServiceClient) ExplainContact(ctx context.Context, req *ExplainContactRequest) (*ExplainContactResponse, error) {
+	response, err := c.explainContact.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -278,6 +302,10 @@ type ContactServiceHandler interface {
 	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
 	// GetContact gives what is known of one. not_found if it is nothing.
 	GetContact(context.Context, *GetContactRequest) (*GetContactResponse, error)
+	// ExplainContact tells how it stands with a contact: the sessions with each device,
+	// what the next message to it does, what waits, and the safety number. It has nothing
+	// secret. not_found if nothing is known of the contact.
+	ExplainContact(context.Context, *ExplainContactRequest) (*ExplainContactResponse, error)
 	// AddContact accepts a contact ahead of its first message.
 	AddContact(context.Context, *AddContactRequest) (*AddContactResponse, error)
 	// AcceptContact answers a contact request. failed_precondition if none waits.
@@ -317,6 +345,13 @@ func NewContactServiceHandler(svc ContactServiceHandler, opts ...connect.Handler
 		ContactServiceGetContactProcedure,
 		svc.GetContact,
 		connect.WithSchema(contactServiceMethods.ByName("GetContact")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	contactServiceExplainContactHandler := connect.NewUnaryHandlerSimple(
+		ContactServiceExplainContactProcedure,
+		svc.ExplainContact,
+		connect.WithSchema(contactServiceMethods.ByName("ExplainContact")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -375,6 +410,8 @@ func NewContactServiceHandler(svc ContactServiceHandler, opts ...connect.Handler
 			contactServiceListContactsHandler.ServeHTTP(w, r)
 		case ContactServiceGetContactProcedure:
 			contactServiceGetContactHandler.ServeHTTP(w, r)
+		case ContactServiceExplainContactProcedure:
+			contactServiceExplainContactHandler.ServeHTTP(w, r)
 		case ContactServiceAddContactProcedure:
 			contactServiceAddContactHandler.ServeHTTP(w, r)
 		case ContactServiceAcceptContactProcedure:
@@ -406,6 +443,10 @@ func (UnimplementedContactServiceHandler) ListContacts(context.Context, *ListCon
 
 func (UnimplementedContactServiceHandler) GetContact(context.Context, *GetContactRequest) (*GetContactResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rookery.api.v1.ContactService.GetContact is not implemented"))
+}
+
+func (UnimplementedContactServiceHandler) ExplainContact(context.Context, *ExplainContactRequest) (*ExplainContactResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rookery.api.v1.ContactService.ExplainContact is not implemented"))
 }
 
 func (UnimplementedContactServiceHandler) AddContact(context.Context, *AddContactRequest) (*AddContactResponse, error) {

@@ -77,6 +77,131 @@ func (Standing) EnumDescriptor() ([]byte, []int) {
 	return file_api_v1_contacts_proto_rawDescGZIP(), []int{0}
 }
 
+// Outlook is what the next message to a device does, if it is enabled and not stale.
+type Outlook int32
+
+const (
+	Outlook_OUTLOOK_UNSPECIFIED Outlook = 0
+	// OUTLOOK_NEEDS_PREKEY: nothing goes out before a bundle of it is known.
+	Outlook_OUTLOOK_NEEDS_PREKEY Outlook = 1
+	// OUTLOOK_NEEDS_NEWER_PREKEY: nothing goes out before a newer bundle of it comes.
+	Outlook_OUTLOOK_NEEDS_NEWER_PREKEY Outlook = 2
+	// OUTLOOK_STARTS: it starts a session.
+	Outlook_OUTLOOK_STARTS Outlook = 3
+	// OUTLOOK_REKEYS: it starts a new session in place of the one in use.
+	Outlook_OUTLOOK_REKEYS Outlook = 4
+	// OUTLOOK_CONTINUES: messages go both ways on the session in use.
+	Outlook_OUTLOOK_CONTINUES Outlook = 5
+	// OUTLOOK_REPEATS: the device has not answered on the session in use: each message
+	// carries what starts it.
+	Outlook_OUTLOOK_REPEATS Outlook = 6
+)
+
+// Enum value maps for Outlook.
+var (
+	Outlook_name = map[int32]string{
+		0: "OUTLOOK_UNSPECIFIED",
+		1: "OUTLOOK_NEEDS_PREKEY",
+		2: "OUTLOOK_NEEDS_NEWER_PREKEY",
+		3: "OUTLOOK_STARTS",
+		4: "OUTLOOK_REKEYS",
+		5: "OUTLOOK_CONTINUES",
+		6: "OUTLOOK_REPEATS",
+	}
+	Outlook_value = map[string]int32{
+		"OUTLOOK_UNSPECIFIED":        0,
+		"OUTLOOK_NEEDS_PREKEY":       1,
+		"OUTLOOK_NEEDS_NEWER_PREKEY": 2,
+		"OUTLOOK_STARTS":             3,
+		"OUTLOOK_REKEYS":             4,
+		"OUTLOOK_CONTINUES":          5,
+		"OUTLOOK_REPEATS":            6,
+	}
+)
+
+func (x Outlook) Enum() *Outlook {
+	p := new(Outlook)
+	*p = x
+	return p
+}
+
+func (x Outlook) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Outlook) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_v1_contacts_proto_enumTypes[1].Descriptor()
+}
+
+func (Outlook) Type() protoreflect.EnumType {
+	return &file_api_v1_contacts_proto_enumTypes[1]
+}
+
+func (x Outlook) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Outlook.Descriptor instead.
+func (Outlook) EnumDescriptor() ([]byte, []int) {
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{1}
+}
+
+// SessionState is where a session is in its life.
+type SessionState int32
+
+const (
+	SessionState_SESSION_STATE_UNSPECIFIED SessionState = 0
+	// SESSION_STATE_INITIATED: we have started it, and nothing has come on it.
+	SessionState_SESSION_STATE_INITIATED SessionState = 1
+	// SESSION_STATE_ESTABLISHED: both sides have it.
+	SessionState_SESSION_STATE_ESTABLISHED SessionState = 2
+	// SESSION_STATE_EXPIRED: it only decrypts, until it is deleted.
+	SessionState_SESSION_STATE_EXPIRED SessionState = 3
+)
+
+// Enum value maps for SessionState.
+var (
+	SessionState_name = map[int32]string{
+		0: "SESSION_STATE_UNSPECIFIED",
+		1: "SESSION_STATE_INITIATED",
+		2: "SESSION_STATE_ESTABLISHED",
+		3: "SESSION_STATE_EXPIRED",
+	}
+	SessionState_value = map[string]int32{
+		"SESSION_STATE_UNSPECIFIED": 0,
+		"SESSION_STATE_INITIATED":   1,
+		"SESSION_STATE_ESTABLISHED": 2,
+		"SESSION_STATE_EXPIRED":     3,
+	}
+)
+
+func (x SessionState) Enum() *SessionState {
+	p := new(SessionState)
+	*p = x
+	return p
+}
+
+func (x SessionState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SessionState) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_v1_contacts_proto_enumTypes[2].Descriptor()
+}
+
+func (SessionState) Type() protoreflect.EnumType {
+	return &file_api_v1_contacts_proto_enumTypes[2]
+}
+
+func (x SessionState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SessionState.Descriptor instead.
+func (SessionState) EnumDescriptor() ([]byte, []int) {
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{2}
+}
+
 // Contact is what is known of somebody.
 type Contact struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -174,7 +299,10 @@ type Device struct {
 	Stale           bool  `protobuf:"varint,3,opt,name=stale,proto3" json:"stale,omitempty"`
 	FirstSeenUnixMs int64 `protobuf:"varint,4,opt,name=first_seen_unix_ms,json=firstSeenUnixMs,proto3" json:"first_seen_unix_ms,omitempty"`
 	// active_unix_ms is when its last message came, 0 for never.
-	ActiveUnixMs  int64 `protobuf:"varint,5,opt,name=active_unix_ms,json=activeUnixMs,proto3" json:"active_unix_ms,omitempty"`
+	ActiveUnixMs int64 `protobuf:"varint,5,opt,name=active_unix_ms,json=activeUnixMs,proto3" json:"active_unix_ms,omitempty"`
+	// denied: DenyDevice was called. A device that is neither enabled nor denied waits
+	// for a decision.
+	Denied        bool `protobuf:"varint,6,opt,name=denied,proto3" json:"denied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,6 +370,13 @@ func (x *Device) GetActiveUnixMs() int64 {
 		return x.ActiveUnixMs
 	}
 	return 0
+}
+
+func (x *Device) GetDenied() bool {
+	if x != nil {
+		return x.Denied
+	}
+	return false
 }
 
 // ListContactsRequest says whose.
@@ -461,6 +596,379 @@ func (x *GetContactResponse) GetContact() *Contact {
 	return nil
 }
 
+// ExplainContactRequest says whose and which.
+type ExplainContactRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Identity      string                 `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	Contact       string                 `protobuf:"bytes,2,opt,name=contact,proto3" json:"contact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainContactRequest) Reset() {
+	*x = ExplainContactRequest{}
+	mi := &file_api_v1_contacts_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainContactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainContactRequest) ProtoMessage() {}
+
+func (x *ExplainContactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_contacts_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainContactRequest.ProtoReflect.Descriptor instead.
+func (*ExplainContactRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ExplainContactRequest) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *ExplainContactRequest) GetContact() string {
+	if x != nil {
+		return x.Contact
+	}
+	return ""
+}
+
+// ExplainContactResponse is how it stands.
+type ExplainContactResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Contact *Contact               `protobuf:"bytes,1,opt,name=contact,proto3" json:"contact,omitempty"`
+	// safety_number is 12 groups of 5 digits. The contact sees the same one, unless
+	// somebody stands between.
+	SafetyNumber string `protobuf:"bytes,2,opt,name=safety_number,json=safetyNumber,proto3" json:"safety_number,omitempty"`
+	// unsent are messages that the network has not taken, unacknowledged those that the
+	// application has not; 1,000 stands for that many or more.
+	Unsent         int32 `protobuf:"varint,3,opt,name=unsent,proto3" json:"unsent,omitempty"`
+	Unacknowledged int32 `protobuf:"varint,4,opt,name=unacknowledged,proto3" json:"unacknowledged,omitempty"`
+	// devices are in the order of those of contact.
+	Devices       []*DeviceExplanation `protobuf:"bytes,5,rep,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainContactResponse) Reset() {
+	*x = ExplainContactResponse{}
+	mi := &file_api_v1_contacts_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainContactResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainContactResponse) ProtoMessage() {}
+
+func (x *ExplainContactResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_contacts_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainContactResponse.ProtoReflect.Descriptor instead.
+func (*ExplainContactResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ExplainContactResponse) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *ExplainContactResponse) GetSafetyNumber() string {
+	if x != nil {
+		return x.SafetyNumber
+	}
+	return ""
+}
+
+func (x *ExplainContactResponse) GetUnsent() int32 {
+	if x != nil {
+		return x.Unsent
+	}
+	return 0
+}
+
+func (x *ExplainContactResponse) GetUnacknowledged() int32 {
+	if x != nil {
+		return x.Unacknowledged
+	}
+	return 0
+}
+
+func (x *ExplainContactResponse) GetDevices() []*DeviceExplanation {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+// DeviceExplanation is how it stands with one device.
+type DeviceExplanation struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Installation string                 `protobuf:"bytes,1,opt,name=installation,proto3" json:"installation,omitempty"`
+	Outlook      Outlook                `protobuf:"varint,2,opt,name=outlook,proto3,enum=rookery.api.v1.Outlook" json:"outlook,omitempty"`
+	// prekey is the newest that is known; not set if none is.
+	Prekey *PreKey `protobuf:"bytes,3,opt,name=prekey,proto3" json:"prekey,omitempty"`
+	// sessions are in the order they were made.
+	Sessions      []*Session `protobuf:"bytes,4,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceExplanation) Reset() {
+	*x = DeviceExplanation{}
+	mi := &file_api_v1_contacts_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceExplanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceExplanation) ProtoMessage() {}
+
+func (x *DeviceExplanation) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_contacts_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceExplanation.ProtoReflect.Descriptor instead.
+func (*DeviceExplanation) Descriptor() ([]byte, []int) {
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeviceExplanation) GetInstallation() string {
+	if x != nil {
+		return x.Installation
+	}
+	return ""
+}
+
+func (x *DeviceExplanation) GetOutlook() Outlook {
+	if x != nil {
+		return x.Outlook
+	}
+	return Outlook_OUTLOOK_UNSPECIFIED
+}
+
+func (x *DeviceExplanation) GetPrekey() *PreKey {
+	if x != nil {
+		return x.Prekey
+	}
+	return nil
+}
+
+func (x *DeviceExplanation) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// PreKey is a signed prekey of somebody else.
+type PreKey struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Version      uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	SignedUnixMs int64                  `protobuf:"varint,2,opt,name=signed_unix_ms,json=signedUnixMs,proto3" json:"signed_unix_ms,omitempty"`
+	// by_sibling: another device of the contact says so.
+	BySibling bool `protobuf:"varint,3,opt,name=by_sibling,json=bySibling,proto3" json:"by_sibling,omitempty"`
+	// usable_until_unix_ms is when its owner may have destroyed it.
+	UsableUntilUnixMs int64 `protobuf:"varint,4,opt,name=usable_until_unix_ms,json=usableUntilUnixMs,proto3" json:"usable_until_unix_ms,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *PreKey) Reset() {
+	*x = PreKey{}
+	mi := &file_api_v1_contacts_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreKey) ProtoMessage() {}
+
+func (x *PreKey) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_contacts_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreKey.ProtoReflect.Descriptor instead.
+func (*PreKey) Descriptor() ([]byte, []int) {
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PreKey) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PreKey) GetSignedUnixMs() int64 {
+	if x != nil {
+		return x.SignedUnixMs
+	}
+	return 0
+}
+
+func (x *PreKey) GetBySibling() bool {
+	if x != nil {
+		return x.BySibling
+	}
+	return false
+}
+
+func (x *PreKey) GetUsableUntilUnixMs() int64 {
+	if x != nil {
+		return x.UsableUntilUnixMs
+	}
+	return 0
+}
+
+// Session is one Double Ratchet session.
+type Session struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	State SessionState           `protobuf:"varint,2,opt,name=state,proto3,enum=rookery.api.v1.SessionState" json:"state,omitempty"`
+	// in_use: it is what is sent on.
+	InUse         bool  `protobuf:"varint,3,opt,name=in_use,json=inUse,proto3" json:"in_use,omitempty"`
+	StartedByUs   bool  `protobuf:"varint,4,opt,name=started_by_us,json=startedByUs,proto3" json:"started_by_us,omitempty"`
+	CreatedUnixMs int64 `protobuf:"varint,5,opt,name=created_unix_ms,json=createdUnixMs,proto3" json:"created_unix_ms,omitempty"`
+	// skipped_keys are kept for messages that may come late.
+	SkippedKeys int32 `protobuf:"varint,6,opt,name=skipped_keys,json=skippedKeys,proto3" json:"skipped_keys,omitempty"`
+	// deleted_unix_ms is when the keys of an expired one are deleted.
+	DeletedUnixMs int64 `protobuf:"varint,7,opt,name=deleted_unix_ms,json=deletedUnixMs,proto3" json:"deleted_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_api_v1_contacts_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_contacts_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Session) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Session) GetState() SessionState {
+	if x != nil {
+		return x.State
+	}
+	return SessionState_SESSION_STATE_UNSPECIFIED
+}
+
+func (x *Session) GetInUse() bool {
+	if x != nil {
+		return x.InUse
+	}
+	return false
+}
+
+func (x *Session) GetStartedByUs() bool {
+	if x != nil {
+		return x.StartedByUs
+	}
+	return false
+}
+
+func (x *Session) GetCreatedUnixMs() int64 {
+	if x != nil {
+		return x.CreatedUnixMs
+	}
+	return 0
+}
+
+func (x *Session) GetSkippedKeys() int32 {
+	if x != nil {
+		return x.SkippedKeys
+	}
+	return 0
+}
+
+func (x *Session) GetDeletedUnixMs() int64 {
+	if x != nil {
+		return x.DeletedUnixMs
+	}
+	return 0
+}
+
 // AddContactRequest says whom.
 type AddContactRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -476,7 +984,7 @@ type AddContactRequest struct {
 
 func (x *AddContactRequest) Reset() {
 	*x = AddContactRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[6]
+	mi := &file_api_v1_contacts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +996,7 @@ func (x *AddContactRequest) String() string {
 func (*AddContactRequest) ProtoMessage() {}
 
 func (x *AddContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[6]
+	mi := &file_api_v1_contacts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +1009,7 @@ func (x *AddContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddContactRequest.ProtoReflect.Descriptor instead.
 func (*AddContactRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{6}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AddContactRequest) GetIdentity() string {
@@ -564,7 +1072,7 @@ type AddContactResponse struct {
 
 func (x *AddContactResponse) Reset() {
 	*x = AddContactResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[7]
+	mi := &file_api_v1_contacts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +1084,7 @@ func (x *AddContactResponse) String() string {
 func (*AddContactResponse) ProtoMessage() {}
 
 func (x *AddContactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[7]
+	mi := &file_api_v1_contacts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +1097,7 @@ func (x *AddContactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddContactResponse.ProtoReflect.Descriptor instead.
 func (*AddContactResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{7}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AddContactResponse) GetContact() *Contact {
@@ -610,7 +1118,7 @@ type AcceptContactRequest struct {
 
 func (x *AcceptContactRequest) Reset() {
 	*x = AcceptContactRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[8]
+	mi := &file_api_v1_contacts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -622,7 +1130,7 @@ func (x *AcceptContactRequest) String() string {
 func (*AcceptContactRequest) ProtoMessage() {}
 
 func (x *AcceptContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[8]
+	mi := &file_api_v1_contacts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -635,7 +1143,7 @@ func (x *AcceptContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptContactRequest.ProtoReflect.Descriptor instead.
 func (*AcceptContactRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{8}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AcceptContactRequest) GetIdentity() string {
@@ -661,7 +1169,7 @@ type AcceptContactResponse struct {
 
 func (x *AcceptContactResponse) Reset() {
 	*x = AcceptContactResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[9]
+	mi := &file_api_v1_contacts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +1181,7 @@ func (x *AcceptContactResponse) String() string {
 func (*AcceptContactResponse) ProtoMessage() {}
 
 func (x *AcceptContactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[9]
+	mi := &file_api_v1_contacts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +1194,7 @@ func (x *AcceptContactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptContactResponse.ProtoReflect.Descriptor instead.
 func (*AcceptContactResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{9}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{14}
 }
 
 // ForgetContactRequest says whom.
@@ -700,7 +1208,7 @@ type ForgetContactRequest struct {
 
 func (x *ForgetContactRequest) Reset() {
 	*x = ForgetContactRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[10]
+	mi := &file_api_v1_contacts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +1220,7 @@ func (x *ForgetContactRequest) String() string {
 func (*ForgetContactRequest) ProtoMessage() {}
 
 func (x *ForgetContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[10]
+	mi := &file_api_v1_contacts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +1233,7 @@ func (x *ForgetContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetContactRequest.ProtoReflect.Descriptor instead.
 func (*ForgetContactRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{10}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ForgetContactRequest) GetIdentity() string {
@@ -751,7 +1259,7 @@ type ForgetContactResponse struct {
 
 func (x *ForgetContactResponse) Reset() {
 	*x = ForgetContactResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[11]
+	mi := &file_api_v1_contacts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +1271,7 @@ func (x *ForgetContactResponse) String() string {
 func (*ForgetContactResponse) ProtoMessage() {}
 
 func (x *ForgetContactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[11]
+	mi := &file_api_v1_contacts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +1284,7 @@ func (x *ForgetContactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetContactResponse.ProtoReflect.Descriptor instead.
 func (*ForgetContactResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{11}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{16}
 }
 
 // BlockContactRequest says whom.
@@ -790,7 +1298,7 @@ type BlockContactRequest struct {
 
 func (x *BlockContactRequest) Reset() {
 	*x = BlockContactRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[12]
+	mi := &file_api_v1_contacts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +1310,7 @@ func (x *BlockContactRequest) String() string {
 func (*BlockContactRequest) ProtoMessage() {}
 
 func (x *BlockContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[12]
+	mi := &file_api_v1_contacts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +1323,7 @@ func (x *BlockContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockContactRequest.ProtoReflect.Descriptor instead.
 func (*BlockContactRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{12}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BlockContactRequest) GetIdentity() string {
@@ -841,7 +1349,7 @@ type BlockContactResponse struct {
 
 func (x *BlockContactResponse) Reset() {
 	*x = BlockContactResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[13]
+	mi := &file_api_v1_contacts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +1361,7 @@ func (x *BlockContactResponse) String() string {
 func (*BlockContactResponse) ProtoMessage() {}
 
 func (x *BlockContactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[13]
+	mi := &file_api_v1_contacts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1374,7 @@ func (x *BlockContactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockContactResponse.ProtoReflect.Descriptor instead.
 func (*BlockContactResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{13}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{18}
 }
 
 // UnblockContactRequest says whom.
@@ -880,7 +1388,7 @@ type UnblockContactRequest struct {
 
 func (x *UnblockContactRequest) Reset() {
 	*x = UnblockContactRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[14]
+	mi := &file_api_v1_contacts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +1400,7 @@ func (x *UnblockContactRequest) String() string {
 func (*UnblockContactRequest) ProtoMessage() {}
 
 func (x *UnblockContactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[14]
+	mi := &file_api_v1_contacts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1413,7 @@ func (x *UnblockContactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnblockContactRequest.ProtoReflect.Descriptor instead.
 func (*UnblockContactRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UnblockContactRequest) GetIdentity() string {
@@ -931,7 +1439,7 @@ type UnblockContactResponse struct {
 
 func (x *UnblockContactResponse) Reset() {
 	*x = UnblockContactResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[15]
+	mi := &file_api_v1_contacts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1451,7 @@ func (x *UnblockContactResponse) String() string {
 func (*UnblockContactResponse) ProtoMessage() {}
 
 func (x *UnblockContactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[15]
+	mi := &file_api_v1_contacts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1464,7 @@ func (x *UnblockContactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnblockContactResponse.ProtoReflect.Descriptor instead.
 func (*UnblockContactResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{20}
 }
 
 // ListDevicesRequest says whose.
@@ -971,7 +1479,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[16]
+	mi := &file_api_v1_contacts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1491,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[16]
+	mi := &file_api_v1_contacts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1504,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListDevicesRequest) GetIdentity() string {
@@ -1023,7 +1531,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[17]
+	mi := &file_api_v1_contacts_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1543,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[17]
+	mi := &file_api_v1_contacts_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1556,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -1071,7 +1579,7 @@ type ApproveDeviceRequest struct {
 
 func (x *ApproveDeviceRequest) Reset() {
 	*x = ApproveDeviceRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[18]
+	mi := &file_api_v1_contacts_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1591,7 @@ func (x *ApproveDeviceRequest) String() string {
 func (*ApproveDeviceRequest) ProtoMessage() {}
 
 func (x *ApproveDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[18]
+	mi := &file_api_v1_contacts_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1604,7 @@ func (x *ApproveDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveDeviceRequest.ProtoReflect.Descriptor instead.
 func (*ApproveDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ApproveDeviceRequest) GetIdentity() string {
@@ -1129,7 +1637,7 @@ type ApproveDeviceResponse struct {
 
 func (x *ApproveDeviceResponse) Reset() {
 	*x = ApproveDeviceResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[19]
+	mi := &file_api_v1_contacts_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1649,7 @@ func (x *ApproveDeviceResponse) String() string {
 func (*ApproveDeviceResponse) ProtoMessage() {}
 
 func (x *ApproveDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[19]
+	mi := &file_api_v1_contacts_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1662,7 @@ func (x *ApproveDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveDeviceResponse.ProtoReflect.Descriptor instead.
 func (*ApproveDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{24}
 }
 
 // DenyDeviceRequest says which.
@@ -1170,7 +1678,7 @@ type DenyDeviceRequest struct {
 
 func (x *DenyDeviceRequest) Reset() {
 	*x = DenyDeviceRequest{}
-	mi := &file_api_v1_contacts_proto_msgTypes[20]
+	mi := &file_api_v1_contacts_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1690,7 @@ func (x *DenyDeviceRequest) String() string {
 func (*DenyDeviceRequest) ProtoMessage() {}
 
 func (x *DenyDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[20]
+	mi := &file_api_v1_contacts_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1703,7 @@ func (x *DenyDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyDeviceRequest.ProtoReflect.Descriptor instead.
 func (*DenyDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DenyDeviceRequest) GetIdentity() string {
@@ -1228,7 +1736,7 @@ type DenyDeviceResponse struct {
 
 func (x *DenyDeviceResponse) Reset() {
 	*x = DenyDeviceResponse{}
-	mi := &file_api_v1_contacts_proto_msgTypes[21]
+	mi := &file_api_v1_contacts_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1748,7 @@ func (x *DenyDeviceResponse) String() string {
 func (*DenyDeviceResponse) ProtoMessage() {}
 
 func (x *DenyDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_contacts_proto_msgTypes[21]
+	mi := &file_api_v1_contacts_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1761,7 @@ func (x *DenyDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyDeviceResponse.ProtoReflect.Descriptor instead.
 func (*DenyDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_contacts_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_contacts_proto_rawDescGZIP(), []int{26}
 }
 
 var File_api_v1_contacts_proto protoreflect.FileDescriptor
@@ -1268,13 +1776,14 @@ const file_api_v1_contacts_proto_rawDesc = "" +
 	"\ablocked\x18\x03 \x01(\bR\ablocked\x12'\n" +
 	"\x0fforward_secrecy\x18\x04 \x01(\bR\x0eforwardSecrecy\x12+\n" +
 	"\x12first_seen_unix_ms\x18\x05 \x01(\x03R\x0ffirstSeenUnixMs\x120\n" +
-	"\adevices\x18\x06 \x03(\v2\x16.rookery.api.v1.DeviceR\adevices\"\xaf\x01\n" +
+	"\adevices\x18\x06 \x03(\v2\x16.rookery.api.v1.DeviceR\adevices\"\xc7\x01\n" +
 	"\x06Device\x12\"\n" +
 	"\finstallation\x18\x01 \x01(\tR\finstallation\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12\x14\n" +
 	"\x05stale\x18\x03 \x01(\bR\x05stale\x12+\n" +
 	"\x12first_seen_unix_ms\x18\x04 \x01(\x03R\x0ffirstSeenUnixMs\x12$\n" +
-	"\x0eactive_unix_ms\x18\x05 \x01(\x03R\factiveUnixMs\"m\n" +
+	"\x0eactive_unix_ms\x18\x05 \x01(\x03R\factiveUnixMs\x12\x16\n" +
+	"\x06denied\x18\x06 \x01(\bR\x06denied\"m\n" +
 	"\x13ListContactsRequest\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -1287,7 +1796,35 @@ const file_api_v1_contacts_proto_rawDesc = "" +
 	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x18\n" +
 	"\acontact\x18\x02 \x01(\tR\acontact\"G\n" +
 	"\x12GetContactResponse\x121\n" +
-	"\acontact\x18\x01 \x01(\v2\x17.rookery.api.v1.ContactR\acontact\"}\n" +
+	"\acontact\x18\x01 \x01(\v2\x17.rookery.api.v1.ContactR\acontact\"M\n" +
+	"\x15ExplainContactRequest\x12\x1a\n" +
+	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x18\n" +
+	"\acontact\x18\x02 \x01(\tR\acontact\"\xed\x01\n" +
+	"\x16ExplainContactResponse\x121\n" +
+	"\acontact\x18\x01 \x01(\v2\x17.rookery.api.v1.ContactR\acontact\x12#\n" +
+	"\rsafety_number\x18\x02 \x01(\tR\fsafetyNumber\x12\x16\n" +
+	"\x06unsent\x18\x03 \x01(\x05R\x06unsent\x12&\n" +
+	"\x0eunacknowledged\x18\x04 \x01(\x05R\x0eunacknowledged\x12;\n" +
+	"\adevices\x18\x05 \x03(\v2!.rookery.api.v1.DeviceExplanationR\adevices\"\xcf\x01\n" +
+	"\x11DeviceExplanation\x12\"\n" +
+	"\finstallation\x18\x01 \x01(\tR\finstallation\x121\n" +
+	"\aoutlook\x18\x02 \x01(\x0e2\x17.rookery.api.v1.OutlookR\aoutlook\x12.\n" +
+	"\x06prekey\x18\x03 \x01(\v2\x16.rookery.api.v1.PreKeyR\x06prekey\x123\n" +
+	"\bsessions\x18\x04 \x03(\v2\x17.rookery.api.v1.SessionR\bsessions\"\x98\x01\n" +
+	"\x06PreKey\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12$\n" +
+	"\x0esigned_unix_ms\x18\x02 \x01(\x03R\fsignedUnixMs\x12\x1d\n" +
+	"\n" +
+	"by_sibling\x18\x03 \x01(\bR\tbySibling\x12/\n" +
+	"\x14usable_until_unix_ms\x18\x04 \x01(\x03R\x11usableUntilUnixMs\"\xfb\x01\n" +
+	"\aSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1c.rookery.api.v1.SessionStateR\x05state\x12\x15\n" +
+	"\x06in_use\x18\x03 \x01(\bR\x05inUse\x12\"\n" +
+	"\rstarted_by_us\x18\x04 \x01(\bR\vstartedByUs\x12&\n" +
+	"\x0fcreated_unix_ms\x18\x05 \x01(\x03R\rcreatedUnixMs\x12!\n" +
+	"\fskipped_keys\x18\x06 \x01(\x05R\vskippedKeys\x12&\n" +
+	"\x0fdeleted_unix_ms\x18\a \x01(\x03R\rdeletedUnixMs\"}\n" +
 	"\x11AddContactRequest\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x1f\n" +
 	"\n" +
@@ -1331,11 +1868,25 @@ const file_api_v1_contacts_proto_rawDesc = "" +
 	"\x14STANDING_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11STANDING_STRANGER\x10\x01\x12\x16\n" +
 	"\x12STANDING_REQUESTED\x10\x02\x12\x15\n" +
-	"\x11STANDING_ACCEPTED\x10\x032\xa7\a\n" +
+	"\x11STANDING_ACCEPTED\x10\x03*\xb0\x01\n" +
+	"\aOutlook\x12\x17\n" +
+	"\x13OUTLOOK_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14OUTLOOK_NEEDS_PREKEY\x10\x01\x12\x1e\n" +
+	"\x1aOUTLOOK_NEEDS_NEWER_PREKEY\x10\x02\x12\x12\n" +
+	"\x0eOUTLOOK_STARTS\x10\x03\x12\x12\n" +
+	"\x0eOUTLOOK_REKEYS\x10\x04\x12\x15\n" +
+	"\x11OUTLOOK_CONTINUES\x10\x05\x12\x13\n" +
+	"\x0fOUTLOOK_REPEATS\x10\x06*\x84\x01\n" +
+	"\fSessionState\x12\x1d\n" +
+	"\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17SESSION_STATE_INITIATED\x10\x01\x12\x1d\n" +
+	"\x19SESSION_STATE_ESTABLISHED\x10\x02\x12\x19\n" +
+	"\x15SESSION_STATE_EXPIRED\x10\x032\x8d\b\n" +
 	"\x0eContactService\x12^\n" +
 	"\fListContacts\x12#.rookery.api.v1.ListContactsRequest\x1a$.rookery.api.v1.ListContactsResponse\"\x03\x90\x02\x01\x12X\n" +
 	"\n" +
-	"GetContact\x12!.rookery.api.v1.GetContactRequest\x1a\".rookery.api.v1.GetContactResponse\"\x03\x90\x02\x01\x12S\n" +
+	"GetContact\x12!.rookery.api.v1.GetContactRequest\x1a\".rookery.api.v1.GetContactResponse\"\x03\x90\x02\x01\x12d\n" +
+	"\x0eExplainContact\x12%.rookery.api.v1.ExplainContactRequest\x1a&.rookery.api.v1.ExplainContactResponse\"\x03\x90\x02\x01\x12S\n" +
 	"\n" +
 	"AddContact\x12!.rookery.api.v1.AddContactRequest\x1a\".rookery.api.v1.AddContactResponse\x12\\\n" +
 	"\rAcceptContact\x12$.rookery.api.v1.AcceptContactRequest\x1a%.rookery.api.v1.AcceptContactResponse\x12\\\n" +
@@ -1359,65 +1910,80 @@ func file_api_v1_contacts_proto_rawDescGZIP() []byte {
 	return file_api_v1_contacts_proto_rawDescData
 }
 
-var file_api_v1_contacts_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_contacts_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_api_v1_contacts_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_api_v1_contacts_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_api_v1_contacts_proto_goTypes = []any{
 	(Standing)(0),                  // 0: rookery.api.v1.Standing
-	(*Contact)(nil),                // 1: rookery.api.v1.Contact
-	(*Device)(nil),                 // 2: rookery.api.v1.Device
-	(*ListContactsRequest)(nil),    // 3: rookery.api.v1.ListContactsRequest
-	(*ListContactsResponse)(nil),   // 4: rookery.api.v1.ListContactsResponse
-	(*GetContactRequest)(nil),      // 5: rookery.api.v1.GetContactRequest
-	(*GetContactResponse)(nil),     // 6: rookery.api.v1.GetContactResponse
-	(*AddContactRequest)(nil),      // 7: rookery.api.v1.AddContactRequest
-	(*AddContactResponse)(nil),     // 8: rookery.api.v1.AddContactResponse
-	(*AcceptContactRequest)(nil),   // 9: rookery.api.v1.AcceptContactRequest
-	(*AcceptContactResponse)(nil),  // 10: rookery.api.v1.AcceptContactResponse
-	(*ForgetContactRequest)(nil),   // 11: rookery.api.v1.ForgetContactRequest
-	(*ForgetContactResponse)(nil),  // 12: rookery.api.v1.ForgetContactResponse
-	(*BlockContactRequest)(nil),    // 13: rookery.api.v1.BlockContactRequest
-	(*BlockContactResponse)(nil),   // 14: rookery.api.v1.BlockContactResponse
-	(*UnblockContactRequest)(nil),  // 15: rookery.api.v1.UnblockContactRequest
-	(*UnblockContactResponse)(nil), // 16: rookery.api.v1.UnblockContactResponse
-	(*ListDevicesRequest)(nil),     // 17: rookery.api.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),    // 18: rookery.api.v1.ListDevicesResponse
-	(*ApproveDeviceRequest)(nil),   // 19: rookery.api.v1.ApproveDeviceRequest
-	(*ApproveDeviceResponse)(nil),  // 20: rookery.api.v1.ApproveDeviceResponse
-	(*DenyDeviceRequest)(nil),      // 21: rookery.api.v1.DenyDeviceRequest
-	(*DenyDeviceResponse)(nil),     // 22: rookery.api.v1.DenyDeviceResponse
+	(Outlook)(0),                   // 1: rookery.api.v1.Outlook
+	(SessionState)(0),              // 2: rookery.api.v1.SessionState
+	(*Contact)(nil),                // 3: rookery.api.v1.Contact
+	(*Device)(nil),                 // 4: rookery.api.v1.Device
+	(*ListContactsRequest)(nil),    // 5: rookery.api.v1.ListContactsRequest
+	(*ListContactsResponse)(nil),   // 6: rookery.api.v1.ListContactsResponse
+	(*GetContactRequest)(nil),      // 7: rookery.api.v1.GetContactRequest
+	(*GetContactResponse)(nil),     // 8: rookery.api.v1.GetContactResponse
+	(*ExplainContactRequest)(nil),  // 9: rookery.api.v1.ExplainContactRequest
+	(*ExplainContactResponse)(nil), // 10: rookery.api.v1.ExplainContactResponse
+	(*DeviceExplanation)(nil),      // 11: rookery.api.v1.DeviceExplanation
+	(*PreKey)(nil),                 // 12: rookery.api.v1.PreKey
+	(*Session)(nil),                // 13: rookery.api.v1.Session
+	(*AddContactRequest)(nil),      // 14: rookery.api.v1.AddContactRequest
+	(*AddContactResponse)(nil),     // 15: rookery.api.v1.AddContactResponse
+	(*AcceptContactRequest)(nil),   // 16: rookery.api.v1.AcceptContactRequest
+	(*AcceptContactResponse)(nil),  // 17: rookery.api.v1.AcceptContactResponse
+	(*ForgetContactRequest)(nil),   // 18: rookery.api.v1.ForgetContactRequest
+	(*ForgetContactResponse)(nil),  // 19: rookery.api.v1.ForgetContactResponse
+	(*BlockContactRequest)(nil),    // 20: rookery.api.v1.BlockContactRequest
+	(*BlockContactResponse)(nil),   // 21: rookery.api.v1.BlockContactResponse
+	(*UnblockContactRequest)(nil),  // 22: rookery.api.v1.UnblockContactRequest
+	(*UnblockContactResponse)(nil), // 23: rookery.api.v1.UnblockContactResponse
+	(*ListDevicesRequest)(nil),     // 24: rookery.api.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),    // 25: rookery.api.v1.ListDevicesResponse
+	(*ApproveDeviceRequest)(nil),   // 26: rookery.api.v1.ApproveDeviceRequest
+	(*ApproveDeviceResponse)(nil),  // 27: rookery.api.v1.ApproveDeviceResponse
+	(*DenyDeviceRequest)(nil),      // 28: rookery.api.v1.DenyDeviceRequest
+	(*DenyDeviceResponse)(nil),     // 29: rookery.api.v1.DenyDeviceResponse
 }
 var file_api_v1_contacts_proto_depIdxs = []int32{
 	0,  // 0: rookery.api.v1.Contact.standing:type_name -> rookery.api.v1.Standing
-	2,  // 1: rookery.api.v1.Contact.devices:type_name -> rookery.api.v1.Device
-	1,  // 2: rookery.api.v1.ListContactsResponse.contacts:type_name -> rookery.api.v1.Contact
-	1,  // 3: rookery.api.v1.GetContactResponse.contact:type_name -> rookery.api.v1.Contact
-	1,  // 4: rookery.api.v1.AddContactResponse.contact:type_name -> rookery.api.v1.Contact
-	2,  // 5: rookery.api.v1.ListDevicesResponse.devices:type_name -> rookery.api.v1.Device
-	3,  // 6: rookery.api.v1.ContactService.ListContacts:input_type -> rookery.api.v1.ListContactsRequest
-	5,  // 7: rookery.api.v1.ContactService.GetContact:input_type -> rookery.api.v1.GetContactRequest
-	7,  // 8: rookery.api.v1.ContactService.AddContact:input_type -> rookery.api.v1.AddContactRequest
-	9,  // 9: rookery.api.v1.ContactService.AcceptContact:input_type -> rookery.api.v1.AcceptContactRequest
-	11, // 10: rookery.api.v1.ContactService.ForgetContact:input_type -> rookery.api.v1.ForgetContactRequest
-	13, // 11: rookery.api.v1.ContactService.BlockContact:input_type -> rookery.api.v1.BlockContactRequest
-	15, // 12: rookery.api.v1.ContactService.UnblockContact:input_type -> rookery.api.v1.UnblockContactRequest
-	17, // 13: rookery.api.v1.ContactService.ListDevices:input_type -> rookery.api.v1.ListDevicesRequest
-	19, // 14: rookery.api.v1.ContactService.ApproveDevice:input_type -> rookery.api.v1.ApproveDeviceRequest
-	21, // 15: rookery.api.v1.ContactService.DenyDevice:input_type -> rookery.api.v1.DenyDeviceRequest
-	4,  // 16: rookery.api.v1.ContactService.ListContacts:output_type -> rookery.api.v1.ListContactsResponse
-	6,  // 17: rookery.api.v1.ContactService.GetContact:output_type -> rookery.api.v1.GetContactResponse
-	8,  // 18: rookery.api.v1.ContactService.AddContact:output_type -> rookery.api.v1.AddContactResponse
-	10, // 19: rookery.api.v1.ContactService.AcceptContact:output_type -> rookery.api.v1.AcceptContactResponse
-	12, // 20: rookery.api.v1.ContactService.ForgetContact:output_type -> rookery.api.v1.ForgetContactResponse
-	14, // 21: rookery.api.v1.ContactService.BlockContact:output_type -> rookery.api.v1.BlockContactResponse
-	16, // 22: rookery.api.v1.ContactService.UnblockContact:output_type -> rookery.api.v1.UnblockContactResponse
-	18, // 23: rookery.api.v1.ContactService.ListDevices:output_type -> rookery.api.v1.ListDevicesResponse
-	20, // 24: rookery.api.v1.ContactService.ApproveDevice:output_type -> rookery.api.v1.ApproveDeviceResponse
-	22, // 25: rookery.api.v1.ContactService.DenyDevice:output_type -> rookery.api.v1.DenyDeviceResponse
-	16, // [16:26] is the sub-list for method output_type
-	6,  // [6:16] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	4,  // 1: rookery.api.v1.Contact.devices:type_name -> rookery.api.v1.Device
+	3,  // 2: rookery.api.v1.ListContactsResponse.contacts:type_name -> rookery.api.v1.Contact
+	3,  // 3: rookery.api.v1.GetContactResponse.contact:type_name -> rookery.api.v1.Contact
+	3,  // 4: rookery.api.v1.ExplainContactResponse.contact:type_name -> rookery.api.v1.Contact
+	11, // 5: rookery.api.v1.ExplainContactResponse.devices:type_name -> rookery.api.v1.DeviceExplanation
+	1,  // 6: rookery.api.v1.DeviceExplanation.outlook:type_name -> rookery.api.v1.Outlook
+	12, // 7: rookery.api.v1.DeviceExplanation.prekey:type_name -> rookery.api.v1.PreKey
+	13, // 8: rookery.api.v1.DeviceExplanation.sessions:type_name -> rookery.api.v1.Session
+	2,  // 9: rookery.api.v1.Session.state:type_name -> rookery.api.v1.SessionState
+	3,  // 10: rookery.api.v1.AddContactResponse.contact:type_name -> rookery.api.v1.Contact
+	4,  // 11: rookery.api.v1.ListDevicesResponse.devices:type_name -> rookery.api.v1.Device
+	5,  // 12: rookery.api.v1.ContactService.ListContacts:input_type -> rookery.api.v1.ListContactsRequest
+	7,  // 13: rookery.api.v1.ContactService.GetContact:input_type -> rookery.api.v1.GetContactRequest
+	9,  // 14: rookery.api.v1.ContactService.ExplainContact:input_type -> rookery.api.v1.ExplainContactRequest
+	14, // 15: rookery.api.v1.ContactService.AddContact:input_type -> rookery.api.v1.AddContactRequest
+	16, // 16: rookery.api.v1.ContactService.AcceptContact:input_type -> rookery.api.v1.AcceptContactRequest
+	18, // 17: rookery.api.v1.ContactService.ForgetContact:input_type -> rookery.api.v1.ForgetContactRequest
+	20, // 18: rookery.api.v1.ContactService.BlockContact:input_type -> rookery.api.v1.BlockContactRequest
+	22, // 19: rookery.api.v1.ContactService.UnblockContact:input_type -> rookery.api.v1.UnblockContactRequest
+	24, // 20: rookery.api.v1.ContactService.ListDevices:input_type -> rookery.api.v1.ListDevicesRequest
+	26, // 21: rookery.api.v1.ContactService.ApproveDevice:input_type -> rookery.api.v1.ApproveDeviceRequest
+	28, // 22: rookery.api.v1.ContactService.DenyDevice:input_type -> rookery.api.v1.DenyDeviceRequest
+	6,  // 23: rookery.api.v1.ContactService.ListContacts:output_type -> rookery.api.v1.ListContactsResponse
+	8,  // 24: rookery.api.v1.ContactService.GetContact:output_type -> rookery.api.v1.GetContactResponse
+	10, // 25: rookery.api.v1.ContactService.ExplainContact:output_type -> rookery.api.v1.ExplainContactResponse
+	15, // 26: rookery.api.v1.ContactService.AddContact:output_type -> rookery.api.v1.AddContactResponse
+	17, // 27: rookery.api.v1.ContactService.AcceptContact:output_type -> rookery.api.v1.AcceptContactResponse
+	19, // 28: rookery.api.v1.ContactService.ForgetContact:output_type -> rookery.api.v1.ForgetContactResponse
+	21, // 29: rookery.api.v1.ContactService.BlockContact:output_type -> rookery.api.v1.BlockContactResponse
+	23, // 30: rookery.api.v1.ContactService.UnblockContact:output_type -> rookery.api.v1.UnblockContactResponse
+	25, // 31: rookery.api.v1.ContactService.ListDevices:output_type -> rookery.api.v1.ListDevicesResponse
+	27, // 32: rookery.api.v1.ContactService.ApproveDevice:output_type -> rookery.api.v1.ApproveDeviceResponse
+	29, // 33: rookery.api.v1.ContactService.DenyDevice:output_type -> rookery.api.v1.DenyDeviceResponse
+	23, // [23:34] is the sub-list for method output_type
+	12, // [12:23] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_contacts_proto_init() }
@@ -1425,7 +1991,7 @@ func file_api_v1_contacts_proto_init() {
 	if File_api_v1_contacts_proto != nil {
 		return
 	}
-	file_api_v1_contacts_proto_msgTypes[6].OneofWrappers = []any{
+	file_api_v1_contacts_proto_msgTypes[11].OneofWrappers = []any{
 		(*AddContactRequest_PublicKey)(nil),
 		(*AddContactRequest_ContactCode)(nil),
 	}
@@ -1434,8 +2000,8 @@ func file_api_v1_contacts_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_contacts_proto_rawDesc), len(file_api_v1_contacts_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   22,
+			NumEnums:      3,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -44,7 +44,8 @@ const (
 type DaemonServiceClient interface {
 	// GetHealth tells how the network is at this moment, without asking it.
 	GetHealth(context.Context, *GetHealthRequest) (*GetHealthResponse, error)
-	// GetStats tells what was done since the daemon was started.
+	// GetStats tells what was done since the daemon was started, how long it took, and
+	// how the store is.
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	// Backup gives an encrypted backup of the store, piece by piece. One that ends with
 	// an error is none.
@@ -119,7 +120,8 @@ func (c *daemonServiceClient) Backup(ctx context.Context, req *BackupRequest) (*
 type DaemonServiceHandler interface {
 	// GetHealth tells how the network is at this moment, without asking it.
 	GetHealth(context.Context, *GetHealthRequest) (*GetHealthResponse, error)
-	// GetStats tells what was done since the daemon was started.
+	// GetStats tells what was done since the daemon was started, how long it took, and
+	// how the store is.
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	// Backup gives an encrypted backup of the store, piece by piece. One that ends with
 	// an error is none.

@@ -193,8 +193,23 @@ type GetStatsResponse struct {
 	Batches         uint64                 `protobuf:"varint,11,opt,name=batches,proto3" json:"batches,omitempty"`
 	Commits         uint64                 `protobuf:"varint,12,opt,name=commits,proto3" json:"commits,omitempty"`
 	Records         uint64                 `protobuf:"varint,13,opt,name=records,proto3" json:"records,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// at_unix_ms is when this was counted: two answers give rates.
+	AtUnixMs int64 `protobuf:"varint,14,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	// awake are the identities in memory.
+	Awake int64 `protobuf:"varint,15,opt,name=awake,proto3" json:"awake,omitempty"`
+	// in_flight are messages under way in both directions.
+	InFlight int64 `protobuf:"varint,16,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// refused_by_cause are received messages that could not or must not be read, by the
+	// causes of docs/metrics.md; those that were never seen are left out.
+	RefusedByCause []*CauseCount `protobuf:"bytes,17,rep,name=refused_by_cause,json=refusedByCause,proto3" json:"refused_by_cause,omitempty"`
+	// sends_refused_by_cause are messages that were not sent.
+	SendsRefusedByCause []*CauseCount `protobuf:"bytes,18,rep,name=sends_refused_by_cause,json=sendsRefusedByCause,proto3" json:"sends_refused_by_cause,omitempty"`
+	// latencies are those of sampled messages in each stage of their way.
+	Latencies []*StageLatency `protobuf:"bytes,19,rep,name=latencies,proto3" json:"latencies,omitempty"`
+	// store is not set if the store is not on a disk.
+	Store         *StoreHealth `protobuf:"bytes,20,opt,name=store,proto3" json:"store,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatsResponse) Reset() {
@@ -318,6 +333,342 @@ func (x *GetStatsResponse) GetRecords() uint64 {
 	return 0
 }
 
+func (x *GetStatsResponse) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetAwake() int64 {
+	if x != nil {
+		return x.Awake
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetRefusedByCause() []*CauseCount {
+	if x != nil {
+		return x.RefusedByCause
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetSendsRefusedByCause() []*CauseCount {
+	if x != nil {
+		return x.SendsRefusedByCause
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetLatencies() []*StageLatency {
+	if x != nil {
+		return x.Latencies
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetStore() *StoreHealth {
+	if x != nil {
+		return x.Store
+	}
+	return nil
+}
+
+// CauseCount is how often there was one cause.
+type CauseCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cause         string                 `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CauseCount) Reset() {
+	*x = CauseCount{}
+	mi := &file_api_v1_daemon_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CauseCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CauseCount) ProtoMessage() {}
+
+func (x *CauseCount) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_daemon_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CauseCount.ProtoReflect.Descriptor instead.
+func (*CauseCount) Descriptor() ([]byte, []int) {
+	return file_api_v1_daemon_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CauseCount) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *CauseCount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// StageLatency is how long messages took in one stage.
+type StageLatency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// direction is send or receive.
+	Direction string `protobuf:"bytes,1,opt,name=direction,proto3" json:"direction,omitempty"`
+	// stage is queue, crypto, commit or publish.
+	Stage         string     `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	Times         *Histogram `protobuf:"bytes,3,opt,name=times,proto3" json:"times,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageLatency) Reset() {
+	*x = StageLatency{}
+	mi := &file_api_v1_daemon_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageLatency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageLatency) ProtoMessage() {}
+
+func (x *StageLatency) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_daemon_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageLatency.ProtoReflect.Descriptor instead.
+func (*StageLatency) Descriptor() ([]byte, []int) {
+	return file_api_v1_daemon_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *StageLatency) GetDirection() string {
+	if x != nil {
+		return x.Direction
+	}
+	return ""
+}
+
+func (x *StageLatency) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *StageLatency) GetTimes() *Histogram {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+// Histogram counts times since the daemon was started.
+type Histogram struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// bounds_seconds are the upper bounds of all counts but the last.
+	BoundsSeconds []float64 `protobuf:"fixed64,1,rep,packed,name=bounds_seconds,json=boundsSeconds,proto3" json:"bounds_seconds,omitempty"`
+	Counts        []uint64  `protobuf:"varint,2,rep,packed,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Histogram) Reset() {
+	*x = Histogram{}
+	mi := &file_api_v1_daemon_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Histogram) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Histogram) ProtoMessage() {}
+
+func (x *Histogram) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_daemon_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Histogram.ProtoReflect.Descriptor instead.
+func (*Histogram) Descriptor() ([]byte, []int) {
+	return file_api_v1_daemon_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Histogram) GetBoundsSeconds() []float64 {
+	if x != nil {
+		return x.BoundsSeconds
+	}
+	return nil
+}
+
+func (x *Histogram) GetCounts() []uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// StoreHealth tells of the store on the disk.
+type StoreHealth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// disk_bytes is what its records take, log_bytes the write-ahead log among that.
+	DiskBytes int64 `protobuf:"varint,1,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	LogBytes  int64 `protobuf:"varint,2,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`
+	// queued are records that wait for the disk.
+	Queued int64 `protobuf:"varint,3,opt,name=queued,proto3" json:"queued,omitempty"`
+	// batches_refused are those that the disk has not taken.
+	BatchesRefused uint64 `protobuf:"varint,4,opt,name=batches_refused,json=batchesRefused,proto3" json:"batches_refused,omitempty"`
+	// epochs are keys that open something on the disk, and oldest_epoch_seconds is since
+	// when the oldest is used.
+	Epochs             int64 `protobuf:"varint,5,opt,name=epochs,proto3" json:"epochs,omitempty"`
+	OldestEpochSeconds int64 `protobuf:"varint,6,opt,name=oldest_epoch_seconds,json=oldestEpochSeconds,proto3" json:"oldest_epoch_seconds,omitempty"`
+	// rolled_back: the store has gone back and not made its new start.
+	RolledBack bool `protobuf:"varint,7,opt,name=rolled_back,json=rolledBack,proto3" json:"rolled_back,omitempty"`
+	// unsettled: the anchor may lag behind the records, after a write that failed.
+	Unsettled bool `protobuf:"varint,8,opt,name=unsettled,proto3" json:"unsettled,omitempty"`
+	// writes is how long batches took to be written and synced.
+	Writes        *Histogram `protobuf:"bytes,9,opt,name=writes,proto3" json:"writes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreHealth) Reset() {
+	*x = StoreHealth{}
+	mi := &file_api_v1_daemon_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreHealth) ProtoMessage() {}
+
+func (x *StoreHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_daemon_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreHealth.ProtoReflect.Descriptor instead.
+func (*StoreHealth) Descriptor() ([]byte, []int) {
+	return file_api_v1_daemon_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StoreHealth) GetDiskBytes() int64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
+func (x *StoreHealth) GetLogBytes() int64 {
+	if x != nil {
+		return x.LogBytes
+	}
+	return 0
+}
+
+func (x *StoreHealth) GetQueued() int64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *StoreHealth) GetBatchesRefused() uint64 {
+	if x != nil {
+		return x.BatchesRefused
+	}
+	return 0
+}
+
+func (x *StoreHealth) GetEpochs() int64 {
+	if x != nil {
+		return x.Epochs
+	}
+	return 0
+}
+
+func (x *StoreHealth) GetOldestEpochSeconds() int64 {
+	if x != nil {
+		return x.OldestEpochSeconds
+	}
+	return 0
+}
+
+func (x *StoreHealth) GetRolledBack() bool {
+	if x != nil {
+		return x.RolledBack
+	}
+	return false
+}
+
+func (x *StoreHealth) GetUnsettled() bool {
+	if x != nil {
+		return x.Unsettled
+	}
+	return false
+}
+
+func (x *StoreHealth) GetWrites() *Histogram {
+	if x != nil {
+		return x.Writes
+	}
+	return nil
+}
+
 // BackupRequest says who can read it.
 type BackupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -329,7 +680,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_api_v1_daemon_proto_msgTypes[4]
+	mi := &file_api_v1_daemon_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +692,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_daemon_proto_msgTypes[4]
+	mi := &file_api_v1_daemon_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +705,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_daemon_proto_rawDescGZIP(), []int{4}
+	return file_api_v1_daemon_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BackupRequest) GetRecipients() []string {
@@ -374,7 +725,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_api_v1_daemon_proto_msgTypes[5]
+	mi := &file_api_v1_daemon_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +737,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_daemon_proto_msgTypes[5]
+	mi := &file_api_v1_daemon_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +750,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_daemon_proto_rawDescGZIP(), []int{5}
+	return file_api_v1_daemon_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -421,7 +772,7 @@ const file_api_v1_daemon_proto_rawDesc = "" +
 	"\rsince_unix_ms\x18\x03 \x01(\x03R\vsinceUnixMs\x12\x14\n" +
 	"\x05peers\x18\x04 \x01(\x05R\x05peers\x12\x16\n" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\"\x11\n" +
-	"\x0fGetStatsRequest\"\x88\x03\n" +
+	"\x0fGetStatsRequest\"\xdf\x05\n" +
 	"\x10GetStatsResponse\x12\x1e\n" +
 	"\n" +
 	"identities\x18\x01 \x01(\x03R\n" +
@@ -438,7 +789,38 @@ const file_api_v1_daemon_proto_rawDesc = "" +
 	" \x01(\x04R\fratchetSteps\x12\x18\n" +
 	"\abatches\x18\v \x01(\x04R\abatches\x12\x18\n" +
 	"\acommits\x18\f \x01(\x04R\acommits\x12\x18\n" +
-	"\arecords\x18\r \x01(\x04R\arecords\"/\n" +
+	"\arecords\x18\r \x01(\x04R\arecords\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x0e \x01(\x03R\batUnixMs\x12\x14\n" +
+	"\x05awake\x18\x0f \x01(\x03R\x05awake\x12\x1b\n" +
+	"\tin_flight\x18\x10 \x01(\x03R\binFlight\x12D\n" +
+	"\x10refused_by_cause\x18\x11 \x03(\v2\x1a.rookery.api.v1.CauseCountR\x0erefusedByCause\x12O\n" +
+	"\x16sends_refused_by_cause\x18\x12 \x03(\v2\x1a.rookery.api.v1.CauseCountR\x13sendsRefusedByCause\x12:\n" +
+	"\tlatencies\x18\x13 \x03(\v2\x1c.rookery.api.v1.StageLatencyR\tlatencies\x121\n" +
+	"\x05store\x18\x14 \x01(\v2\x1b.rookery.api.v1.StoreHealthR\x05store\"8\n" +
+	"\n" +
+	"CauseCount\x12\x14\n" +
+	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"s\n" +
+	"\fStageLatency\x12\x1c\n" +
+	"\tdirection\x18\x01 \x01(\tR\tdirection\x12\x14\n" +
+	"\x05stage\x18\x02 \x01(\tR\x05stage\x12/\n" +
+	"\x05times\x18\x03 \x01(\v2\x19.rookery.api.v1.HistogramR\x05times\"J\n" +
+	"\tHistogram\x12%\n" +
+	"\x0ebounds_seconds\x18\x01 \x03(\x01R\rboundsSeconds\x12\x16\n" +
+	"\x06counts\x18\x02 \x03(\x04R\x06counts\"\xc6\x02\n" +
+	"\vStoreHealth\x12\x1d\n" +
+	"\n" +
+	"disk_bytes\x18\x01 \x01(\x03R\tdiskBytes\x12\x1b\n" +
+	"\tlog_bytes\x18\x02 \x01(\x03R\blogBytes\x12\x16\n" +
+	"\x06queued\x18\x03 \x01(\x03R\x06queued\x12'\n" +
+	"\x0fbatches_refused\x18\x04 \x01(\x04R\x0ebatchesRefused\x12\x16\n" +
+	"\x06epochs\x18\x05 \x01(\x03R\x06epochs\x120\n" +
+	"\x14oldest_epoch_seconds\x18\x06 \x01(\x03R\x12oldestEpochSeconds\x12\x1f\n" +
+	"\vrolled_back\x18\a \x01(\bR\n" +
+	"rolledBack\x12\x1c\n" +
+	"\tunsettled\x18\b \x01(\bR\tunsettled\x121\n" +
+	"\x06writes\x18\t \x01(\v2\x19.rookery.api.v1.HistogramR\x06writes\"/\n" +
 	"\rBackupRequest\x12\x1e\n" +
 	"\n" +
 	"recipients\x18\x01 \x03(\tR\n" +
@@ -462,27 +844,37 @@ func file_api_v1_daemon_proto_rawDescGZIP() []byte {
 	return file_api_v1_daemon_proto_rawDescData
 }
 
-var file_api_v1_daemon_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_api_v1_daemon_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_api_v1_daemon_proto_goTypes = []any{
 	(*GetHealthRequest)(nil),  // 0: rookery.api.v1.GetHealthRequest
 	(*GetHealthResponse)(nil), // 1: rookery.api.v1.GetHealthResponse
 	(*GetStatsRequest)(nil),   // 2: rookery.api.v1.GetStatsRequest
 	(*GetStatsResponse)(nil),  // 3: rookery.api.v1.GetStatsResponse
-	(*BackupRequest)(nil),     // 4: rookery.api.v1.BackupRequest
-	(*BackupResponse)(nil),    // 5: rookery.api.v1.BackupResponse
+	(*CauseCount)(nil),        // 4: rookery.api.v1.CauseCount
+	(*StageLatency)(nil),      // 5: rookery.api.v1.StageLatency
+	(*Histogram)(nil),         // 6: rookery.api.v1.Histogram
+	(*StoreHealth)(nil),       // 7: rookery.api.v1.StoreHealth
+	(*BackupRequest)(nil),     // 8: rookery.api.v1.BackupRequest
+	(*BackupResponse)(nil),    // 9: rookery.api.v1.BackupResponse
 }
 var file_api_v1_daemon_proto_depIdxs = []int32{
-	0, // 0: rookery.api.v1.DaemonService.GetHealth:input_type -> rookery.api.v1.GetHealthRequest
-	2, // 1: rookery.api.v1.DaemonService.GetStats:input_type -> rookery.api.v1.GetStatsRequest
-	4, // 2: rookery.api.v1.DaemonService.Backup:input_type -> rookery.api.v1.BackupRequest
-	1, // 3: rookery.api.v1.DaemonService.GetHealth:output_type -> rookery.api.v1.GetHealthResponse
-	3, // 4: rookery.api.v1.DaemonService.GetStats:output_type -> rookery.api.v1.GetStatsResponse
-	5, // 5: rookery.api.v1.DaemonService.Backup:output_type -> rookery.api.v1.BackupResponse
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	4, // 0: rookery.api.v1.GetStatsResponse.refused_by_cause:type_name -> rookery.api.v1.CauseCount
+	4, // 1: rookery.api.v1.GetStatsResponse.sends_refused_by_cause:type_name -> rookery.api.v1.CauseCount
+	5, // 2: rookery.api.v1.GetStatsResponse.latencies:type_name -> rookery.api.v1.StageLatency
+	7, // 3: rookery.api.v1.GetStatsResponse.store:type_name -> rookery.api.v1.StoreHealth
+	6, // 4: rookery.api.v1.StageLatency.times:type_name -> rookery.api.v1.Histogram
+	6, // 5: rookery.api.v1.StoreHealth.writes:type_name -> rookery.api.v1.Histogram
+	0, // 6: rookery.api.v1.DaemonService.GetHealth:input_type -> rookery.api.v1.GetHealthRequest
+	2, // 7: rookery.api.v1.DaemonService.GetStats:input_type -> rookery.api.v1.GetStatsRequest
+	8, // 8: rookery.api.v1.DaemonService.Backup:input_type -> rookery.api.v1.BackupRequest
+	1, // 9: rookery.api.v1.DaemonService.GetHealth:output_type -> rookery.api.v1.GetHealthResponse
+	3, // 10: rookery.api.v1.DaemonService.GetStats:output_type -> rookery.api.v1.GetStatsResponse
+	9, // 11: rookery.api.v1.DaemonService.Backup:output_type -> rookery.api.v1.BackupResponse
+	9, // [9:12] is the sub-list for method output_type
+	6, // [6:9] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_daemon_proto_init() }
@@ -496,7 +888,7 @@ func file_api_v1_daemon_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_daemon_proto_rawDesc), len(file_api_v1_daemon_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -481,8 +481,10 @@ func (*DeleteIdentityResponse) Descriptor() ([]byte, []int) {
 
 // GetContactCodeRequest says of whom.
 type GetContactCodeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Identity      string                 `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Identity string                 `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	// qr_code: the picture of it is wanted, too.
+	QrCode        bool `protobuf:"varint,2,opt,name=qr_code,json=qrCode,proto3" json:"qr_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,11 +526,20 @@ func (x *GetContactCodeRequest) GetIdentity() string {
 	return ""
 }
 
+func (x *GetContactCodeRequest) GetQrCode() bool {
+	if x != nil {
+		return x.QrCode
+	}
+	return false
+}
+
 // GetContactCodeResponse has the code.
 type GetContactCodeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// contact_code begins with "ROOKERY:" and is good for weeks. It is public.
-	ContactCode   string `protobuf:"bytes,1,opt,name=contact_code,json=contactCode,proto3" json:"contact_code,omitempty"`
+	ContactCode string `protobuf:"bytes,1,opt,name=contact_code,json=contactCode,proto3" json:"contact_code,omitempty"`
+	// qr_code_png is the QR code of it as a picture, black on white with its margin.
+	QrCodePng     []byte `protobuf:"bytes,2,opt,name=qr_code_png,json=qrCodePng,proto3" json:"qr_code_png,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -570,6 +581,13 @@ func (x *GetContactCodeResponse) GetContactCode() string {
 	return ""
 }
 
+func (x *GetContactCodeResponse) GetQrCodePng() []byte {
+	if x != nil {
+		return x.QrCodePng
+	}
+	return nil
+}
+
 var File_api_v1_identities_proto protoreflect.FileDescriptor
 
 const file_api_v1_identities_proto_rawDesc = "" +
@@ -601,11 +619,13 @@ const file_api_v1_identities_proto_rawDesc = "" +
 	"\x15DeleteIdentityRequest\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\"\n" +
 	"\finstallation\x18\x02 \x01(\tR\finstallation\"\x18\n" +
-	"\x16DeleteIdentityResponse\"3\n" +
+	"\x16DeleteIdentityResponse\"L\n" +
 	"\x15GetContactCodeRequest\x12\x1a\n" +
-	"\bidentity\x18\x01 \x01(\tR\bidentity\";\n" +
+	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x17\n" +
+	"\aqr_code\x18\x02 \x01(\bR\x06qrCode\"[\n" +
 	"\x16GetContactCodeResponse\x12!\n" +
-	"\fcontact_code\x18\x01 \x01(\tR\vcontactCode2\xfc\x03\n" +
+	"\fcontact_code\x18\x01 \x01(\tR\vcontactCode\x12\x1e\n" +
+	"\vqr_code_png\x18\x02 \x01(\fR\tqrCodePng2\xfc\x03\n" +
 	"\x0fIdentityService\x12_\n" +
 	"\x0eCreateIdentity\x12%.rookery.api.v1.CreateIdentityRequest\x1a&.rookery.api.v1.CreateIdentityResponse\x12d\n" +
 	"\x0eListIdentities\x12%.rookery.api.v1.ListIdentitiesRequest\x1a&.rookery.api.v1.ListIdentitiesResponse\"\x03\x90\x02\x01\x12[\n" +

@@ -1,4 +1,4 @@
-package main
+package qrcode
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"image"
 	_ "image/jpeg" // photographs
 	"io"
-	"os"
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
@@ -22,45 +21,32 @@ const (
 	maxCorners = 400
 )
 
-// readQRCode gives the text of the QR code in a picture, PNG or JPEG.
-func readQRCode(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	text, err := decodeQRCode(file)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return text, nil
-}
-
-func decodeQRCode(r io.Reader) (string, error) {
+// Read gives the text of the QR code in a picture, PNG or JPEG. Err.
+func Read(r io.Reader) (string, error) {
 	content, err := io.ReadAll(io.LimitReader(r, maxPicture+1))
 	if err != nil {
 		return "", err
 	}
 	if len(content) > maxPicture {
-		return "", fmt.Errorf("%w: the picture is larger than %d MiB", errQRCode, maxPicture>>20)
+		return "", fmt.Errorf("%w: the picture is larger than %d MiB", Err, maxPicture>>20)
 	}
 	config, _, err := image.DecodeConfig(bytes.NewReader(content))
 	if err != nil {
-		return "", fmt.Errorf("%w: not a picture that can be read, PNG or JPEG: %w", errQRCode, err)
+		return "", fmt.Errorf("%w: not a picture that can be read, PNG or JPEG: %w", Err, err)
 	}
 	if config.Width <= 0 || config.Height <= 0 || config.Width > maxPixels/config.Height {
-		return "", fmt.Errorf("%w: a picture of %d x %d pixels, at most %d in all", errQRCode, config.Width, config.Height, maxPixels)
+		return "", fmt.Errorf("%w: a picture of %d x %d pixels, at most %d in all", Err, config.Width, config.Height, maxPixels)
 	}
 	picture, _, err := image.Decode(bytes.NewReader(content))
 	if err != nil {
-		return "", fmt.Errorf("%w: the picture is damaged: %w", errQRCode, err)
+		return "", fmt.Errorf("%w: the picture is damaged: %w", Err, err)
 	}
-	return findQRCode(picture)
+	return find(picture)
 }
 
-// findQRCode looks for a code in several ways: a photograph needs others than a
+// find looks for a code in several ways: a photograph needs others than a
 // screenshot, and some show it light on dark.
-func findQRCode(picture image.Image) (string, error) {
+func find(picture image.Image) (string, error) {
 	source := gozxing.NewLuminanceSourceFromImage(picture)
 	var last error
 	for _, light := range []gozxing.LuminanceSource{source, source.Invert()} {
@@ -74,7 +60,7 @@ func findQRCode(picture image.Image) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("%w: none found in the picture: %w", errQRCode, last)
+	return "", fmt.Errorf("%w: none found in the picture: %w", Err, last)
 }
 
 // look decodes in one way. Of pictures that nobody has thought of the library may
@@ -82,7 +68,7 @@ func findQRCode(picture image.Image) (string, error) {
 func look(b gozxing.Binarizer, hint gozxing.DecodeHintType) (text string, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("%w: %v", errQRCode, cause)
+			err = fmt.Errorf("%w: %v", Err, cause)
 		}
 	}()
 	bitmap, err := gozxing.NewBinaryBitmap(b)
