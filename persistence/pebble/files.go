@@ -183,6 +183,9 @@ func (f *files) writable(name string, open func() (vfs.File, error)) (vfs.File, 
 	if made.log {
 		made.end = f.logs.begin(name)
 	}
+	if isTable(name) {
+		return &tableFile{file: made}, nil
+	}
 	return made, nil
 }
 
@@ -196,6 +199,8 @@ func (f *files) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 }
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
+
+func isTable(name string) bool { return strings.HasSuffix(name, ".sst") }
 
 // settleMarker makes the names of all other files durable before a marker, whose
 // name points at one of them, comes or goes. Pebble syncs the directory after

@@ -1,6 +1,10 @@
 package pebble
 
-import "context"
+import (
+	"context"
+
+	"github.com/rookery-im/rookery/persistence"
+)
 
 // Sizes are what a store takes on its disk, in bytes.
 type Sizes struct {
@@ -24,4 +28,20 @@ func (s *Store) Sizes(ctx context.Context) (Sizes, error) {
 		Files: m.DiskSpaceUsage() - m.WAL.PhysicalSize + log,
 		Log:   log + m.WAL.ObsoletePhysicalSize,
 	}, nil
+}
+
+// SizeAfter is about how many bytes the records above a name take in tables, with
+// what they have left there of before: what is still in memory is not counted. It
+// reads nothing but a few blocks of indexes.
+func (s *Store) SizeAfter(ctx context.Context, after persistence.Name) (uint64, error) {
+	d, err := s.begin(ctx, "size")
+	if err != nil {
+		return 0, err
+	}
+	defer s.end(d)
+	size, err := d.db.EstimateDiskUsage(append([]byte(after), 0), []byte{0xff}) // no kind is so high
+	if err != nil {
+		return 0, s.failed("size", err)
+	}
+	return size, nil
 }

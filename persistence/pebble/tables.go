@@ -1,9 +1,6 @@
 package pebble
 
-import (
-	"strings"
-	"sync"
-)
+import "sync"
 
 // A scan goes on over a database whose disk has refused a write, also while the
 // next one writes: what that one compacts away is still being read.
@@ -39,7 +36,7 @@ func (k *keptTables) release() {
 
 // keep tells whether the removal of a file was put off.
 func (k *keptTables) keep(name string, remove func() error) bool {
-	if k == nil || !strings.HasSuffix(name, ".sst") {
+	if k == nil || !isTable(name) {
 		return false
 	}
 	k.mu.Lock()

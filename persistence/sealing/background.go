@@ -12,8 +12,10 @@ const (
 	// longestPause between two steps keeps a small store from being sealed anew
 	// for as long as a big one.
 	longestPause = 100 * time.Millisecond
-	// surveyPause is between two looks at stepWidth records that are counted.
-	surveyPause = 2 * time.Millisecond
+	// surveySteps is after how many steps a walk looks how far it has come.
+	surveySteps = 64
+	// recordBytes is what a record is taken to need on disk until then.
+	recordBytes = 512
 )
 
 // startRotating starts what ends epochs in the background.
@@ -70,44 +72,66 @@ func (s *Store) rotateSlowly(ctx context.Context, begin bool) error {
 	if !begin && len(s.ring.Epochs()) == 1 {
 		return nil
 	}
-	deadline := time.Now().Add(s.options.Bound / 4)
-	left, err := s.count(ctx)
-	if err != nil {
-		return err
-	}
-	wait := func(ctx context.Context, done int) error {
-		left -= done
-		pause := time.Duration(0)
-		if done > 0 {
-			pause = min(longestPause, time.Until(deadline)/time.Duration(max(left, 0)/stepRecords+1))
-		}
-		return s.pause(ctx, pause)
-	}
-	slowly := pace{stepRecords, wait}
+	over := s.spread(ctx, time.Now().Add(s.options.Bound/4))
+	slowly := pace{stepRecords, over.wait}
 	if begin {
 		return s.rotate(ctx, slowly)
 	}
 	return s.retire(ctx, s.ring.Current().ID, slowly)
 }
 
-// count counts the records, unhurriedly.
-func (s *Store) count(ctx context.Context) (total int, err error) {
-	for after, seen := persistence.Name(""), stepWidth; seen == stepWidth; {
-		seen = 0
-		err := s.inner.ScanAfter(ctx, after, stepWidth, func(name persistence.Name, _ []byte) error {
-			seen++
-			after = name
-			return nil
-		})
-		if err == nil {
-			err = s.pause(ctx, surveyPause)
-		}
-		if err != nil {
-			return 0, err
-		}
-		total += seen
+// sized is a store below that can tell, without reading them, about how many bytes
+// the records above a name take on its disk.
+type sized interface {
+	SizeAfter(ctx context.Context, after persistence.Name) (uint64, error)
+}
+
+// spread is a walk that is spread over a time. How many records there are is not
+// counted, which would read all of them: what the walk has sealed so far, and the
+// share of the disk that it has left behind it, tell how many are to come.
+type spread struct {
+	store *Store
+	until time.Time
+	whole uint64 // bytes of the store when the walk began; 0 if it cannot tell
+	steps int
+	done  int // records sealed anew
+	left  int // about how many are to come
+}
+
+func (s *Store) spread(ctx context.Context, until time.Time) *spread {
+	over := &spread{store: s, until: until, whole: s.sizeAfter(ctx, "")}
+	over.left = int(over.whole / recordBytes) //nolint:gosec // fewer than there are bytes on a disk
+	return over
+}
+
+// sizeAfter is what the store below says, 0 if it cannot.
+func (s *Store) sizeAfter(ctx context.Context, after persistence.Name) uint64 {
+	below, ok := s.inner.(sized)
+	if !ok {
+		return 0
 	}
-	return total, nil
+	size, err := below.SizeAfter(ctx, after)
+	if err != nil {
+		return 0 // the walk itself will meet what is wrong
+	}
+	return size
+}
+
+// wait is that of a pace.
+func (o *spread) wait(ctx context.Context, work *step) error {
+	pause := time.Duration(0)
+	if sealed := len(work.names); sealed > 0 {
+		o.steps++
+		o.done += sealed
+		o.left -= sealed
+		if o.steps%surveySteps == 0 {
+			if ahead := o.store.sizeAfter(ctx, work.after); ahead < o.whole {
+				o.left = int(float64(o.done) * float64(ahead) / float64(o.whole-ahead))
+			}
+		}
+		pause = min(longestPause, time.Until(o.until)/time.Duration(max(o.left, 0)/stepRecords+1))
+	}
+	return o.store.pause(ctx, pause)
 }
 
 // pause waits for a time, or ends the rotation when another one is asked for.

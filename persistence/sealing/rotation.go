@@ -64,10 +64,10 @@ func (s *Store) takeTurn(ctx context.Context) error {
 func (s *Store) endTurn() { <-s.turn }
 
 // pace is how a walk goes on: so many records a step, and a wait between two
-// steps; done is how many records the last one has sealed.
+// steps, which is told what the last one was.
 type pace struct {
 	records int
-	wait    func(ctx context.Context, done int) error
+	wait    func(ctx context.Context, last *step) error
 }
 
 var (
@@ -77,7 +77,7 @@ var (
 	alone = pace{stepWidth, noWait}
 )
 
-func noWait(ctx context.Context, _ int) error {
+func noWait(ctx context.Context, _ *step) error {
 	runtime.Gosched()
 	return ctx.Err()
 }
@@ -157,7 +157,7 @@ func (s *Store) retire(ctx context.Context, keep uint32, at pace) error {
 		if more, err = s.step(ctx, &work, keep, at.records); err != nil {
 			return err
 		}
-		if err := at.wait(ctx, len(work.names)); err != nil {
+		if err := at.wait(ctx, &work); err != nil {
 			return err
 		}
 	}
