@@ -56,10 +56,11 @@ type (
 )
 
 var (
-	_ actors.Actor   = (*inbox)(nil)
-	_ actors.Drainer = (*inbox)(nil)
-	_ actors.Idler   = (*inbox)(nil)
-	_ actors.Closer  = (*inbox)(nil)
+	_ actors.Actor    = (*inbox)(nil)
+	_ actors.Drainer  = (*inbox)(nil)
+	_ actors.Idler    = (*inbox)(nil)
+	_ actors.Restless = (*inbox)(nil)
+	_ actors.Closer   = (*inbox)(nil)
 )
 
 // Start implements actors.Actor.
@@ -71,6 +72,13 @@ func (b *inbox) Start(ctx *actors.Context) error {
 
 // Drained implements actors.Drainer.
 func (b *inbox) Drained() bool { return b.inFlight == 0 && len(b.done) == 0 }
+
+// Restless implements actors.Restless: what a full disk holds up, what is remembered for
+// some sweeps, and what the store has to be looked through for.
+func (b *inbox) Restless() bool {
+	i := b.identity
+	return i.unsure || len(b.done)+len(i.undone)+len(i.lingering) > 0
+}
 
 // Idle implements actors.Idler: what was acknowledged at the same time leaves
 // the store together.

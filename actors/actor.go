@@ -57,8 +57,16 @@ type Parent interface {
 	Childless(ctx *Context)
 }
 
-// Sweep is the tick that all actors receive, parents before their children. At
-// most one waits in a mailbox.
+// Restless is an Actor that does something with a Sweep. As a child it gets every one
+// as long as Restless is true, which is asked after its start and after each message,
+// and else one now and then (ChildrenOptions.IdleAfter). It must be cheap.
+type Restless interface {
+	Restless() bool
+}
+
+// Sweep is the tick. Actors without a parent receive it at each interval, and then those
+// of their children that do something with it: see Restless. A child that has children
+// gets it now and then for their sake, all others never. At most one waits in a mailbox.
 type Sweep struct {
 	Now time.Time
 }
@@ -125,9 +133,9 @@ func (h *host) Receive(c actor.Context) {
 		h.terminated(m.Who)
 	case Sweep:
 		for _, family := range h.families {
-			family.sweep(m)
+			family.sweep(m.Now, c.Message())
 		}
-		h.deliver(m)
+		h.deliver(c.Message())
 	default:
 		h.deliver(m)
 	}
@@ -162,6 +170,19 @@ func (h *host) incarnate() (err error) {
 	h.actor = h.create(name)
 	h.counted = h.system.live.add(h.actor)
 	return h.actor.Start(&h.ctx)
+}
+
+// heeds is which ticks the incarnation wants.
+func (h *host) heeds() heed {
+	restless, ok := h.actor.(Restless)
+	switch {
+	case h.failed || !h.started || !ok && len(h.families) == 0:
+		return heedsNone
+	case ok && restless.Restless():
+		return heedsAll
+	default:
+		return heedsSome
+	}
 }
 
 // uncount takes the incarnation from those that live.

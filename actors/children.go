@@ -20,7 +20,9 @@ type ChildrenOptions struct {
 	Buffer int
 
 	// IdleAfter is how long a child may go without a message before a Sweep
-	// passivates it; up to one sweep interval is added. 0 means never.
+	// passivates it; up to one interval is added of the sweeps that the parent gets.
+	// 0 means never. A child that is not Restless at the moment gets a Sweep each
+	// quarter of it.
 	IdleAfter time.Duration
 }
 
@@ -38,12 +40,15 @@ type Children struct {
 	props   *actor.Props
 	living  map[string]*child
 	closing bool
+	made    *guardedMailbox // the last one
 }
 
 type child struct {
-	ref      Ref
+	pid      *actor.PID
+	mailbox  *guardedMailbox
 	used     bool      // since the last sweep
 	since    time.Time // the first sweep after its last message
+	told     time.Time // the last sweep that was passed on, or the first of its life
 	stopping bool
 	buffer   []any
 }
@@ -51,12 +56,11 @@ type child struct {
 // NewChildren returns the children of one kind of the actor that is called with
 // ctx, usually in its Start. Names are unique among all children of an actor.
 func NewChildren(ctx *Context, options ChildrenOptions) *Children {
-	family := &Children{
-		host:    ctx.host,
-		options: options,
-		props:   ctx.host.system.props(options.New, nil),
-		living:  make(map[string]*child),
-	}
+	family := &Children{host: ctx.host, options: options, living: make(map[string]*child)}
+	family.props = ctx.host.system.props(options.New, nil).Configure(actor.WithMailbox(func() actor.Mailbox {
+		family.made = newGuardedMailbox(ctx.host.system)
+		return family.made
+	}))
 	ctx.host.families = append(ctx.host.families, family)
 	return family
 }
@@ -65,6 +69,7 @@ func NewChildren(ctx *Context, options ChildrenOptions) *Children {
 // keeps it while the child is stopping. A message that cannot be given or kept
 // is answered by its Fail.
 func (f *Children) Tell(name string, message any) {
+	mustBeMessage(message)
 	if c, ok := f.living[name]; ok {
 		f.give(c, message)
 		return
@@ -74,6 +79,7 @@ func (f *Children) Tell(name string, message any) {
 
 // TellNamed is Tell for whoever has the name as bytes; they are not kept.
 func (f *Children) TellNamed(name []byte, message any) {
+	mustBeMessage(message)
 	if c, ok := f.living[string(name)]; ok {
 		f.give(c, message)
 		return
@@ -84,7 +90,7 @@ func (f *Children) TellNamed(name []byte, message any) {
 func (f *Children) give(c *child, message any) {
 	if !c.stopping {
 		c.used = true
-		c.ref.Tell(message)
+		c.mailbox.PostUserMessage(message)
 		return
 	}
 	if len(c.buffer) >= f.options.Buffer {
@@ -97,9 +103,10 @@ func (f *Children) give(c *child, message any) {
 // TellAll gives message to every child that lives and is not stopping; nobody
 // is started for it. It must need no answer.
 func (f *Children) TellAll(message any) {
+	mustBeMessage(message)
 	for _, c := range f.living {
 		if !c.stopping {
-			c.ref.Tell(message)
+			c.mailbox.PostUserMessage(message)
 		}
 	}
 }
@@ -135,10 +142,10 @@ func (f *Children) begin(name string, messages ...any) {
 		}
 		return
 	}
-	c := &child{ref: Ref{system: f.host.system, pid: pid}, used: true}
+	c := &child{pid: pid, mailbox: f.made, used: true}
 	f.living[name] = c
 	for _, message := range messages {
-		c.ref.Tell(message)
+		c.mailbox.PostUserMessage(message)
 	}
 	if f.closing {
 		// The parent waits for its last child before it stops itself.
@@ -149,7 +156,7 @@ func (f *Children) begin(name string, messages ...any) {
 func (f *Children) stop(c *child) {
 	if !c.stopping {
 		c.stopping = true
-		f.host.ctx.self.Stop(c.ref.pid)
+		f.host.ctx.self.Stop(c.pid)
 	}
 }
 
@@ -185,20 +192,40 @@ func (f *Children) find(who *actor.PID) (name string, lives bool) {
 	return name, lives
 }
 
-// sweep passivates the children that were idle for long enough and passes the
-// tick to the others. Time is only taken from sweeps: a child counts as used
+// sweep passivates the children that were idle for long enough and passes the tick to
+// those others that want it. Time is only taken from sweeps: a child counts as used
 // until the first sweep after its last message.
-func (f *Children) sweep(tick Sweep) {
+func (f *Children) sweep(now time.Time, tick any) {
 	for _, c := range f.living {
-		switch {
-		case c.stopping:
-		case c.used:
-			c.used, c.since = false, tick.Now
-			c.ref.Tell(tick)
-		case f.options.IdleAfter > 0 && tick.Now.Sub(c.since) >= f.options.IdleAfter:
-			f.stop(c)
-		default:
-			c.ref.Tell(tick)
+		if c.stopping {
+			continue
 		}
+		switch {
+		case c.used:
+			c.used, c.since = false, now
+		case f.options.IdleAfter > 0 && now.Sub(c.since) >= f.options.IdleAfter:
+			f.stop(c)
+			continue
+		}
+		if f.wants(c, now) {
+			c.told = now
+			c.mailbox.PostUserMessage(tick)
+		}
+	}
+}
+
+// wants tells whether a child is to have this tick.
+func (f *Children) wants(c *child, now time.Time) bool {
+	switch heed(c.mailbox.heeded.Load()) {
+	case heedsAll:
+		return true
+	case heedsSome:
+		if c.told.IsZero() {
+			c.told = now
+			return false // it has just started
+		}
+		return now.Sub(c.told).Abs() >= f.options.IdleAfter/4
+	default:
+		return false
 	}
 }

@@ -28,6 +28,10 @@ type guardedMailbox struct {
 	spawning sync.WaitGroup // until Started is queued
 	sweeping atomic.Bool    // a Sweep is queued
 
+	// heeded is the parent's field: which ticks the actor wants, as it was after its
+	// last message.
+	heeded atomic.Int32
+
 	postponed     []any // arrived at an incarnation that has failed
 	stopRequested bool
 	reachedMark   bool                // all that was queued at the request has been handled
@@ -37,6 +41,15 @@ type guardedMailbox struct {
 	cause         error // of the failure that the supervisor has yet to answer
 	failedStarts  int   // consecutive
 }
+
+// heed is which ticks a child wants from its parent.
+type heed int32
+
+const (
+	heedsNone heed = iota
+	heedsSome
+	heedsAll
+)
 
 // drainMark is queued behind what an actor has to handle before it stops.
 type drainMark struct{}
@@ -111,6 +124,7 @@ func (g *guardedMailbox) InvokeUserMessage(message any) {
 	if g.UserMessageCount() <= 0 {
 		g.host().idle()
 	}
+	g.noteHeed()
 	g.stopWhenDrained()
 }
 
@@ -134,8 +148,19 @@ func (g *guardedMailbox) InvokeSystemMessage(message any) {
 		g.cause = nil
 	}
 	g.invoke(message)
+	g.noteHeed()
 	g.replay()
 	g.stopWhenDrained()
+}
+
+// noteHeed tells the parent which ticks the actor wants from now on.
+func (g *guardedMailbox) noteHeed() {
+	if g.stopRequested {
+		return // nobody asks
+	}
+	if h := int32(g.host().heeds()); h != g.heeded.Load() {
+		g.heeded.Store(h)
+	}
 }
 
 // replay handles what was postponed, before anything newer.

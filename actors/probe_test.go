@@ -32,12 +32,14 @@ func letGo(options ...goleak.Option) {
 // patience bounds every wait of these tests; reaching it is a failure.
 const patience = 20 * time.Second
 
-// probe is an Actor made of functions, any of which may be missing.
+// probe is an Actor made of functions, any of which may be missing. It is always
+// restless if it does not say otherwise.
 type probe struct {
-	start   func(*Context) error
-	receive func(*Context, any) error
-	drained func() bool
-	closed  func()
+	start    func(*Context) error
+	receive  func(*Context, any) error
+	drained  func() bool
+	restless func() bool
+	closed   func()
 }
 
 func (p *probe) Start(ctx *Context) error {
@@ -55,6 +57,8 @@ func (p *probe) Receive(ctx *Context, message any) error {
 }
 
 func (p *probe) Drained() bool { return p.drained == nil || p.drained() }
+
+func (p *probe) Restless() bool { return p.restless == nil || p.restless() }
 
 func (p *probe) Close() {
 	if p.closed != nil {

@@ -16,14 +16,19 @@ type Ref struct {
 // Tell puts message into the actor's mailbox and returns at once. Messages of
 // one sender arrive in order. Tell panics if message is nil.
 func (r Ref) Tell(message any) {
-	if message == nil {
-		panic("actors: nil message")
-	}
+	mustBeMessage(message)
 	if r.pid == nil {
 		refuse(message, ErrStopped)
 		return
 	}
 	r.system.proto.Root.Send(r.pid, message)
+}
+
+// mustBeMessage panics for nil, on which a mailbox would spin.
+func mustBeMessage(message any) {
+	if message == nil {
+		panic("actors: nil message")
+	}
 }
 
 // String returns the actor's name, the names of its parents before it.

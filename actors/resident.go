@@ -58,9 +58,7 @@ func (r *Resident) Tell(message any) {
 
 // Wake is Tell for what does not count as use of the resident.
 func (r *Resident) Wake(message any) {
-	if message == nil {
-		panic("actors: nil message")
-	}
+	mustBeMessage(message)
 	if err := r.post(message, true); err != nil {
 		r.system.undelivered(message, err)
 	}

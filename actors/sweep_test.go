@@ -116,3 +116,112 @@ func TestTickSweepsAtItsInterval(t *testing.T) {
 		}
 	})
 }
+
+// unmoved is an Actor that does nothing with a Sweep.
+type unmoved struct {
+	start   func(*Context) error
+	receive func(*Context, any) error
+}
+
+func (u *unmoved) Start(ctx *Context) error {
+	if u.start == nil {
+		return nil
+	}
+	return u.start(ctx)
+}
+
+func (u *unmoved) Receive(ctx *Context, message any) error { return u.receive(ctx, message) }
+
+// A restless child gets each tick, also when only its start has made it restless; one
+// that has nothing to do at the moment, or is a parent, a tick each quarter of IdleAfter;
+// one that never does anything with a tick gets none.
+func TestChildrenGetTheTicksTheyWant(t *testing.T) {
+	const every, idleAfter, sweeps = 5 * time.Second, 100 * time.Second, 20
+	begin := time.Unix(1_700_000_000, 0)
+	system := newTestSystem(t, Options{})
+	var counts struct{ never, parent, calm, eager, moody, failed atomic.Int64 }
+	count := func(seen *atomic.Int64, then func(*Context, any) error) func(*Context, any) error {
+		return func(ctx *Context, message any) error {
+			if _, ok := message.(Sweep); ok {
+				seen.Add(1)
+			}
+			return then(ctx, message)
+		}
+	}
+	var broken atomic.Bool
+	kinds := map[string]func() Actor{
+		"never": func() Actor { return &unmoved{receive: count(&counts.never, echo)} },
+		"parent": func() Actor {
+			return &unmoved{receive: count(&counts.parent, echo), start: func(ctx *Context) error {
+				NewChildren(ctx, ChildrenOptions{New: func(string) Actor { return echoProbe() }})
+				return nil
+			}}
+		},
+		"calm": func() Actor {
+			return &probe{receive: count(&counts.calm, echo), restless: func() bool { return false }}
+		},
+		"eager": func() Actor { return &probe{receive: count(&counts.eager, echo)} },
+		"moody": func() Actor {
+			restless := false
+			return &probe{restless: func() bool { return restless }, receive: count(&counts.moody, func(ctx *Context, message any) error {
+				if m, ok := message.(ping); ok {
+					restless = m.number == 1
+				}
+				return echo(ctx, message)
+			})}
+		},
+		"failed": func() Actor { // panics once, and is restless from its next start on
+			second := broken.Load()
+			return &probe{restless: func() bool { return second }, receive: count(&counts.failed, func(ctx *Context, message any) error {
+				if _, ok := message.(poison); ok {
+					broken.Store(true)
+				}
+				return echo(ctx, message)
+			})}
+		},
+	}
+	ref := spawn(t, system, "parent", func() Actor {
+		return parentProbe(ChildrenOptions{Buffer: 1, IdleAfter: idleAfter, New: func(name string) Actor { return kinds[name]() }})
+	})
+	tell := func(name string, number int) {
+		t.Helper()
+		if _, err := Ask(t.Context(), ref, func(r Reply[int]) any { return route{name, ping{Reply: r, number: number}} }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := begin
+	sweep := func() {
+		now = now.Add(every)
+		system.Sweep(now)
+		reach(t, ref)
+	}
+	for name := range kinds {
+		tell(name, 0)
+	}
+	_, err := Ask(t.Context(), ref, func(r Reply[int]) any { return route{"failed", poison{Reply: r}} })
+	if err == nil {
+		t.Fatal("poison did no harm")
+	}
+	tell("moody", 1)
+	await := func(seen *atomic.Int64, want int64) {
+		t.Helper()
+		for end := time.Now().Add(patience); seen.Load() < want && time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		}
+		if got := seen.Load(); got != want {
+			t.Errorf("%d ticks, want %d", got, want)
+		}
+	}
+	for n := range sweeps {
+		if n == 10 {
+			tell("moody", 0)
+		}
+		sweep()
+		// Each handles a tick before the next one, which it would have to share.
+		await(&counts.eager, int64(n+1))
+		await(&counts.moody, int64(min(n+1, 10)+max(0, n+1-10)/5))
+		await(&counts.failed, int64(n+1))
+	}
+	await(&counts.calm, 3)
+	await(&counts.parent, 3)
+	await(&counts.never, 0)
+}

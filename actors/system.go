@@ -222,10 +222,11 @@ func (s *System) Sweep(now time.Time) {
 
 // sweep tells the tick to the actors of one slot.
 func (s *System) sweep(slot int, now time.Time) {
+	var tick any = Sweep{Now: now}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for r := range s.slots[slot] {
-		r.ref.Tell(Sweep{Now: now})
+		r.mailbox.PostUserMessage(tick)
 	}
 }
 

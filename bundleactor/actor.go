@@ -73,9 +73,10 @@ func (a *attempt) waits(now int64) bool {
 }
 
 var (
-	_ actors.Actor   = (*Actor)(nil)
-	_ actors.Drainer = (*Actor)(nil)
-	_ actors.Closer  = (*Actor)(nil)
+	_ actors.Actor    = (*Actor)(nil)
+	_ actors.Drainer  = (*Actor)(nil)
+	_ actors.Restless = (*Actor)(nil)
+	_ actors.Closer   = (*Actor)(nil)
 )
 
 // New makes an incarnation.
@@ -115,6 +116,14 @@ func forGood(err error) error {
 
 // Drained implements actors.Drainer.
 func (a *Actor) Drained() bool { return !a.renewing }
+
+// Restless implements actors.Restless: the first publication comes at once, and what no
+// network has taken is tried again soon. All else may wait.
+func (a *Actor) Restless() bool {
+	t := &a.attempt
+	return a.config.Publish != nil &&
+		(t.failures > 0 || t.taken != nil || a.state.Announced == 0 && a.state.Changed >= a.started)
+}
 
 // Close implements actors.Closer.
 func (a *Actor) Close() {

@@ -123,10 +123,11 @@ type Actor struct {
 }
 
 var (
-	_ actors.Actor   = (*Actor)(nil)
-	_ actors.Drainer = (*Actor)(nil)
-	_ actors.Idler   = (*Actor)(nil)
-	_ actors.Closer  = (*Actor)(nil)
+	_ actors.Actor    = (*Actor)(nil)
+	_ actors.Drainer  = (*Actor)(nil)
+	_ actors.Idler    = (*Actor)(nil)
+	_ actors.Restless = (*Actor)(nil)
+	_ actors.Closer   = (*Actor)(nil)
 )
 
 // New makes an incarnation.
@@ -170,6 +171,10 @@ func (a *Actor) Start(ctx *actors.Context) error {
 func (a *Actor) Drained() bool {
 	return len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.pending == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
 }
+
+// Restless implements actors.Restless: what the transport has not taken and the copies
+// that are not made count sweeps.
+func (a *Actor) Restless() bool { return len(a.unaccepted)+len(a.copies) > 0 }
 
 // Close implements actors.Closer: what is prepared is committed. What is not has
 // not happened, and is answered so.
