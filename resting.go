@@ -263,13 +263,21 @@ func (e *Engine) makeRoom() {
 	if budget <= 0 || taken <= budget {
 		return
 	}
-	each := max(taken/int64(max(e.system.Residents().Awake, 1)), 1)
-	oldest := e.system.LeastRecentlyUsed(func(leaving int) int {
-		excess := taken - budget/10*9 - int64(leaving)*each
-		return int((excess + each - 1) / each)
-	})
-	for _, r := range oldest {
-		r.TellAwake(evict{})
+	residents := e.system.Residents()
+	each := max(taken/int64(max(residents.Awake, 1)), 1)
+	excess := taken - budget/10*9 - int64(residents.Asked)*each
+	if excess <= 0 {
+		return
+	}
+	for wanted := int((excess + each - 1) / each); wanted > 0; {
+		oldest := e.system.LeastRecentlyUsed(wanted)
+		if len(oldest) == 0 {
+			return
+		}
+		for _, r := range oldest {
+			r.TellAwake(evict{})
+		}
+		wanted -= len(oldest)
 	}
 }
 

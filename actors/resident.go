@@ -21,6 +21,7 @@ type Resident struct {
 	system *System
 	name   string
 	create func() Actor
+	slot   *slot
 
 	used  atomic.Int64 // ns since the system began
 	asked atomic.Bool  // to leave, by somebody who wants room; see LeastRecentlyUsed
@@ -36,17 +37,18 @@ type Resident struct {
 // Teller takes messages for an actor.
 type Teller interface{ Tell(message any) }
 
-// Residents are how many residents of a System are awake, and how often since its start
-// one woke and one went to sleep by itself.
+// Residents are how many residents of a System are awake, how many of these were asked to
+// leave (LeastRecentlyUsed), and how often since its start one woke and one went to sleep
+// by itself.
 type Residents struct {
-	Awake         int
+	Awake, Asked  int
 	Wakes, Sleeps uint64
 }
 
 // NewResident returns a resident that sleeps. Its name is unique among the actors
 // without a parent. create is called for each of its incarnations, on its goroutine.
 func (s *System) NewResident(name string, create func() Actor) *Resident {
-	return &Resident{system: s, name: name, create: create}
+	return &Resident{system: s, name: name, create: create, slot: s.nextSlot()}
 }
 
 // Tell puts message into the resident's mailbox, waking it if need be, and returns at
@@ -91,10 +93,12 @@ func (r *Resident) post(message any, start bool) error {
 
 // start begins a life. r.mu is held.
 func (r *Resident) start() error {
-	root, err := r.system.spawn(r.name, r.create, r)
+	root, err := r.slot.start(r.system, r.name, r.create, r)
 	if err != nil {
 		return err
 	}
+	r.system.awake.Add(1)
+	r.system.wakes.Add(1)
 	r.life, r.root = root.mailbox, root
 	return nil
 }
@@ -137,7 +141,23 @@ func (r *Resident) Leave() bool {
 
 // Stay says that the resident does not leave although it was asked to, and may be asked
 // again.
-func (r *Resident) Stay() { r.asked.Store(false) }
+func (r *Resident) Stay() {
+	if r.asked.CompareAndSwap(true, false) {
+		r.system.asked.Add(-1)
+	}
+}
+
+// ask notes that the resident is to leave. It is not asked twice, nor who is on its way
+// out or away.
+func (r *Resident) ask() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.life == nil || r.leaving || !r.asked.CompareAndSwap(false, true) {
+		return false
+	}
+	r.system.asked.Add(1)
+	return true
+}
 
 // End stops the resident for good as System.Stop does, and waits for it or for the end
 // of ctx. What it is told from now on is refused with ErrStopped.
@@ -161,7 +181,7 @@ func (r *Resident) left(cause error) {
 	slept := r.leaving
 	waiting := r.waiting
 	r.life, r.root, r.leaving, r.waiting = nil, nil, false, nil
-	r.asked.Store(false)
+	r.Stay()
 	if errors.Is(cause, ErrCorruptState) && r.refusal == nil {
 		r.refusal = fmt.Errorf("%w: %w", ErrStopped, cause)
 	}
@@ -186,35 +206,51 @@ func (r *Resident) left(cause error) {
 
 // Residents counts them.
 func (s *System) Residents() Residents {
-	return Residents{Awake: int(s.awake.Load()), Wakes: s.wakes.Load(), Sleeps: s.sleeps.Load()}
+	return Residents{Awake: int(s.awake.Load()), Asked: int(s.asked.Load()), Wakes: s.wakes.Load(), Sleeps: s.sleeps.Load()}
 }
 
-// LeastRecentlyUsed gives residents that are awake, those first that were not used for
-// the longest time, up to n. Each is given only once, until it has left or says that it
-// stays; pending is how many others were given before and are still awake.
-func (s *System) LeastRecentlyUsed(n func(pending int) int) []*Resident {
+// sampled is how many residents are compared to find those that were not used for the
+// longest time.
+const sampled = 1024
+
+// LeastRecentlyUsed gives up to n residents that are awake, those first that were not
+// used for the longest time. They count as asked to leave: each is given only once, until
+// it has left or says that it stays.
+//
+// While at most 1,024 are awake the order is exact. Of more so many are drawn at random,
+// and an eighth of these at most is given; whoever wants more calls again. So no call
+// takes longer than to sort a thousand.
+func (s *System) LeastRecentlyUsed(n int) []*Resident {
+	most := sampled
+	if s.awake.Load() > sampled {
+		most = sampled / sweepSlots
+	}
+	all := make([]*Resident, 0, sampled)
+	for i := range s.slots {
+		all = s.slots[i].sample(all, most)
+	}
+	if most < sampled {
+		n = min(n, len(all)/8)
+	}
 	type candidate struct {
 		resident *Resident
 		used     int64
 	}
-	var all []candidate
-	pending := 0
-	s.mu.Lock()
-	for _, r := range s.roots {
-		switch {
-		case r.resident == nil:
-		case r.resident.asked.Load():
-			pending++
-		default:
-			all = append(all, candidate{r.resident, r.resident.used.Load()})
+	candidates := make([]candidate, 0, len(all))
+	for _, r := range all {
+		if !r.asked.Load() {
+			candidates = append(candidates, candidate{r, r.used.Load()})
 		}
 	}
-	s.mu.Unlock()
-	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
-	oldest := make([]*Resident, min(len(all), max(n(pending), 0)))
-	for i := range oldest {
-		oldest[i] = all[i].resident
-		oldest[i].asked.Store(true)
+	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
+	var oldest []*Resident
+	for _, c := range candidates {
+		if len(oldest) >= n {
+			break
+		}
+		if c.resident.ask() {
+			oldest = append(oldest, c.resident)
+		}
 	}
 	return oldest
 }

@@ -258,12 +258,10 @@ func TestLeastRecentlyUsedResidentsComeFirstAndOnce(t *testing.T) {
 	}
 	oldest := func(n, wantPending int) string {
 		var got []string
-		for _, r := range system.LeastRecentlyUsed(func(pending int) int {
-			if pending != wantPending {
-				t.Errorf("%d are on their way out, want %d", pending, wantPending)
-			}
-			return n
-		}) {
+		if pending := system.Residents().Asked; pending != wantPending {
+			t.Errorf("%d are on their way out, want %d", pending, wantPending)
+		}
+		for _, r := range system.LeastRecentlyUsed(n) {
 			got = append(got, r.name)
 		}
 		return fmt.Sprint(got)
@@ -282,6 +280,87 @@ func TestLeastRecentlyUsedResidentsComeFirstAndOnce(t *testing.T) {
 	}
 	if got := oldest(10, 5); got != "[]" {
 		t.Errorf("given twice: %s", got)
+	}
+}
+
+// Of many residents those that are given are old ones, though not always the oldest;
+// each is given once, and in the end all are.
+func TestOldOnesOfManyResidentsAreGivenByAndBy(t *testing.T) {
+	const many = 4 * sampled
+	system := newTestSystem(t, Options{})
+	var all answers
+	residents := make(map[*Resident]int64)
+	for n := range many {
+		r := system.NewResident(fmt.Sprint("resident ", n), echoProbe)
+		r.Wake(ping{Reply: all.reply()})
+		residents[r] = int64(n + 1)
+	}
+	all.all(t)
+	for r, age := range residents { // in another order than they have come
+		r.used.Store(age)
+	}
+	for round := range many {
+		given := system.LeastRecentlyUsed(many)
+		if len(given) == 0 {
+			break
+		}
+		if len(given) > sampled/8 {
+			t.Fatalf("%d given at once", len(given))
+		}
+		for _, r := range given {
+			used, known := residents[r]
+			if !known {
+				t.Fatal("given twice")
+			}
+			// A sample with less than an eighth of this half is not seen in a lifetime.
+			if round == 0 && used > many/2 {
+				t.Errorf("given although only %d were used later", many-used)
+			}
+			delete(residents, r)
+		}
+	}
+	if asked := system.Residents().Asked; asked != many-len(residents) || asked < many/2 {
+		t.Errorf("%d are asked, %d were not given", asked, len(residents))
+	}
+}
+
+// Who is away, or on his way out, is not asked, and counts no more as asked when he has
+// left.
+func TestResidentThatLeavesIsNotAsked(t *testing.T) {
+	system := newTestSystem(t, Options{})
+	var resident *Resident
+	resident = system.NewResident("resident", func() Actor {
+		return &probe{receive: func(_ *Context, message any) error {
+			if m := message.(ping); m.number == 1 {
+				resident.Leave()
+				if resident.ask() {
+					t.Error("asked on its way out")
+				}
+				m.Send(1)
+			} else {
+				m.Send(0)
+			}
+			return nil
+		}}
+	})
+	mustAskResident := func(number int) {
+		t.Helper()
+		if _, err := Ask(t.Context(), resident, func(r Reply[int]) any { return ping{Reply: r, number: number} }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if resident.ask() {
+		t.Error("asked while it sleeps")
+	}
+	mustAskResident(0)
+	if !resident.ask() || resident.ask() || system.Residents().Asked != 1 {
+		t.Error("not asked, or twice")
+	}
+	resident.Wake(ping{number: 1})
+	for end := time.Now().Add(patience); resident.Awake() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	if asked := system.Residents().Asked; asked != 0 {
+		t.Errorf("%d are asked after it has left", asked)
 	}
 }
 

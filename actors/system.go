@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -54,30 +53,18 @@ type System struct {
 	began      time.Time
 
 	awake         atomic.Int64 // residents
+	asked         atomic.Int64 // those of them that are to leave, see LeastRecentlyUsed
 	wakes, sleeps atomic.Uint64
 
+	placed atomic.Uint64 // how many places were given in slots
+	slots  [sweepSlots]slot
+	named  sync.Map // name -> *root: those that were started by Spawn
+
 	mu     sync.Mutex
-	closed bool
-	roots  map[string]*root
-	// slots are the roots by when they are swept.
-	slots  [sweepSlots]map[*root]struct{}
-	placed int // how many roots there were so far
+	closed bool // all slots are
 
 	stopTicks chan struct{}
 	ticking   sync.WaitGroup
-}
-
-// sweepSlots is the number of parts of an interval over which the tick is spread: not
-// all actors have something to do at the same time.
-const sweepSlots = 16
-
-// root is an actor without a parent.
-type root struct {
-	ref      Ref
-	mailbox  *guardedMailbox
-	resident *Resident // nil: it does not come and go
-	slot     int
-	stopped  chan struct{}
 }
 
 // NewSystem returns a running System. It is ended by Shutdown.
@@ -88,11 +75,7 @@ func NewSystem(options Options) *System {
 		logger:     options.Logger,
 		dispatcher: newDispatcher(options.SpareTime),
 		began:      time.Now(),
-		roots:      make(map[string]*root),
 		stopTicks:  make(chan struct{}),
-	}
-	for slot := range s.slots {
-		s.slots[slot] = make(map[*root]struct{})
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -117,55 +100,21 @@ func NewSystem(options Options) *System {
 // incarnations, on its goroutine. Errors: ErrNameTaken while an actor of that
 // name lives, ErrStopped after Shutdown.
 func (s *System) Spawn(name string, create func() Actor) (Ref, error) {
-	r, err := s.spawn(name, create, nil)
+	r, err := s.nextSlot().start(s, name, create, nil)
 	if err != nil {
 		return Ref{}, err
 	}
 	return r.ref, nil
 }
 
-func (s *System) spawn(name string, create func() Actor, resident *Resident) (*root, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("actors: spawn %s: %w", name, ErrStopped)
-	}
-	if _, taken := s.roots[name]; taken {
-		return nil, fmt.Errorf("actors: spawn %s: %w", name, ErrNameTaken)
-	}
-	r := &root{resident: resident, slot: s.placed % sweepSlots, stopped: make(chan struct{})}
-	r.mailbox = newGuardedMailbox(s)
-	props := s.props(func(string) Actor { return create() }, func(cause error) { s.gone(name, r, cause) }).Configure(
-		actor.WithGuardian(s.supervisor),
-		actor.WithMailbox(func() actor.Mailbox { return r.mailbox }),
-	)
-	pid, err := s.proto.Root.SpawnNamed(props, name)
-	if err != nil {
-		if errors.Is(err, actor.ErrNameExists) {
-			err = ErrNameTaken
-		}
-		return nil, fmt.Errorf("actors: spawn %s: %w", name, err)
-	}
-	r.ref = Ref{system: s, pid: pid}
-	s.roots[name] = r
-	s.slots[r.slot][r] = struct{}{}
-	s.placed++
-	if resident != nil {
-		s.awake.Add(1)
-		s.wakes.Add(1)
-	}
-	return r, nil
-}
-
 // gone hears that an actor without a parent has stopped.
 func (s *System) gone(name string, r *root, cause error) {
-	s.mu.Lock()
-	delete(s.roots, name)
-	delete(s.slots[r.slot], r)
-	s.mu.Unlock()
+	r.slot.remove(r)
 	if r.resident != nil {
 		s.awake.Add(-1)
 		r.resident.left(cause)
+	} else {
+		s.named.CompareAndDelete(name, r)
 	}
 	close(r.stopped)
 }
@@ -174,28 +123,26 @@ func (s *System) gone(name string, r *root, cause error) {
 // they have handled what is queued, and waits for it or for the end of ctx. It
 // goes on stopping in the latter case. An actor that is gone is no error.
 func (s *System) Stop(ctx context.Context, ref Ref) error {
-	s.mu.Lock()
-	r, ok := s.roots[ref.String()]
-	s.mu.Unlock()
+	named, ok := s.named.Load(ref.String())
 	if !ok {
 		return nil
 	}
-	s.proto.Root.Stop(r.ref.pid)
-	return r.await(ctx)
+	s.proto.Root.Stop(ref.pid)
+	return named.(*root).await(ctx)
 }
 
 // Shutdown stops the tick and all actors as Stop does, and refuses new ones.
 // After an error, which is that of ctx, it may be called again to go on
 // waiting.
 func (s *System) Shutdown(ctx context.Context) error {
+	var roots []*root
+	for i := range s.slots {
+		roots = append(roots, s.slots[i].close()...)
+	}
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
 		close(s.stopTicks)
-	}
-	roots := make([]*root, 0, len(s.roots))
-	for _, r := range s.roots {
-		roots = append(roots, r)
 	}
 	s.mu.Unlock()
 	// Also if somebody does not stop: what is scheduled still runs.
@@ -215,18 +162,9 @@ func (s *System) Shutdown(ctx context.Context) error {
 
 // Sweep tells the tick to all actors, through their parents.
 func (s *System) Sweep(now time.Time) {
-	for slot := range s.slots {
-		s.sweep(slot, now)
-	}
-}
-
-// sweep tells the tick to the actors of one slot.
-func (s *System) sweep(slot int, now time.Time) {
 	var tick any = Sweep{Now: now}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for r := range s.slots[slot] {
-		r.mailbox.PostUserMessage(tick)
+	for i := range s.slots {
+		s.slots[i].sweep(tick)
 	}
 }
 
@@ -244,22 +182,13 @@ func (s *System) LiveOf(a Actor) int64 { return s.live.of(a) }
 // because their actor was gone or a buffer was full.
 func (s *System) Undelivered() uint64 { return s.refused.Load() }
 
-func (r *root) await(ctx context.Context) error {
-	select {
-	case <-r.stopped:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("actors: stop %s: %w", r.ref, ctx.Err())
-	}
-}
-
 func (s *System) tick() {
 	ticker := time.NewTicker(max(s.options.SweepEvery/sweepSlots, 1))
 	defer ticker.Stop()
-	for slot := 1; ; slot++ {
+	for turn := 1; ; turn++ {
 		select {
 		case now := <-ticker.C:
-			s.sweep(slot%sweepSlots, now)
+			s.slots[turn%sweepSlots].sweep(Sweep{Now: now})
 		case <-s.stopTicks:
 			return
 		}
