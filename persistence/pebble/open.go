@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -18,9 +19,11 @@ import (
 )
 
 const (
-	defaultCacheBytes    = 64 << 20
+	defaultCacheBytes    = 256 << 20
 	defaultMemTableBytes = 32 << 20
+	memTables            = 2 // at a time
 	defaultHeadroom      = 16 << 20
+	filterBits           = 10 // for each name
 	defaultProbeEvery    = 10 * time.Second
 )
 
@@ -31,11 +34,13 @@ type Options struct {
 	// Logger gets Pebble's file events at debug level and its failures at error
 	// level, never a value; default none.
 	Logger *slog.Logger
-	// CacheBytes bounds the block cache; default 64 MiB.
+	// CacheBytes bounds the block cache; default 256 MiB. It grows with what is
+	// read, up to the size of the store. Room that memtables do not need is used
+	// for it, too.
 	CacheBytes int64
 	// MemTableBytes is what gathers in memory before it is written as a table;
-	// default 32 MiB. A session's state that is overwritten while it is still
-	// there never costs a compaction.
+	// default 32 MiB, and there may be two. A session's state that is overwritten
+	// while it is still there never costs a compaction.
 	MemTableBytes uint64
 	// ReadOnly opens a store that is there and changes no file of it: Apply and
 	// Own give ErrReadOnly. It is locked all the same. fs.ErrNotExist when there
@@ -107,8 +112,11 @@ func settings(disk *files, opts Options, m mode) *pebble.Options {
 		ReadOnly:           m == reading,
 		Logger:             disk.monitor,
 		FormatMajorVersion: pebble.FormatNewest,
-		CacheSize:          opts.CacheBytes,
-		MemTableSize:       opts.MemTableBytes,
+		// Pebble takes the memory of memtables out of the cache's.
+		CacheSize:    opts.CacheBytes + memTables*int64(opts.MemTableBytes), //nolint:gosec // far below
+		MemTableSize: opts.MemTableBytes,
+
+		MemTableStopWritesThreshold: memTables,
 		EventListener: &pebble.EventListener{
 			BackgroundError: disk.monitor.background,
 			DataCorruption:  disk.monitor.corruption,
@@ -116,7 +124,11 @@ func settings(disk *files, opts Options, m mode) *pebble.Options {
 	}
 	for i := range set.Levels {
 		set.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		set.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
 	}
+	// Names that are looked up are nearly always there: in the last level, at the
+	// latest, where Pebble asks no filter by itself.
+	set.Levels[len(set.Levels)-1].FilterPolicy = pebble.NoFilterPolicy
 	if opts.adjust != nil {
 		opts.adjust(set)
 	}

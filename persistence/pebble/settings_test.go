@@ -34,7 +34,8 @@ var variants = []struct {
 	})},
 	{"blocks: 8 KiB", levels(func(l *cockroach.LevelOptions) { l.BlockSize = 8 << 10 })},
 	{"blocks: 16 KiB", levels(func(l *cockroach.LevelOptions) { l.BlockSize = 16 << 10 })},
-	{"bloom filters: 10 bits", levels(func(l *cockroach.LevelOptions) { l.FilterPolicy = bloom.FilterPolicy(10) })},
+	{"bloom filters: none", levels(func(l *cockroach.LevelOptions) { l.FilterPolicy = cockroach.NoFilterPolicy })},
+	{"bloom filters: all levels", levels(func(l *cockroach.LevelOptions) { l.FilterPolicy = bloom.FilterPolicy(10) })},
 	{"memtables: 4 MiB", func(o *cockroach.Options) { o.MemTableSize = 4 << 20 }},
 	{"memtables: 16 MiB", func(o *cockroach.Options) { o.MemTableSize = 16 << 20 }},
 	{"memtables: 64 MiB", func(o *cockroach.Options) { o.MemTableSize = 64 << 20 }},
@@ -42,7 +43,7 @@ var variants = []struct {
 	{"level 0: from 8, stop 24", func(o *cockroach.Options) { o.L0CompactionThreshold, o.L0StopWritesThreshold = 8, 24 }},
 	{"compactions: 2", func(o *cockroach.Options) { o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 } }},
 	{"log: flushed on the way", func(o *cockroach.Options) { o.WALBytesPerSync = 512 << 10 }},
-	{"cache: 16 MiB", func(o *cockroach.Options) { o.CacheSize = 16 << 20 }},
+	{"cache: 64 MiB", func(o *cockroach.Options) { o.CacheSize = 64<<20 + int64(2*o.MemTableSize) }}, //nolint:gosec // far below
 }
 
 func levels(change func(*cockroach.LevelOptions)) func(*cockroach.Options) {
