@@ -18,13 +18,14 @@ const (
 	recordBytes = 512
 )
 
-// startRotating starts what ends epochs in the background.
-func (s *Store) startRotating() {
+// startRotating starts what ends epochs in the background. behind says that earlier
+// runs may have left something to forget.
+func (s *Store) startRotating(behind bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.rotateForEver(ctx)
+		s.rotateForEver(ctx, behind)
 	}()
 	s.stop = func() {
 		cancel()
@@ -32,11 +33,15 @@ func (s *Store) startRotating() {
 	}
 }
 
-// rotateForEver first ends the epochs that earlier runs have left, since a
+// rotateForEver first ends the epochs of earlier runs if they are behind, since a
 // process that does not run ends none, and from then on one each half of the
-// bound.
-func (s *Store) rotateForEver(ctx context.Context) {
-	for begun := time.Now(); ; {
+// bound. If they are not, the first thing to forget is yet to come.
+func (s *Store) rotateForEver(ctx context.Context, behind bool) {
+	begun := time.Now()
+	if !behind && !sleep(ctx, s.options.Bound/2) {
+		return
+	}
+	for {
 		fresh := time.Since(begun) < s.options.Bound/2
 		if !fresh {
 			begun = time.Now()
@@ -52,11 +57,21 @@ func (s *Store) rotateForEver(ctx context.Context) {
 			}
 			next = time.Now().Add(s.options.Bound / 8) // whoever took over may have been cancelled
 		}
-		select {
-		case <-time.After(time.Until(next)):
-		case <-ctx.Done():
+		if !sleep(ctx, time.Until(next)) {
 			return
 		}
+	}
+}
+
+// sleep tells false when the context has ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

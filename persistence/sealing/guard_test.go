@@ -16,6 +16,7 @@ func TestHeadComesBackAsItWas(t *testing.T) {
 		{},
 		{point: point{run: [16]byte{1, 2}, counter: 1 << 40}, previous: [16]byte{3}, recovery: 1 << 60, pending: true},
 		{point: point{counter: 1}, restored: true},
+		{point: point{counter: 1}, clean: true},
 	} {
 		got, err := decodeHead(want.encode())
 		if err != nil || got != want {

@@ -19,7 +19,8 @@ var headName = persistence.NewName(persistence.KindHead)
 //	    20      8  counter
 //	    28     16  previous run
 //	    44      8  recovery
-//	    52      1  flags: 1 recovery is pending, 2 the store was restored
+//	    52      1  flags: 1 recovery is pending, 2 the store was restored, 4 nothing is to be
+//	           forgotten
 //
 // Later formats keep the first four bytes where they are.
 type head struct {
@@ -32,6 +33,9 @@ type head struct {
 	pending  bool
 	// restored makes the next Open a recovery.
 	restored bool
+	// clean says that no key that there is opens anything but live records, since the
+	// last act of the run was a rotation that came to its end.
+	clean bool
 }
 
 // point is a moment in the life of a store.
@@ -50,6 +54,7 @@ const (
 
 	flagPending  = 1
 	flagRestored = 2
+	flagClean    = 4
 )
 
 func (h *head) encode() []byte {
@@ -65,6 +70,9 @@ func (h *head) encode() []byte {
 	}
 	if h.restored {
 		flags |= flagRestored
+	}
+	if h.clean {
+		flags |= flagClean
 	}
 	return append(value, flags)
 }
@@ -88,5 +96,6 @@ func decodeHead(value []byte) (head, error) {
 	h.recovery = binary.BigEndian.Uint64(value[44:])
 	h.pending = value[52]&flagPending != 0
 	h.restored = value[52]&flagRestored != 0
+	h.clean = value[52]&flagClean != 0
 	return h, nil
 }

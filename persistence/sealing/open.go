@@ -26,7 +26,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, s.failed("open", errors.Join(err, s.release()))
 	}
 	if o.Bound > 0 && !o.ReadOnly {
-		s.startRotating()
+		s.startRotating(s.condition.clean.IsZero())
 	}
 	return s, nil
 }
@@ -75,6 +75,9 @@ func (s *Store) open(ctx context.Context) error {
 	s.condition.rolledBack.Store(s.head.pending)
 	if s.options.ReadOnly {
 		return nil
+	}
+	if s.head.clean && reason == "" {
+		s.condition.clean = s.options.Now()
 	}
 	return s.beginRun(ctx, reason == "" && !isNew)
 }
@@ -134,7 +137,8 @@ func (s *Store) beginRun(ctx context.Context, follows bool) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	s.head.previous, s.head.restored = s.head.run, false
+	// From here on there is something to forget again, whatever becomes of the run.
+	s.head.previous, s.head.restored, s.head.clean = s.head.run, false, false
 	if _, err := io.ReadFull(s.options.Random, s.head.run[:]); err != nil {
 		return fmt.Errorf("draw the id of a run: %w", err)
 	}

@@ -95,6 +95,17 @@ func (s *Store) rotate(ctx context.Context, at pace) error {
 	return s.retire(ctx, s.ring.Current().ID, at)
 }
 
+// leaveClean rotates and notes that in the head, once the older keys are destroyed:
+// a crash in between costs the next run a walk.
+func (s *Store) leaveClean(ctx context.Context) error {
+	if err := s.rotateLast(ctx); err != nil {
+		return err
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	return s.commit(ctx, persistence.Batch{}, func(h *head) { h.clean = true })
+}
+
 // rotateLast leaves a store whose older values cannot be opened: with what was
 // written in this epoch, if anything was, also this epoch's.
 func (s *Store) rotateLast(ctx context.Context) error {

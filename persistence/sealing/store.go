@@ -300,7 +300,8 @@ func (s *Store) SetProtector(ctx context.Context, p keyring.Protector) error {
 
 // Close implements persistence.Store: it waits for the calls that are under way,
 // rotates, for closeTime at most, and closes everything. A rotation that fails
-// is logged: the older keys stay until the store is open again.
+// is logged: the older keys stay until the store is open again. After one that
+// comes to its end the next Open has nothing to seal anew at once.
 func (s *Store) Close() error {
 	s.life.Lock()
 	again := s.closed
@@ -316,7 +317,7 @@ func (s *Store) Close() error {
 	if !s.options.ReadOnly {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
-		if err := s.rotateLast(ctx); err != nil {
+		if err := s.leaveClean(ctx); err != nil {
 			s.options.Logger.Warn("older keys stay: the rotation at close has failed", "dir", s.options.Dir, "error", err)
 		}
 	}
