@@ -46,17 +46,16 @@ func (d *Daemon) admitted(next http.Handler) http.Handler {
 			d.stream(w, r, next)
 			return
 		}
-		select {
-		case d.requests <- struct{}{}:
-			defer func() { <-d.requests }()
-		default:
+		release := d.place(r, who)
+		if release == nil {
 			w.Header().Set("Retry-After", "1")
 			d.refuse(w, r, errBusy)
 			return
 		}
+		defer release()
 		controller := http.NewResponseController(w)
 		over := time.Now().Add(d.options.RequestTimeout)
-		err = errors.Join(controller.SetReadDeadline(over), controller.SetWriteDeadline(over.Add(d.options.WriteTimeout)))
+		err = d.deadlines(controller, over)
 		if err != nil {
 			d.refuse(w, r, err)
 			return
@@ -68,18 +67,51 @@ func (d *Daemon) admitted(next http.Handler) http.Handler {
 	})
 }
 
+// place has room for a request and its body, nil if there is none.
+func (d *Daemon) place(r *http.Request, who token.Token) (release func()) {
+	one := d.requests.take(who.ID, 1)
+	if one == nil {
+		return nil
+	}
+	size := d.options.MaxBody
+	if packed := r.Header.Get("Content-Encoding") != "" || r.Header.Get("Grpc-Encoding") != ""; !packed && r.ContentLength >= 0 {
+		size = int(min(r.ContentLength, int64(size)))
+	}
+	body := d.bodies.take(who.ID, size)
+	if body == nil {
+		one()
+		return nil
+	}
+	return func() {
+		body()
+		one()
+	}
+}
+
+// deadlines has a request come, and its answer go, within bounds. What does not get so
+// far has those of the server, which are shorter.
+func (d *Daemon) deadlines(controller *http.ResponseController, over time.Time) error {
+	return errors.Join(controller.SetReadDeadline(over), controller.SetWriteDeadline(over.Add(d.options.WriteTimeout)))
+}
+
 // stream serves a stream. Its request is short and read ahead, since no deadline for
 // reading may hang over what comes then.
 func (d *Daemon) stream(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	release := d.streams.take(tokenOf(r.Context()).ID, 1)
+	if release == nil {
+		d.refuse(w, r, fmt.Errorf("%w: %d, and one token not all of them", errStreams, d.options.MaxStreams))
+		return
+	}
+	defer release()
 	controller := http.NewResponseController(w)
-	err := controller.SetReadDeadline(time.Now().Add(d.options.RequestTimeout))
+	err := d.deadlines(controller, time.Now().Add(d.options.RequestTimeout))
 	var body []byte
 	if err == nil {
 		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxStreamRequest))
 	}
 	if err == nil {
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		err = controller.SetReadDeadline(time.Time{})
+		err = errors.Join(controller.SetReadDeadline(time.Time{}), controller.SetWriteDeadline(time.Time{}))
 	}
 	if err != nil {
 		d.refuse(w, r, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%w: it has to come in time and may have %d bytes", errBody, maxStreamRequest)))

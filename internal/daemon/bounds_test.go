@@ -101,7 +101,7 @@ func TestStreamsAreCountedAndRefusedOverTheirNumber(t *testing.T) {
 		t.Errorf("a third stream: %d %s", status, body)
 	}
 	first.close() // an abandoned one makes room
-	eventually(t, "room", func() bool { return h.daemon.streams.Load() == 1 })
+	eventually(t, "room", func() bool { return h.daemon.streams.inUse() == 1 })
 	alice.listen("")
 }
 
@@ -130,12 +130,12 @@ func TestReaderThatDoesNotReadIsCutOff(t *testing.T) {
 	if _, err := fmt.Fprintf(connection, "GET /v1/events?identity=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bob.key, bob.token); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a stream", func() bool { return h.daemon.streams.Load() == 1 })
+	eventually(t, "a stream", func() bool { return h.daemon.streams.inUse() == 1 })
 	long := strings.Repeat("x", 1<<20)
 	for n := range 24 { // more than the system has room for
 		alice.send(bob, long[:len(long)-n], "")
 	}
-	eventually(t, "the end of the stream", func() bool { return h.daemon.streams.Load() == 0 })
+	eventually(t, "the end of the stream", func() bool { return h.daemon.streams.inUse() == 0 })
 	eventually(t, "a line about it", func() bool { return strings.Contains(h.log.String(), errReader.Error()) })
 	h.options.WriteTimeout = patience // of this one, who may be slow
 	h.restart()
@@ -152,7 +152,7 @@ func TestReaderThatDoesNotReadIsCutOff(t *testing.T) {
 // A thousand consumers on a connection each get an event all.
 func TestThousandConnections(t *testing.T) {
 	const many = 1000
-	h := newHouse(t)
+	h := newHouse(t, func(h *house) { h.options.MaxStreams = 2 * many })
 	alice, bob := h.resident("alice"), h.resident("bob")
 	alice.knows(bob)
 	all := make([]*listening, many)
@@ -179,7 +179,7 @@ func TestThousandConnections(t *testing.T) {
 	for _, l := range all {
 		l.close()
 	}
-	eventually(t, "the end of all streams", func() bool { return h.daemon.streams.Load() == 0 })
+	eventually(t, "the end of all streams", func() bool { return h.daemon.streams.inUse() == 0 })
 }
 
 // The connections over the bound wait until there is room.

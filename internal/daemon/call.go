@@ -4,12 +4,18 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"regexp"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/rookery-im/rookery/internal/daemon/token"
 )
@@ -55,7 +61,7 @@ func (d *Daemon) logged(next http.Handler) http.Handler {
 		w.Header().Set(requestIDHeader, c.id)
 		out := &response{ResponseWriter: w, status: http.StatusOK}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
-		next.ServeHTTP(out, r)
+		cut := d.serve(next, out, r)
 		attributes := []slog.Attr{
 			slog.String("request_id", c.id), slog.String("method", r.Method), slog.String("path", shownPath(r)),
 			slog.Int("status", out.status), slog.Float64("took_ms", float64(time.Since(begun).Microseconds())/1000),
@@ -67,17 +73,57 @@ func (d *Daemon) logged(next http.Handler) http.Handler {
 			attributes = append(attributes, slog.String("ended", c.ended))
 		}
 		d.options.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request", attributes...)
+		if cut {
+			panic(http.ErrAbortHandler) // which net/http takes for that
+		}
 	})
 }
+
+// serve has a handler answer. If it panics the caller is told what he is told of other
+// errors that nobody foresaw, or has to be cut off if his answer has begun.
+func (d *Daemon) serve(next http.Handler, w *response, r *http.Request) (cut bool) {
+	defer func() {
+		reason := recover()
+		if reason == nil {
+			return
+		}
+		told := d.told(r.Context(), fmt.Errorf("%w: %v\n%s", errPanic, reason, debug.Stack()))
+		if cut = w.begun; !cut {
+			d.refuse(w, r, told)
+		}
+	}()
+	next.ServeHTTP(w, r)
+	return false
+}
+
+var errPanic = errors.New("panic")
 
 // shownPath is the path of a request if it is one that is served: others may hold
 // anything, such as a token.
 func shownPath(r *http.Request) string {
-	if r.Pattern == "" {
+	switch {
+	case r.Pattern == "":
 		return "unknown"
+	case strings.HasSuffix(r.Pattern, "/") && !procedures[r.URL.Path]:
+		return r.Pattern
 	}
 	return r.URL.Path
 }
+
+// procedures are the paths of the API's methods.
+var procedures = func() map[string]bool {
+	all := make(map[string]bool)
+	protoregistry.GlobalFiles.RangeFilesByPackage("rookery.api.v1", func(file protoreflect.FileDescriptor) bool {
+		for s := range file.Services().Len() {
+			service := file.Services().Get(s)
+			for m := range service.Methods().Len() {
+				all["/"+string(service.FullName())+"/"+string(service.Methods().Get(m).Name())] = true
+			}
+		}
+		return true
+	})
+	return all
+}()
 
 // unforeseen logs an error whose cause callers do not get to know.
 func (d *Daemon) unforeseen(ctx context.Context, err error) {

@@ -158,10 +158,12 @@ func (s contactService) ForgetContact(ctx context.Context, r *apiv1.ForgetContac
 	if err != nil {
 		return nil, err
 	}
+	f := s.feeds.of(keyOf(i))
+	newest := f.newest() // by then: the contact may write again before we are told
 	if err := i.Deny(ctx, key); err != nil {
 		return nil, err
 	}
-	s.feeds.of(keyOf(i)).forget(key.String()) // they are out of the inbox
+	f.forget(key.String(), newest) // they are out of the inbox
 	return &apiv1.ForgetContactResponse{}, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"connectrpc.com/connect"
 	"golang.org/x/time/rate"
@@ -23,9 +22,10 @@ type Daemon struct {
 	feeds    *feeds
 	stopping chan struct{} // closed when streams have to end
 	stop     sync.Once
-	requests chan struct{} // has one for each that is at work
+	requests *shares // that are at work
+	bodies   *shares // bytes of them
+	streams  *shares
 	writer   *connect.ErrorWriter
-	streams  atomic.Int64
 	measured *snapshot.Collector
 
 	mu         sync.RWMutex
@@ -42,7 +42,9 @@ func New(options Options) *Daemon {
 		options:    options,
 		feeds:      newFeeds(options),
 		stopping:   make(chan struct{}),
-		requests:   make(chan struct{}, options.MaxRequests),
+		requests:   newShares(options.MaxRequests),
+		bodies:     newShares(options.MaxBodies),
+		streams:    newShares(options.MaxStreams),
 		writer:     connect.NewErrorWriter(),
 		measured:   snapshot.NewCollector(),
 		identities: make(map[rookery.PublicKey][]*rookery.Identity),

@@ -45,11 +45,6 @@ func (s eventService) AckEvents(ctx context.Context, r *apiv1.AckEventsRequest) 
 // caller is gone, or may not listen any more. nil is sent as a sign of life, first of
 // all and when nothing has happened for a while.
 func (d *Daemon) follow(ctx context.Context, i *rookery.Identity, after string, send func(*apiv1.Event) error) error {
-	if d.streams.Add(1) > int64(d.options.MaxStreams) {
-		d.streams.Add(-1)
-		return fmt.Errorf("%w: %d", errStreams, d.options.MaxStreams)
-	}
-	defer d.streams.Add(-1)
 	f := d.feeds.of(keyOf(i))
 	at, err := f.begin(after)
 	if err != nil {

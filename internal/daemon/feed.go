@@ -204,12 +204,20 @@ func (f *feed) end(err error) {
 	f.changed, f.released = make(chan struct{}), make(chan struct{})
 }
 
-// forget takes out the messages of a contact that the engine has deleted.
-func (f *feed) forget(contact string) {
+// newest is the place of the last event.
+func (f *feed) newest() (seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
+// forget takes out the messages of a contact that the engine has deleted, up to one.
+// What is behind it may have come since.
+func (f *feed) forget(contact string, upTo uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range slices.Clone(f.entries) {
-		if e.notice == 0 && e.event.GetContact() == contact {
+		if e.seq <= upTo && e.notice == 0 && e.event.GetContact() == contact {
 			f.remove(e)
 		}
 	}

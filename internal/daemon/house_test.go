@@ -26,13 +26,13 @@ import (
 )
 
 // patience is how long anything may take before a test gives up on it.
-const patience = 2 * time.Minute
+const patience = 20 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // house is a daemon with its engine on a store that outlives it.
 type house struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	network transport.Transport
 	options Options
@@ -69,7 +69,7 @@ func (l *logBook) String() string {
 }
 
 // newHouse starts a daemon; it is stopped with the test.
-func newHouse(t *testing.T, configure ...func(*house)) *house {
+func newHouse(t testing.TB, configure ...func(*house)) *house {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
 	h := &house{t: t, dir: dir, tokens: token.Of(dir), log: new(logBook), engine: func(*rookery.Options) {}}
@@ -269,12 +269,20 @@ func (e eventSeen) message() bool {
 	return e.Type == "EVENT_TYPE_MESSAGE" || e.Type == "EVENT_TYPE_CONTACT_REQUEST"
 }
 
-func must[T any](value T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return value
 	}
+}
+
+// installation is which one of an identity is hosted.
+func (h *house) installation(r *resident) string {
+	h.t.Helper()
+	var got struct{ Identity struct{ Installation string } }
+	r.call("IdentityService/GetIdentity", object{}, &got)
+	return got.Identity.Installation
 }

@@ -36,9 +36,16 @@ type Options struct {
 	SignOfLife time.Duration
 	// MaxBody bounds a request in bytes, as it comes and unpacked. Default: 2 MiB.
 	MaxBody int
+	// HeaderTimeout is how long a request may take to come, with its body, whose token is
+	// not good or not known yet. Default: 10 seconds.
+	HeaderTimeout time.Duration
+	// MaxBodies bounds the bodies of all requests that are at work, in bytes. Default:
+	// 256 MiB.
+	MaxBodies int
 	// MaxConnections, MaxRequests and MaxStreams bound what is at work at a time; what
 	// waits for a connection is not accepted, requests and streams over them are
-	// refused. Defaults: 4,096, 1,024 and 1,024.
+	// refused, and one token alone gets at most three quarters of the places. Defaults:
+	// 4,096, 1,024 and 1,024.
 	MaxConnections, MaxRequests, MaxStreams int
 	// Rate is how many requests a second each token may make, and Burst how many at
 	// once. Defaults: 1,000 and 2,000.
@@ -63,7 +70,9 @@ func (o Options) withDefaults() Options {
 	o.RequestTimeout = orDefault(o.RequestTimeout, time.Minute)
 	o.WriteTimeout = orDefault(o.WriteTimeout, 30*time.Second)
 	o.SignOfLife = orDefault(o.SignOfLife, 15*time.Second)
+	o.HeaderTimeout = orDefault(o.HeaderTimeout, 10*time.Second)
 	o.MaxBody = orDefault(o.MaxBody, 2<<20)
+	o.MaxBodies = orDefault(o.MaxBodies, 256<<20)
 	o.MaxConnections = orDefault(o.MaxConnections, 4096)
 	o.MaxRequests = orDefault(o.MaxRequests, 1024)
 	o.MaxStreams = orDefault(o.MaxStreams, 1024)

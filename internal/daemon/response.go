@@ -10,17 +10,19 @@ import (
 type response struct {
 	http.ResponseWriter
 	status  int
+	begun   bool          // the caller knows the status
 	timeout time.Duration // for each write of a stream, 0 if it is none
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (r *response) WriteHeader(status int) {
-	r.status = status
+	r.status, r.begun = status, true
 	r.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (r *response) Write(b []byte) (int, error) {
+	r.begun = true
 	if err := r.deadline(r.timeout); err != nil {
 		return 0, err
 	}
@@ -29,6 +31,7 @@ func (r *response) Write(b []byte) (int, error) {
 
 // FlushError is what http.ResponseController calls.
 func (r *response) FlushError() error {
+	r.begun = true
 	if err := r.deadline(r.timeout); err != nil {
 		return err
 	}

@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10 // bytes
+	idleTimeout = 2 * time.Minute
+	maxHeader   = 16 << 10 // bytes
 	// openStreams bounds what one connection of HTTP/2 may ask at once.
 	openStreams = 250
 )
 
 // handler gives what answers requests. The engine has to be served.
 func (d *Daemon) handler() http.Handler {
-	options := []connect.HandlerOption{
+	options := append(
+		compression(d.options.MaxBody),
 		connect.WithInterceptors(statusInterceptor{d}),
 		connect.WithReadMaxBytes(d.options.MaxBody),
 		connect.WithCodec(strictJSON{"json"}),
 		connect.WithCodec(strictJSON{"json; charset=utf-8"}),
-	}
+	)
 	inside := http.NewServeMux()
 	inside.Handle(apiv1.NewIdentityServiceHandler(identityService{d}, options...))
 	inside.Handle(apiv1.NewContactServiceHandler(contactService{d}, options...))
@@ -39,6 +39,10 @@ func (d *Daemon) handler() http.Handler {
 	inside.Handle(apiv1.NewEventServiceHandler(eventService{d}, options...))
 	inside.Handle(apiv1.NewDaemonServiceHandler(daemonService{d}, options...))
 	inside.HandleFunc("GET "+eventsPath, d.sse)
+	inside.HandleFunc("HEAD "+eventsPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", http.MethodGet) // a stream that nobody can read
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	})
 
 	outside := http.NewServeMux()
 	outside.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") })
@@ -78,13 +82,18 @@ func (d *Daemon) Serve(ctx context.Context, engine *rookery.Engine, listener net
 	d.take(engine)
 	defer d.feeds.end()
 	server := &http.Server{
-		Handler:           d.handler(),
-		ReadHeaderTimeout: headerTimeout,
+		Handler: d.handler(),
+		// Who is let in gets longer, see admitted. Without these, one who is not could keep
+		// a connection for good with a body that never comes, or answers never read.
+		ReadHeaderTimeout: d.options.HeaderTimeout,
+		ReadTimeout:       d.options.HeaderTimeout,
+		WriteTimeout:      d.options.WriteTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(d.options.Logger.Handler(), slog.LevelDebug),
 		Protocols:         new(http.Protocols),
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: openStreams},
+		// A deadline of a stream does not end one whose whole connection is not read.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: openStreams, WriteByteTimeout: d.options.WriteTimeout},
 	}
 	server.Protocols.SetHTTP1(true)
 	listener = netutil.LimitListener(listener, d.options.MaxConnections)
@@ -106,7 +115,13 @@ func (d *Daemon) Serve(ctx context.Context, engine *rookery.Engine, listener net
 	d.end()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.options.RequestTimeout)
 	defer cancel()
-	if err := server.Shutdown(closing); err != nil {
+	switch err := server.Shutdown(closing); {
+	case errors.Is(err, context.DeadlineExceeded): // callers have had their time
+		d.options.Logger.LogAttrs(ctx, slog.LevelWarn, "requests were cut off at the end")
+		if err := server.Close(); err != nil {
+			return err
+		}
+	case err != nil:
 		return errors.Join(err, server.Close())
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {

@@ -24,7 +24,7 @@ func (s daemonService) GetStats(ctx context.Context, _ *apiv1.GetStatsRequest) (
 	}
 	n := s.engine.Counts()
 	v := &apiv1.GetStatsResponse{
-		Identities: int64(len(s.hosted(tokenOf(ctx)))), Streams: s.streams.Load(),
+		Identities: int64(len(s.hosted(tokenOf(ctx)))), Streams: int64(s.streams.inUse()),
 		Sent: n.Sent, Copies: n.Copies, Received: n.Received, Refused: n.Refused, Unsent: n.Unsent,
 		Acknowledged: n.Acknowledged, SessionsStarted: n.SessionsStarted, RatchetSteps: n.RatchetSteps,
 		Batches: n.Batches, Commits: n.Commits, Records: n.Records,

@@ -114,6 +114,8 @@ func (f Folder) Still(t Token, now time.Time) error {
 		return ErrUnknown
 	case err != nil:
 		return fmt.Errorf("tokens: %w", err)
+	case k.Admin != t.Admin || k.Identity != t.Identity:
+		return ErrUnknown // it is for something else now
 	case k.Expired(now):
 		return ErrExpired
 	}
