@@ -50,6 +50,16 @@ func (m Message) Ack() { m.Identity.ack(m) }
 
 func (m Message) key() messageKey { return messageKey{m.Sender, m.ID} }
 
+func (m Message) payloadSize() int64 { return int64(len(m.Payload)) }
+
+// payloadSize is how many bytes of payload an event has.
+func payloadSize(e Event) int64 {
+	if m, ok := e.(interface{ payloadSize() int64 }); ok {
+		return m.payloadSize()
+	}
+	return 0
+}
+
 // Format implements fmt.Formatter without the payload.
 func (m Message) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "message %v from %v, installation %s, %d bytes", m.ID, m.Sender, m.Installation, len(m.Payload))

@@ -11,7 +11,7 @@ import (
 // Like a handler, a loop holds up the identity whose event it is at, until it asks
 // for the next one; several loops at once share the events, and each identity's
 // come one after the other all the same. What no loop has come to waits, and is
-// bounded as in front of a handler (Options.MaxUnhandled).
+// bounded as in front of a handler (Options.MaxUnhandled, MaxUnhandledBytes).
 //
 // The last it gives is an error and no event: that of ctx, ErrClosed after Close, or
 // ErrOptions without Options.Events. A loop may leave at any time; the next goes on

@@ -101,6 +101,7 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 	switch m := message.(type) {
 	case Event:
 		b.identity.unhandled.Add(-1)
+		b.identity.unhandledBytes.Add(-payloadSize(m))
 		b.report(m)
 	case repeated:
 		if b.identity.engine.handler != nil && b.identity.engine.committer.Counts().Refused > 0 {
@@ -317,6 +318,7 @@ func (i *Identity) handle(e Event) {
 		return
 	}
 	i.unhandled.Add(1)
+	i.unhandledBytes.Add(payloadSize(e))
 	i.actor.Tell(toHandler{e})
 }
 

@@ -119,7 +119,7 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 		done(err)
 		return nil, false
 	}
-	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) {
+	if i.unhandled.Load() > int64(i.engine.options.MaxUnhandled) || i.unhandledBytes.Load() > i.engine.options.MaxUnhandledBytes {
 		i.engine.measures.overloads[limitEvents].Add(1)
 		done(actors.ErrOverloaded)
 		return nil, false

@@ -105,8 +105,10 @@ type Options struct {
 	// envelopes stay with the transport. Defaults: 65,536 and 4,096.
 	MaxInFlight, MaxInFlightPerContact int
 	// MaxUnhandled bounds the events of one identity that wait for the
-	// handler; over it envelopes stay with the transport. Default: 4,096.
-	MaxUnhandled int
+	// handler, and MaxUnhandledBytes their payloads; over them envelopes stay with the
+	// transport. Defaults: 4,096 and 16 MiB.
+	MaxUnhandled      int
+	MaxUnhandledBytes int64
 	// DirectBlock is how many message numbers a Direct reserves at a time when
 	// it is used much, at most 250. After a crash receivers see up to twice as
 	// many messages as lost. Default: 128.
@@ -160,6 +162,7 @@ func (o Options) withDefaults() Options {
 	o.MaxInFlight = orDefault(o.MaxInFlight, 65_536)
 	o.MaxInFlightPerContact = orDefault(o.MaxInFlightPerContact, 4_096)
 	o.MaxUnhandled = orDefault(o.MaxUnhandled, 4_096)
+	o.MaxUnhandledBytes = orDefault(o.MaxUnhandledBytes, 16<<20)
 	o.limits = ratchet.DeployedLimits()
 	o.sweepEvery = orDefault(o.sweepEvery, sweepEvery)
 	return o

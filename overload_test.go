@@ -190,27 +190,31 @@ func stopWaiting(t *testing.T, w *world, shut func() (open func()), stalled func
 // T13: what a receiver has no room for stays with the network.
 func TestReceiverWithoutRoomLeavesEnvelopesToTheNetwork(t *testing.T) {
 	const sent, bound = 40, 4
-	release := make(chan struct{})
-	letGo := sync.OnceFunc(func() { close(release) })
-	defer letGo()
-	store := newStalling()
-	tests := []struct {
+	type stalling struct {
 		name      string
 		configure func(*rookery.Options)
 		stall     func() (resume func())
 		// decrypts: what there is room for is decrypted although it is not
 		// handled, and only then it counts.
 		decrypts bool
-	}{
-		{"the store stalls", func(o *rookery.Options) { o.MaxInFlightPerContact = bound }, store.shut, false},
-		{"the handler stalls", func(o *rookery.Options) {
-			o.MaxUnhandled = bound
+	}
+	handler := func(name string, bounded func(*rookery.Options)) stalling {
+		release := make(chan struct{})
+		letGo := sync.OnceFunc(func() { close(release) })
+		return stalling{name, func(o *rookery.Options) {
+			bounded(o)
 			handle := o.Handler
 			o.Handler = func(e rookery.Event) {
 				<-release
 				handle(e)
 			}
-		}, func() func() { return letGo }, true},
+		}, func() func() { return letGo }, true}
+	}
+	store := newStalling()
+	tests := []stalling{
+		{"the store stalls", func(o *rookery.Options) { o.MaxInFlightPerContact = bound }, store.shut, false},
+		handler("the handler stalls", func(o *rookery.Options) { o.MaxUnhandled = bound }),
+		handler("the handler stalls before large payloads", func(o *rookery.Options) { o.MaxUnhandledBytes = bound * int64(len("message 1")) }),
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

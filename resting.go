@@ -49,6 +49,8 @@ type activity struct {
 	working   atomic.Int64 // messages under way in both directions, envelopes the network has not answered, calls of the handler
 	unhandled atomic.Int64 // events waiting for the handler
 	leases    atomic.Int64 // of Directs
+
+	unhandledBytes atomic.Int64 // of their payloads
 }
 
 func (a *activity) busy() bool { return a.working.Load() > 0 || a.unhandled.Load() > 0 }
