@@ -1,10 +1,10 @@
 package token
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +13,11 @@ import (
 	"time"
 )
 
-const suffix = ".json"
+const (
+	suffix = ".json"
+	// maxFile is how long a file of a token may be, in bytes.
+	maxFile = 4 << 10
+)
 
 // ErrPermission: others may read the tokens.
 var ErrPermission = errors.New("others may read it")
@@ -69,18 +73,19 @@ func (f Folder) path(id string) string { return filepath.Join(f.dir, id+suffix) 
 
 func (f Folder) read(id string) (kept, error) {
 	path := f.path(id)
-	info, err := os.Stat(path)
+	file, err := os.Open(path) //nolint:gosec // in our folder, of a checked id
+	if err != nil {
+		return kept{}, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	info, err := file.Stat()            // of what is read, whatever the name means by now
 	if err != nil {
 		return kept{}, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return kept{}, fmt.Errorf("%s: %w", path, ErrPermission)
 	}
-	content, err := os.ReadFile(path) //nolint:gosec // in our folder, of a checked id
-	if err != nil {
-		return kept{}, err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder := json.NewDecoder(io.LimitReader(file, maxFile))
 	decoder.DisallowUnknownFields()
 	var k kept
 	if err := decoder.Decode(&k); err != nil || k.ID != id || k.Admin == (k.Identity != "") {
