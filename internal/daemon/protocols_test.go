@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,7 +130,7 @@ func TestAddressOfOthersNeedsConsentAndTLS(t *testing.T) {
 	}
 }
 
-// With a certificate the daemon speaks TLS, and HTTP/2 over it.
+// With a certificate the daemon speaks TLS, from 1.2 on, and HTTP/2 over it.
 func TestCertificateIsServed(t *testing.T) {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	template := &x509.Certificate{
@@ -140,6 +141,11 @@ func TestCertificateIsServed(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(must(x509.ParseCertificate(der))(t))
 	h := newHouse(t, func(h *house) { h.certificate = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key} })
+	old := &tls.Dialer{Config: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}
+	if connection, err := old.DialContext(t.Context(), "tcp", strings.TrimPrefix(h.address, "https://")); err == nil {
+		_ = connection.Close()
+		t.Error("TLS 1.1 is spoken")
+	}
 	for _, version := range []int{1, 2} {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(version == 1)
