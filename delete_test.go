@@ -68,7 +68,7 @@ func TestDeletedIdentityLeavesNoRecord(t *testing.T) {
 			}
 			w.close()
 			store := w.look()
-			if _, kinds := recordsOf(t, store, alice[0]); len(kinds) < 8 {
+			if _, kinds := recordsOf(t, store, alice[0]); len(kinds) < 7 {
 				t.Fatalf("too little to delete: %v", kinds)
 			}
 			if err := store.Close(); err != nil {

@@ -371,7 +371,8 @@ func (a *Actor) change(to actors.Reply[struct{}], step func(Contact) (Contact, E
 		if err != nil {
 			return err
 		}
-		return w.take(a, contact, effects)
+		w.take(a, contact, effects)
+		return nil
 	})
 }
 

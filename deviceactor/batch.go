@@ -17,11 +17,11 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 // maxBatch is how many records a batch has room for that is kept.
 const maxBatch = 1 << 10
 
-// put adds a record. Sessions and installations are written again by each message;
-// of these the last write stays, in the place of the first.
+// put adds a record. Sessions and contacts are written again by each message; of these
+// the last write stays, in the place of the first.
 func (b *batch) put(r *persistence.Record) {
 	at := -1
-	if kind := r.Name.Kind(); kind == persistence.KindSession || kind == persistence.KindInstallation {
+	if kind := r.Name.Kind(); kind == persistence.KindSession || kind == persistence.KindContact {
 		at = slices.IndexFunc(b.records, func(known persistence.Record) bool { return known.Name == r.Name })
 	}
 	if at < 0 {

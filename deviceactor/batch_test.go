@@ -34,19 +34,21 @@ func TestRefusedWorkCommitsOnlyWhatSessionsDid(t *testing.T) {
 	}
 }
 
-func TestBatchKeepsTheLastWriteOfASession(t *testing.T) {
-	session := persistence.NewName(persistence.KindSession, []byte("s"))
+func TestBatchKeepsTheLastWriteOfASessionAndOfAContact(t *testing.T) {
 	inbox := persistence.NewName(persistence.KindInbox, []byte("i"))
-	var b batch
-	for _, r := range []persistence.Record{
-		{Name: session, Value: []byte("1"), New: true},
-		{Name: inbox, Value: []byte("2")},
-		{Name: session, Value: []byte("3")},
-	} {
-		b.put(&r)
-	}
-	got := b.take()
-	if len(got) != 2 || got[0].Name != session || string(got[0].Value) != "3" || !got[0].New || got[1].Name != inbox {
-		t.Errorf("got %v", got)
+	for _, kind := range []persistence.Kind{persistence.KindSession, persistence.KindContact} {
+		name := persistence.NewName(kind, []byte("n"))
+		var b batch
+		for _, r := range []persistence.Record{
+			{Name: name, Value: []byte("1"), New: true},
+			{Name: inbox, Value: []byte("2")},
+			{Name: name, Value: []byte("3")},
+		} {
+			b.put(&r)
+		}
+		got := b.take()
+		if len(got) != 2 || got[0].Name != name || string(got[0].Value) != "3" || !got[0].New || got[1].Name != inbox {
+			t.Errorf("%v: got %v", kind, got)
+		}
 	}
 }

@@ -159,7 +159,7 @@ func TestDenyingAllKeepsNothingOfThoseInAChat(t *testing.T) {
 	if got := bob.last(); string(got.Payload) != "hello" || got.Chat != "rookery" {
 		t.Errorf("received %+v", got)
 	}
-	kinds := []persistence.Kind{persistence.KindContact, persistence.KindInstallation, persistence.KindSession}
+	kinds := []persistence.Kind{persistence.KindContact, persistence.KindSession}
 	for _, kind := range kinds {
 		if n := bob.disk.count(t, kind); n != 0 {
 			t.Errorf("%d records of %v", n, kind)

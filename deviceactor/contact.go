@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -27,7 +28,9 @@ type Contact struct {
 	ForwardSecrecy bool
 	Seen           [][sha256.Size]byte
 	Installations  []Installation // sorted by ID
-	listed         []string       // the ids that the stored record names; nil: none
+	// apart are the records of installations as older versions wrote them: the next
+	// record of the contact takes their place.
+	apart []persistence.Name
 }
 
 // Find gives the installation of that id.

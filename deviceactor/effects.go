@@ -1,15 +1,11 @@
 package deviceactor
 
-import (
-	"fmt"
-
-	"github.com/rookery-im/rookery/persistence"
-)
+import "github.com/rookery-im/rookery/persistence"
 
 // Effects are what a step of a Contact did beside its next state: what has to
 // be committed, and the events to report once that is durable.
 type Effects struct {
-	Contact       bool           // the contact's own record is new or changed
+	Contact       bool           // the contact is new or changed, beside its installations
 	Installations []Installation // new or changed ones, in their new form
 	Events        []Event
 }
@@ -42,26 +38,22 @@ func (e *Effects) report(events ...Event) { e.Events = append(e.Events, events..
 
 // Records are what has to be committed before an event of the step is
 // reported. c is the contact as the step has left it.
-func (e *Effects) Records(owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
-	records, err := e.records(nil, owner, c)
+func (e *Effects) Records(owner persistence.OwnerID, c *Contact) []persistence.Record {
+	records := e.records(nil, owner, c)
 	persistence.Encode(records)
-	return records, err
+	return records
 }
 
-// records appends those of Records, of which not all are encoded yet. An installation
-// that the contact's record does not name is named with the same commit.
-func (e *Effects) records(out []persistence.Record, owner persistence.OwnerID, c *Contact) ([]persistence.Record, error) {
-	if e.Contact || len(e.Installations) > 0 && !c.listsAll() {
-		value, err := c.record()
-		if err != nil {
-			return nil, fmt.Errorf("deviceactor: encode contact: %w", err)
+// records appends those of Records, of which not all are encoded yet.
+func (e *Effects) records(out []persistence.Record, owner persistence.OwnerID, c *Contact) []persistence.Record {
+	if e.Contact || len(e.Installations) > 0 {
+		content := *c // steps change copies
+		content.apart = nil
+		out = append(out, persistence.Record{Name: contactName(owner, c.Identity), Content: &content})
+		for _, name := range c.apart {
+			out = append(out, persistence.Record{Name: name, Delete: true})
 		}
-		c.listed = c.ids()
-		out = append(out, persistence.Record{Name: contactName(owner, c.Identity), Value: value})
-	}
-	for i := range e.Installations {
-		in := &e.Installations[i]
-		out = append(out, persistence.Record{Name: installationName(owner, c.Identity, in.ID), Content: in})
+		c.apart = nil
 	}
 	for _, event := range e.Events {
 		received, ok := event.(MessageReceived)
@@ -71,5 +63,5 @@ func (e *Effects) records(out []persistence.Record, owner persistence.OwnerID, c
 		content, _ := event.(persistence.Content) // which it is, and so is not copied
 		out = append(out, persistence.Record{Name: InboxName(owner, c.Identity, received.ID), Content: content})
 	}
-	return out, nil
+	return out
 }

@@ -247,7 +247,7 @@ func TestSameInstallationIDUnderTwoIdentities(t *testing.T) {
 		names[name.Kind()]++
 		return nil
 	})
-	if err != nil || names[persistence.KindContact] != 2 || names[persistence.KindInstallation] != 2 || names[persistence.KindSession] != 2 {
+	if err != nil || names[persistence.KindContact] != 2 || bob.stored(alice) != 1 || bob.stored(mallory) != 1 || names[persistence.KindSession] != 2 {
 		t.Errorf("records %v, %v", names, err)
 	}
 	fromAlice := alice.send(bob, "from alice")

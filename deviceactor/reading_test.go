@@ -352,7 +352,7 @@ func TestBundleOfVeryManyInstallationsIsBounded(t *testing.T) {
 		if c := bob.known(alice); len(c.Installations) != maxNewInstallations {
 			t.Errorf("%d installations", len(c.Installations))
 		}
-		if n := bob.disk.count(t, persistence.KindInstallation); n != maxNewInstallations {
+		if n := bob.stored(alice); n != maxNewInstallations {
 			t.Errorf("%d stored", n)
 		}
 	}

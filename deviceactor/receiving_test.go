@@ -28,7 +28,7 @@ func TestMessageIsDurableBeforeItIsDelivered(t *testing.T) {
 				t.Errorf("the inbox holds %+v, %v", m, err)
 			}
 		case InstallationDiscovered:
-			if bob.disk.count(t, persistence.KindInstallation) != 1 {
+			if bob.stored(alice) != 1 {
 				t.Error("discovered, but not stored")
 			}
 		case MessageRefused:

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -24,15 +25,16 @@ type Reader interface {
 	Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error
 }
 
-// installationBytes is about what a record of bounded fields takes.
-const installationBytes = 256
+// About what the parts of records take that are bounded.
+const (
+	contactBytes      = 64
+	seenBytes         = sha256.Size + 2
+	installationBytes = 256
+	receivedBytes     = 256 // without the payload
+)
 
 func contactName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey) persistence.Name {
 	return persistence.NewName(persistence.KindContact, owner[:], peer[:])
-}
-
-func installationName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id string) persistence.Name {
-	return persistence.NewName(persistence.KindInstallation, owner[:], peer[:], []byte(id))
 }
 
 // stateOf are the prefixes of what a contact starts from.
@@ -82,140 +84,128 @@ func (c *Copy) Record(owner persistence.OwnerID) (persistence.Record, error) {
 	return persistence.Record{Name: CopyName(owner, c.ID), Value: value, New: true}, nil
 }
 
-func (c *Contact) record() ([]byte, error) {
-	r := &record.Contact{Identity: c.Identity[:], FirstSeen: c.FirstSeen, ForwardSecrecy: c.ForwardSecrecy, Standing: uint32(c.Standing), Blocked: c.Blocked}
-	for i := range c.Seen {
-		r.DhOnlySeen = append(r.DhOnlySeen, c.Seen[i][:])
-	}
-	r.Installations = c.ids()
-	return proto.Marshal(r)
-}
-
 // ValueSize implements persistence.Content.
-func (in *Installation) ValueSize() int {
-	return installationBytes
+func (c *Contact) ValueSize() int {
+	return contactBytes + seenBytes*len(c.Seen) + installationBytes*len(c.Installations)
 }
 
 // AppendValue implements persistence.Content.
-func (in *Installation) AppendValue(b []byte) []byte {
-	r := record.Installation{
-		Id:              in.ID,
-		Version:         in.Entry.Version,
-		ProtocolVersion: in.ProtocolVersion,
-		Timestamp:       in.Entry.Timestamp,
-		Enabled:         in.Enabled,
-		Active:          in.Active,
-		FirstSeen:       in.FirstSeen,
-		OmittedSince:    in.OmittedSince,
-		Stale:           in.Stale,
-		Signed:          in.Signed,
-		BySibling:       in.Entry.BySibling,
-		Denied:          in.Denied,
+func (c *Contact) AppendValue(b []byte) []byte {
+	r := record.Contact{
+		Identity:       c.Identity[:],
+		FirstSeen:      c.FirstSeen,
+		ForwardSecrecy: c.ForwardSecrecy,
+		Standing:       uint32(c.Standing),
+		Blocked:        c.Blocked,
+		Whole:          true,
 	}
+	for i := range c.Seen {
+		r.DhOnlySeen = append(r.DhOnlySeen, c.Seen[i][:])
+	}
+	all := make([]record.Installation, len(c.Installations))
+	r.Installations = make([]*record.Installation, len(all))
+	for i := range all {
+		r.Installations[i] = &all[i]
+		c.Installations[i].encode(&all[i])
+	}
+	return r.Append(b)
+}
+
+// encode fills in a record that is empty.
+func (in *Installation) encode(r *record.Installation) {
+	r.Id, r.Enabled, r.Denied, r.Stale = in.ID, in.Enabled, in.Denied, in.Stale
+	r.ProtocolVersion = in.ProtocolVersion
+	r.Active, r.FirstSeen, r.OmittedSince, r.Signed = in.Active, in.FirstSeen, in.OmittedSince, in.Signed
+	r.Version, r.Timestamp, r.BySibling = in.Entry.Version, in.Entry.Timestamp, in.Entry.BySibling
 	if !in.Entry.IsZero() {
 		r.SignedPreKey = in.Entry.PreKey[:]
 	}
 	if in.Bundle != (BundleHash{}) {
 		r.Bundle = in.Bundle[:]
 	}
-	return r.Append(b)
 }
 
 // LoadContact reads what is known of a peer; an unknown one is empty.
 func LoadContact(ctx context.Context, from Reader, owner persistence.OwnerID, peer x3dh.IdentityPublicKey) (Contact, error) {
-	c := Contact{Identity: peer}
-	value, err := from.Get(ctx, contactName(owner, peer))
-	if errors.Is(err, persistence.ErrNotFound) {
-		return c, nil
-	}
-	if err != nil {
+	c, whole, err := readContact(ctx, from, owner, peer)
+	if err != nil || whole {
 		return c, err
 	}
-	var r record.Contact
-	if err := proto.Unmarshal(value, &r); err != nil {
-		return c, fmt.Errorf("%w: contact %v: %w", ErrCorrupt, peer, err)
+	if err := c.readApart(ctx, from, owner); err != nil || len(c.apart) > 0 {
+		return c, err
 	}
+	// None is there, or they became part of the contact's record after it was read.
+	c, _, err = readContact(ctx, from, owner, peer)
+	return c, err
+}
+
+// readContact reads the contact's record, and tells whether that is all.
+func readContact(ctx context.Context, from Reader, owner persistence.OwnerID, peer x3dh.IdentityPublicKey) (c Contact, whole bool, err error) {
+	c.Identity = peer
+	value, err := from.Get(ctx, contactName(owner, peer))
+	if errors.Is(err, persistence.ErrNotFound) {
+		return c, true, nil
+	}
+	if err != nil {
+		return c, false, err
+	}
+	var r record.Contact
+	if err = proto.Unmarshal(value, &r); err == nil {
+		err = c.decode(&r)
+	}
+	if err != nil {
+		return c, false, fmt.Errorf("%w: contact %v: %w", ErrCorrupt, peer, err)
+	}
+	return c, r.GetWhole(), nil
+}
+
+func (c *Contact) decode(r *record.Contact) error {
 	c.FirstSeen, c.ForwardSecrecy, c.Blocked = r.GetFirstSeen(), r.GetForwardSecrecy(), r.GetBlocked()
 	if r.GetStanding() > uint32(Accepted) {
-		return c, fmt.Errorf("%w: contact %v: standing %d", ErrCorrupt, peer, r.GetStanding())
+		return fmt.Errorf("standing %d", r.GetStanding())
 	}
 	c.Standing = Standing(r.GetStanding()) //nolint:gosec // checked above
 	for _, hash := range r.GetDhOnlySeen() {
 		if len(hash) != sha256.Size {
-			return c, fmt.Errorf("%w: contact %v: hash of %d bytes", ErrCorrupt, peer, len(hash))
+			return fmt.Errorf("hash of %d bytes", len(hash))
 		}
 		c.Seen = append(c.Seen, [sha256.Size]byte(hash))
 	}
-	c.listed = r.GetInstallations()
-	if n := len(c.listed); n > 0 && n <= maxLookUps {
-		if found, err := c.lookUpInstallations(ctx, from, owner); found || err != nil {
-			return c, err
-		}
-	}
-	prefix := persistence.NewName(persistence.KindInstallation, owner[:], peer[:])
-	err = from.Scan(ctx, prefix, c.takeInstallation)
-	return c, err
-}
-
-// maxLookUps is how many installations are looked up by their names: a search through
-// all levels of a store costs as much as several that it finds in one.
-const maxLookUps = 4
-
-// lookUpInstallations reads those that the contact's record names. It tells false if one
-// is not there.
-func (c *Contact) lookUpInstallations(ctx context.Context, from Reader, owner persistence.OwnerID) (bool, error) {
-	for _, id := range c.listed {
-		name := installationName(owner, c.Identity, id)
-		value, err := from.Get(ctx, name)
-		if errors.Is(err, persistence.ErrNotFound) {
-			return false, nil
-		}
-		if err == nil {
-			err = c.takeInstallation(name, value)
-		}
+	c.Installations = slices.Grow(c.Installations, len(r.GetInstallations()))
+	for i, of := range r.GetInstallations() {
+		in, err := decodeInstallation(of)
 		if err != nil {
-			return false, err
+			return err
 		}
+		if i > 0 && in.ID <= c.Installations[i-1].ID {
+			return errors.New("installations are not in order")
+		}
+		c.Installations = append(c.Installations, in)
 	}
-	return true, nil
-}
-
-func (c *Contact) takeInstallation(name persistence.Name, value []byte) error {
-	in, err := decodeInstallation(value)
-	if err != nil {
-		return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
-	}
-	*c = c.put(in)
 	return nil
 }
 
-// ids are those of all installations.
-func (c *Contact) ids() []string {
-	var ids []string
-	for i := range c.Installations {
-		ids = append(ids, c.Installations[i].ID)
-	}
-	return ids
-}
-
-// listsAll tells whether the contact's record names all installations.
-func (c *Contact) listsAll() bool {
-	if len(c.listed) != len(c.Installations) {
-		return false
-	}
-	for i := range c.listed {
-		if c.listed[i] != c.Installations[i].ID {
-			return false
+// readApart reads the installations that have records of their own, as older versions
+// wrote them.
+func (c *Contact) readApart(ctx context.Context, from Reader, owner persistence.OwnerID) error {
+	prefix := persistence.NewName(persistence.KindInstallation, owner[:], c.Identity[:])
+	return from.Scan(ctx, prefix, func(name persistence.Name, value []byte) error {
+		var r record.Installation
+		err := proto.Unmarshal(value, &r)
+		if err != nil {
+			return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
 		}
-	}
-	return true
+		in, err := decodeInstallation(&r)
+		if err != nil {
+			return fmt.Errorf("%w: %v: %w", ErrCorrupt, name, err)
+		}
+		*c = c.put(in)
+		c.apart = append(c.apart, name)
+		return nil
+	})
 }
 
-func decodeInstallation(value []byte) (Installation, error) {
-	var r record.Installation
-	if err := proto.Unmarshal(value, &r); err != nil {
-		return Installation{}, err
-	}
+func decodeInstallation(r *record.Installation) (Installation, error) {
 	in := Installation{
 		ID:              r.GetId(),
 		ProtocolVersion: r.GetProtocolVersion(),
@@ -280,7 +270,7 @@ func DecodeOutgoing(value []byte) (Outgoing, error) {
 
 // ValueSize implements persistence.Content.
 func (m MessageReceived) ValueSize() int {
-	return len(m.Payload) + installationBytes
+	return len(m.Payload) + receivedBytes
 }
 
 // AppendValue implements persistence.Content.

@@ -26,7 +26,7 @@ func TestContactComesBackFromItsRecords(t *testing.T) {
 			Seen: [][sha256.Size]byte{{1}, {2}},
 			Installations: []Installation{
 				{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5, FirstSeen: 6, Signed: 8, OmittedSince: 7, Stale: true},
-				{ID: "b", Enabled: true, Active: 6}, // heard of, without a bundle
+				{ID: "b", Denied: true, Active: 6}, // heard of, without a bundle
 				{ID: "c", Entry: bySibling(entry(7, 0, 1))},
 			},
 		},
@@ -35,14 +35,8 @@ func TestContactComesBackFromItsRecords(t *testing.T) {
 		"blocked":   {Identity: peer, FirstSeen: 1, Standing: Accepted, Blocked: true},
 	} {
 		e := Effects{Contact: true, Installations: c.Installations}
-		records, err := e.Records(owner, &c)
-		if err != nil {
-			t.Fatal(err)
-		}
 		store := memory.New()
-		if err := store.Apply(t.Context(), persistence.Batch{Records: records}); err != nil {
-			t.Fatal(err)
-		}
+		apply(t, store, e.Records(owner, &c)...)
 		got, err := LoadContact(t.Context(), store, owner, peer)
 		if err != nil || !reflect.DeepEqual(got, c) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
@@ -88,6 +82,15 @@ func TestCorruptRecordsAreReported(t *testing.T) {
 		"contact that is no record": {{Name: contactName(owner, peer), Value: []byte("\xff")}},
 		"hash of 3 bytes":           {{Name: contactName(owner, peer), Value: marshal(&record.Contact{DhOnlySeen: [][]byte{{1, 2, 3}}})}},
 		"standing of the future":    {{Name: contactName(owner, peer), Value: marshal(&record.Contact{Standing: uint32(Accepted) + 1})}},
+		"contact's prekey of 3 bytes": {{Name: contactName(owner, peer), Value: marshal(&record.Contact{
+			Installations: []*record.Installation{{Id: "a", SignedPreKey: []byte("abc")}},
+		})}},
+		"installations out of order": {{Name: contactName(owner, peer), Value: marshal(&record.Contact{
+			Installations: []*record.Installation{{Id: "b"}, {Id: "a"}},
+		})}},
+		"installation that is there twice": {{Name: contactName(owner, peer), Value: marshal(&record.Contact{
+			Installations: []*record.Installation{{Id: "a"}, {Id: "a"}},
+		})}},
 		"installation that is no record": {
 			{Name: contactName(owner, peer), Value: contact},
 			{Name: installationName(owner, peer, "a"), Value: []byte("\xff")},
@@ -120,20 +123,27 @@ func TestCorruptRecordsAreReported(t *testing.T) {
 	}
 }
 
-func FuzzDecodeInstallation(f *testing.F) {
-	in := Installation{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5, FirstSeen: 6, Signed: 8, OmittedSince: 7, Stale: true}
-	good := in.AppendValue(nil)
-	f.Add(good)
+func FuzzDecodeContact(f *testing.F) {
+	c := Contact{Identity: peer, FirstSeen: 1, Standing: Accepted, ForwardSecrecy: true, Seen: [][sha256.Size]byte{{1}}}
+	c = c.put(Installation{ID: "a", Entry: entry(1, 2, 3), ProtocolVersion: 4, Enabled: true, Active: 5, FirstSeen: 6, Signed: 8, OmittedSince: 7, Stale: true})
+	c = c.put(Installation{ID: "b"})
+	f.Add(c.AppendValue(nil))
 	f.Add([]byte{})
+	load := func(t *testing.T, value []byte) (Contact, error) {
+		store := memory.New()
+		apply(t, store, persistence.Record{Name: contactName(owner, peer), Value: value})
+		return LoadContact(t.Context(), store, owner, peer)
+	}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		in, err := decodeInstallation(value)
+		c, err := load(t, value)
 		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
 			return
 		}
-		again := in.AppendValue(nil)
-		same, err := decodeInstallation(again)
-		if err != nil || same != in {
-			t.Fatalf("%v: %+v became %+v", err, in, same)
+		if same, err := load(t, c.AppendValue(nil)); err != nil || !reflect.DeepEqual(same, c) {
+			t.Fatalf("%v: %+v became %+v", err, c, same)
 		}
 	})
 }

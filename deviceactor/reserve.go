@@ -87,7 +87,8 @@ func (a *Actor) lease(m Reserve) {
 		if err != nil {
 			return err
 		}
-		return w.take(a, contact, effects)
+		w.take(a, contact, effects)
+		return nil
 	})
 }
 

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/rookery-im/rookery/bundleactor"
-	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/x3dh"
@@ -70,26 +67,14 @@ func TestOlderRecordLearnsTheBundleWithTheNextMessage(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
 	talk(alice, bob)
+	known := bob.known(alice)
 	bob.restart(alice.key.Public())
-	name := installationName(bob.owner, alice.key.Public(), alice.name)
-	value, err := bob.disk.Get(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r record.Installation
-	if err := proto.Unmarshal(value, &r); err != nil {
-		t.Fatal(err)
-	}
-	if len(r.GetBundle()) == 0 {
-		t.Fatal("no hash is stored")
-	}
-	r.Bundle = nil
-	if value, err = proto.Marshal(&r); err != nil {
-		t.Fatal(err)
-	}
-	if err := bob.disk.Apply(t.Context(), persistence.Batch{Records: []persistence.Record{{Name: name, Value: value}}}); err != nil {
-		t.Fatal(err)
-	}
+	storeAsOlder(t, bob.disk, bob.owner, known, func(r *record.Installation) {
+		if len(r.GetBundle()) == 0 {
+			t.Error("no hash is stored")
+		}
+		r.Bundle = nil
+	})
 	for _, want := range []uint64{1, 0} {
 		bob.counters.Verified.Store(0)
 		bob.receive(alice, alice.send(bob, "hello"))

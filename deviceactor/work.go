@@ -183,24 +183,17 @@ func (w *work) conclude(a *Actor) {
 
 // take makes the contact's next state the present one, and commits its effects
 // with the work.
-func (w *work) take(a *Actor, contact Contact, e Effects) error {
-	before := a.contact
+func (w *work) take(a *Actor, contact Contact, e Effects) {
 	a.contact = contact
-	written, err := e.records(a.written, a.config.Owner, &a.contact)
-	if err != nil {
-		a.contact = before
-		return err
-	}
+	a.written = e.records(a.written, a.config.Owner, &a.contact)
 	if a.leases.Any() {
 		a.leases.Follow(&a.contact, a.config.View, a.config.Now())
 	}
-	a.written = written
 	w.events = append(w.events, e.Events...)
 	if len(e.Installations) > 0 && a.own() {
 		own := a.contact
 		w.contact = &own
 	}
-	return nil
 }
 
 // transitions reports what became of the sessions with an installation.

@@ -322,6 +322,16 @@ func (n *node) known(peer *node) Contact {
 	return c
 }
 
+// stored is how many installations of a contact are durable.
+func (n *node) stored(peer *node) int {
+	n.t.Helper()
+	c, err := LoadContact(n.t.Context(), n.disk, n.owner, peer.key.Public())
+	if err != nil {
+		n.t.Error(err)
+	}
+	return len(c.Installations)
+}
+
 func (n *node) settle(peer *node) { n.t.Helper(); n.known(peer) }
 
 func (n *node) ownBundle() wire.Bundle {

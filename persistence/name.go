@@ -22,7 +22,7 @@ const (
 	KindIdentity     Kind = 1  // a hosted identity
 	KindPrekey       Kind = 2  // an own signed prekey
 	KindContact      Kind = 3  // what is known of a peer identity
-	KindInstallation Kind = 4  // one installation of a peer
+	KindInstallation Kind = 4  // one installation of a peer, in stores of format 1
 	KindSession      Kind = 5  // one ratchet session
 	KindSkipped      Kind = 6  // one skipped message key
 	KindOutbox       Kind = 7  // a finished message that the transport has not taken yet

@@ -130,6 +130,11 @@ func (b Batch) Clone() Batch {
 // big-endian.
 func FenceName(owner OwnerID) Name { return NewName(KindFence, owner[:]) }
 
+// Format is that of the names and values in stores and backups of this build, which
+// reads those before it, too. 2: a contact's installations are in its record; whoever
+// knows format 1 alone would take them for gone.
+const Format = 2
+
 // Store keeps records. All methods may be called from any goroutine; a context
 // that has ended gives its error before anything is changed. After Close every
 // method but Close gives ErrClosed.

@@ -2,13 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/proto/record"
 )
 
 // checked runs the check and gives what it says.
@@ -154,6 +158,18 @@ func TestCheckFindsOrphans(t *testing.T) {
 		{"installation under another name", func(r []persistence.Record) persistence.Record {
 			return moved(first(r, persistence.KindInstallation), 2, nobody)
 		}, "another installation than its name says", false},
+		{"installation that its contact does not read any more", func(r []persistence.Record) persistence.Record {
+			parts, err := first(r, persistence.KindInstallation).Name.Parts()
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := persistence.NewName(persistence.KindContact, parts[:2]...)
+			value, err := proto.Marshal(&record.Contact{Identity: parts[1], FirstSeen: 1, Whole: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return persistence.Record{Name: name, Value: value}
+		}, "its contact has all installations with it", true},
 		{"message under another name", func(r []persistence.Record) persistence.Record {
 			return moved(first(r, persistence.KindOutbox), 2, nobody)
 		}, "another message than its name says", false},
@@ -173,6 +189,20 @@ func TestCheckFindsOrphans(t *testing.T) {
 				t.Errorf("status %d, findings %v", status, result.Findings)
 			}
 		})
+	}
+}
+
+// Stores of every released format are in order.
+func TestCheckKnowsEveryReleasedFormat(t *testing.T) {
+	formats, err := os.ReadDir(goldenStores)
+	if err != nil || len(formats) < 2 {
+		t.Fatalf("%d formats, %v", len(formats), err)
+	}
+	for _, format := range formats {
+		dir, key := copiedStore(t, filepath.Join(goldenStores, format.Name()))
+		if status, result := checked(t, dir, key); status != 0 || !result.OK || result.Records < 40 {
+			t.Errorf("%s: status %d: %+v", format.Name(), status, result)
+		}
 	}
 }
 

@@ -130,9 +130,16 @@ func (c *recordCheck) check(ctx context.Context, name persistence.Name, value []
 	if err := c.owned(owner); err != nil {
 		return err
 	}
-	if kind := name.Kind(); kind == persistence.KindInstallation || kind == persistence.KindSession {
-		_, err := c.contact.get(ctx, c.store, persistence.NewName(persistence.KindContact, owner[:], peer[:]))
+	if kind := name.Kind(); kind != persistence.KindInstallation && kind != persistence.KindSession {
+		return nil
+	}
+	contact, err := c.contact.get(ctx, c.store, persistence.NewName(persistence.KindContact, owner[:], peer[:]))
+	if err != nil {
 		return missing(err, "its contact")
+	}
+	var r record.Contact // one that is none has a finding of its own
+	if name.Kind() == persistence.KindInstallation && proto.Unmarshal(contact, &r) == nil && r.GetWhole() {
+		return fmt.Errorf("%w: its contact has all installations with it", errOrphan)
 	}
 	return nil
 }

@@ -17,18 +17,25 @@ import (
 	"github.com/rookery-im/rookery/persistence/sealing"
 )
 
-// goldenStore is a store with a little of everything; see internal/goldenstore.
-const goldenStore = "../../testdata/stores/v1"
+// goldenStores are stores with a little of everything, one of each released format; see
+// internal/goldenstore.
+const goldenStores = "../../testdata/stores"
 
-// lived is a copy of it, and of the key file that opens it.
+// lived is a copy of the first of them, which has records of all kinds, and of the key
+// file that opens it.
 func lived(t *testing.T) (dir, key string) {
 	t.Helper()
+	return copiedStore(t, filepath.Join(goldenStores, "v1"))
+}
+
+func copiedStore(t *testing.T, golden string) (dir, key string) {
+	t.Helper()
 	to := t.TempDir()
-	err := filepath.WalkDir(goldenStore, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(golden, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(to, strings.TrimPrefix(path, goldenStore))
+		target := filepath.Join(to, strings.TrimPrefix(path, golden))
 		if entry.IsDir() {
 			return os.MkdirAll(target, 0o700)
 		}

@@ -30,7 +30,7 @@ var rewrite = flag.Bool("rewrite", false, "make the golden store of this build's
 
 const (
 	stores  = "../../testdata/stores"
-	current = "v1" // the format of this build
+	current = "v2" // the format of this build
 )
 
 // The files of a golden store.
@@ -147,6 +147,32 @@ func backupIsRestored(t *testing.T, golden string) {
 	}
 	if err := store.Close(); err != nil {
 		t.Error(err)
+	}
+	successorsKnowTheContacts(t, o)
+}
+
+// successorsKnowTheContacts opens a store that was restored.
+func successorsKnowTheContacts(t *testing.T, o rookery.Options) {
+	l := &life{t: t, air: newAir(), said: &heard{}}
+	host := l.open(6, l.said.handle, func(to *rookery.Options) { to.Dir, to.Unlock = o.Dir, o.Unlock })
+	defer l.close(host)
+	var known []string
+	for _, i := range host.Identities() {
+		if i.Retired() {
+			continue
+		}
+		for c, err := range i.Contacts(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, in := range c.Installations {
+				known = append(known, names[in.ID])
+			}
+		}
+	}
+	slices.Sort(known)
+	if want := []string{"alice-desk", "alice-phone", "bob-phone", "bob-phone", "carol-phone", "carol-phone"}; !slices.Equal(known, want) {
+		t.Errorf("successors know %v, want %v", known, want)
 	}
 }
 

@@ -72,9 +72,7 @@ func (i *Installation) change(ctx context.Context, peer x3dh.IdentityPublicKey, 
 		return err
 	}
 	var s step
-	if err := i.takeContact(&s, c, next, effects); err != nil {
-		return err
-	}
+	i.takeContact(&s, c, next, effects)
 	return i.commit(ctx, &s)
 }
 

@@ -71,9 +71,7 @@ func (i *Installation) reserve(ctx context.Context, to x3dh.IdentityPublicKey, s
 	}
 	next, effects, err := c.Grant(i.config.View, lease, now)
 	if err == nil {
-		err = i.takeContact(&s, c, next, effects)
-	}
-	if err == nil {
+		i.takeContact(&s, c, next, effects)
 		err = i.commit(ctx, &s)
 	}
 	if err != nil {

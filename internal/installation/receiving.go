@@ -72,7 +72,8 @@ func (i *Installation) read(ctx context.Context, s *step, c *contact, m *wire.Me
 	if err != nil {
 		return err
 	}
-	return i.takeContact(s, c, next, effects)
+	i.takeContact(s, c, next, effects)
+	return nil
 }
 
 // decrypt adds what the sessions with the sender's installation become.
@@ -148,12 +149,8 @@ func (i *Installation) TakeBundle(ctx context.Context, peer x3dh.IdentityPublicK
 	}
 	var s step
 	next, effects := c.TakeBundle(i.config.View, &b, "", now)
-	if err := i.takeContact(&s, c, next, effects); err != nil {
-		return err
-	}
+	i.takeContact(&s, c, next, effects)
 	next, effects = next.Accept(now)
-	if err := i.takeContact(&s, c, next, effects); err != nil {
-		return err
-	}
+	i.takeContact(&s, c, next, effects)
 	return i.commit(ctx, &s)
 }

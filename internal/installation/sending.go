@@ -76,9 +76,7 @@ func (i *Installation) send(ctx context.Context, to x3dh.IdentityPublicKey, payl
 			return receipt, false, err
 		}
 	}
-	if err := i.takeContact(&s, c, next, effects); err != nil {
-		return receipt, false, err
-	}
+	i.takeContact(&s, c, next, effects)
 	if err := i.commit(ctx, &s); err != nil {
 		return receipt, false, err
 	}

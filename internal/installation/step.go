@@ -39,15 +39,10 @@ func (i *Installation) commit(ctx context.Context, s *step) error {
 }
 
 // takeContact adds the next state of a contact.
-func (i *Installation) takeContact(s *step, c *contact, next deviceactor.Contact, e deviceactor.Effects) error {
-	records, err := e.Records(i.owner, &next)
-	if err != nil {
-		return err
-	}
-	s.records = append(s.records, records...)
+func (i *Installation) takeContact(s *step, c *contact, next deviceactor.Contact, e deviceactor.Effects) {
+	s.records = append(s.records, e.Records(i.owner, &next)...)
 	s.events = append(s.events, e.Events...)
 	s.keep = append(s.keep, func() { c.Contact = next })
-	return nil
 }
 
 // takeSessions adds the next state of the sessions with an installation.

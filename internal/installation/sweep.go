@@ -35,9 +35,7 @@ func (i *Installation) expire(ctx context.Context, peer x3dh.IdentityPublicKey, 
 	}
 	var s step
 	next, effects := c.Age(now)
-	if err := i.takeContact(&s, c, next, effects); err != nil {
-		return err
-	}
+	i.takeContact(&s, c, next, effects)
 	for n := range c.Installations {
 		id := c.Installations[n].ID
 		sessions, err := i.sessions(ctx, c, id)

@@ -205,7 +205,7 @@ func (w *sleepers) move(b *testing.B, from, to persistence.Store) {
 		return err
 	}
 	const together = 4096
-	kinds := []persistence.Kind{persistence.KindContact, persistence.KindInstallation, persistence.KindSession, persistence.KindPrekey}
+	kinds := []persistence.Kind{persistence.KindContact, persistence.KindSession, persistence.KindPrekey}
 	for i := range *ballast {
 		var owner [16]byte
 		var peer [33]byte

@@ -15,7 +15,7 @@ import (
 //
 //	magic          14 bytes
 //	format         2 bytes, of the stream
-//	store format   2 bytes, of names and values
+//	store format   2 bytes, of names and values: persistence.Format
 //	records        each: 1 (1 byte), length of the name (2), length of the value
 //	               (4), name, value; names ascend
 //	trailer        2 (1 byte), number of records (8), SHA-256 of everything
@@ -23,9 +23,8 @@ import (
 //
 // and nothing behind it.
 const (
-	magic       = "rookery backup"
-	format      = 1
-	storeFormat = 1
+	magic  = "rookery backup"
+	format = 1
 
 	recordMark  = 1
 	trailerMark = 2
@@ -51,7 +50,7 @@ func (e *encoder) write(p []byte) error {
 
 func (e *encoder) header() error {
 	head := binary.BigEndian.AppendUint16([]byte(magic), format)
-	return e.write(binary.BigEndian.AppendUint16(head, storeFormat))
+	return e.write(binary.BigEndian.AppendUint16(head, persistence.Format))
 }
 
 func (e *encoder) record(name persistence.Name, value []byte) error {
@@ -116,20 +115,21 @@ func (d *decoder) header() error {
 	case err != nil:
 		return err
 	}
-	if has := binary.BigEndian.Uint16(head[len(magic):]); has != format {
-		return otherFormat("format", has, format)
+	if err := checkFormat("format", binary.BigEndian.Uint16(head[len(magic):]), format); err != nil {
+		return err
 	}
-	if has := binary.BigEndian.Uint16(head[len(magic)+2:]); has != storeFormat {
-		return otherFormat("store format", has, storeFormat)
-	}
-	return nil
+	return checkFormat("store format", binary.BigEndian.Uint16(head[len(magic)+2:]), persistence.Format)
 }
 
-func otherFormat(what string, has, known uint16) error {
-	if has < known {
+// checkFormat takes all formats up to the known one.
+func checkFormat(what string, has, known uint16) error {
+	switch {
+	case has < 1:
 		return fmt.Errorf("%w: %s %d", ErrDamaged, what, has)
+	case has > known:
+		return fmt.Errorf("%w: %s %d, this one knows up to %d", persistence.ErrNewerFormat, what, has, known)
 	}
-	return fmt.Errorf("%w: %s %d, this one knows up to %d", persistence.ErrNewerFormat, what, has, known)
+	return nil
 }
 
 // next gives the next record, or io.EOF when the trailer has confirmed them all

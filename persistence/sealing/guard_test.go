@@ -28,7 +28,7 @@ func TestHeadComesBackAsItWas(t *testing.T) {
 // TestNewerFormatIsRefusedClearly is T10 for the head and the anchor.
 func TestNewerFormatIsRefusedClearly(t *testing.T) {
 	newer := append((&head{}).encode(), "more"...)
-	newer[3] = storeFormat + 1
+	newer[3] = persistence.Format + 1
 	if _, err := decodeHead(newer); !errors.Is(err, persistence.ErrNewerFormat) {
 		t.Errorf("head: got %v", err)
 	}

@@ -14,7 +14,7 @@ var headName = persistence.NewName(persistence.KindHead)
 // user's, sealed as all values are:
 //
 //	offset  bytes
-//	     0      4  format of the store, 1
+//	     0      4  format of the store, persistence.Format
 //	     4     16  run
 //	    20      8  counter
 //	    28     16  previous run
@@ -47,8 +47,6 @@ type point struct {
 }
 
 const (
-	storeFormat = 1
-
 	runBytes  = 16
 	headBytes = 53
 
@@ -59,7 +57,7 @@ const (
 
 func (h *head) encode() []byte {
 	value := make([]byte, 0, headBytes)
-	value = binary.BigEndian.AppendUint32(value, storeFormat)
+	value = binary.BigEndian.AppendUint32(value, persistence.Format)
 	value = append(value, h.run[:]...)
 	value = binary.BigEndian.AppendUint64(value, h.counter)
 	value = append(value, h.previous[:]...)
@@ -84,8 +82,8 @@ func decodeHead(value []byte) (head, error) {
 	if len(value) < 4 {
 		return h, fmt.Errorf("%w: head of %d bytes", persistence.ErrCorrupt, len(value))
 	}
-	if format := binary.BigEndian.Uint32(value); format > storeFormat {
-		return h, fmt.Errorf("%w: store format %d, this one knows up to %d", persistence.ErrNewerFormat, format, storeFormat)
+	if format := binary.BigEndian.Uint32(value); format > persistence.Format {
+		return h, fmt.Errorf("%w: store format %d, this one knows up to %d", persistence.ErrNewerFormat, format, persistence.Format)
 	}
 	if len(value) != headBytes {
 		return h, fmt.Errorf("%w: head of %d bytes", persistence.ErrCorrupt, len(value))

@@ -86,7 +86,23 @@ func (x *Inbox) Append(b []byte) []byte {
 }
 
 // Append writes the record behind b.
-func (x *Installation) Append(b []byte) []byte {
+func (x *Contact) Append(b []byte) []byte {
+	b = appendBytes(b, 1, x.Identity)
+	b = appendTime(b, 2, x.FirstSeen)
+	b = appendBool(b, 3, x.ForwardSecrecy)
+	for _, hash := range x.DhOnlySeen { // an empty one counts, too
+		b = protowire.AppendBytes(protowire.AppendTag(b, 4, protowire.BytesType), hash)
+	}
+	b = appendNumber(b, 5, uint64(x.Standing))
+	b = appendBool(b, 6, x.Blocked)
+	for _, in := range x.Installations {
+		b = in.append(b, 8)
+	}
+	return appendBool(b, 9, x.Whole)
+}
+
+func (x *Installation) append(b []byte, field protowire.Number) []byte {
+	b, start := begin(b, field)
 	b = appendText(b, 1, x.Id)
 	b = appendBytes(b, 2, x.SignedPreKey)
 	b = appendNumber(b, 3, uint64(x.Version))
@@ -100,7 +116,8 @@ func (x *Installation) Append(b []byte) []byte {
 	b = appendTime(b, 11, x.Signed)
 	b = appendBool(b, 12, x.BySibling)
 	b = appendBytes(b, 13, x.Bundle)
-	return appendBool(b, 14, x.Denied)
+	b = appendBool(b, 14, x.Denied)
+	return end(b, start)
 }
 
 // An empty value is not written.

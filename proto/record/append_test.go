@@ -16,7 +16,7 @@ func TestAppendWritesWhatTheLibraryWrites(t *testing.T) {
 	for _, empty := range []interface {
 		proto.Message
 		Append(b []byte) []byte
-	}{&Session{}, &SkippedKey{}, &Outbox{}, &Inbox{}, &Installation{}} {
+	}{&Session{}, &SkippedKey{}, &Outbox{}, &Inbox{}, &Contact{}} {
 		name := empty.ProtoReflect().Descriptor().Name()
 		for range 500 {
 			proto.Reset(empty)
@@ -42,6 +42,10 @@ func fill(m protoreflect.Message, random *rand.Rand) {
 		if random.IntN(2) == 0 {
 			continue
 		}
+		if field.IsList() {
+			fillList(m.Mutable(field).List(), field.Kind(), random)
+			continue
+		}
 		switch field.Kind() {
 		case protoreflect.MessageKind:
 			fill(m.Mutable(field).Message(), random)
@@ -59,6 +63,20 @@ func fill(m protoreflect.Message, random *rand.Rand) {
 			m.Set(field, protoreflect.ValueOfInt64(int64(random.Uint64())>>random.IntN(64)))
 		default:
 			panic("a kind of field that is not filled: " + field.Kind().String())
+		}
+	}
+}
+
+// fillList adds up to three elements, some of them empty.
+func fillList(list protoreflect.List, kind protoreflect.Kind, random *rand.Rand) {
+	for range random.IntN(4) {
+		switch kind {
+		case protoreflect.MessageKind:
+			fill(list.AppendMutable().Message(), random)
+		case protoreflect.BytesKind:
+			list.Append(protoreflect.ValueOfBytes(bytes.Repeat([]byte{7}, random.IntN(40))))
+		default:
+			panic("a kind of list that is not filled: " + kind.String())
 		}
 	}
 }

@@ -315,9 +315,11 @@ type Contact struct {
 	Standing uint32 `protobuf:"varint,5,opt,name=standing,proto3" json:"standing,omitempty"`
 	// blocked is set while the user wants nothing of the contact.
 	Blocked bool `protobuf:"varint,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
-	// installations are the ids of all that are stored, so that they need not be
-	// searched for; none in records from before they were listed.
-	Installations []string `protobuf:"bytes,7,rep,name=installations,proto3" json:"installations,omitempty"`
+	// installations are its devices, in the order of their ids.
+	Installations []*Installation `protobuf:"bytes,8,rep,name=installations,proto3" json:"installations,omitempty"`
+	// whole is set if they are all there are. Without it they are records of their own,
+	// as older versions wrote them.
+	Whole         bool `protobuf:"varint,9,opt,name=whole,proto3" json:"whole,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,14 +396,22 @@ func (x *Contact) GetBlocked() bool {
 	return false
 }
 
-func (x *Contact) GetInstallations() []string {
+func (x *Contact) GetInstallations() []*Installation {
 	if x != nil {
 		return x.Installations
 	}
 	return nil
 }
 
-// Installation is one device of a contact.
+func (x *Contact) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+// Installation is one device of a contact; a part of the contact's record, or in what
+// older versions wrote a record of its own.
 type Installation struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1728,7 +1738,7 @@ const file_record_record_proto_rawDesc = "" +
 	"\adoubted\x18\x03 \x01(\x03R\adoubted\x12\x18\n" +
 	"\achanged\x18\x04 \x01(\x03R\achanged\x12\x1c\n" +
 	"\tannounced\x18\x05 \x01(\x03R\tannounced\x12&\n" +
-	"\x0fpre_key_created\x18\x06 \x01(\x03R\rpreKeyCreated\"\xeb\x01\n" +
+	"\x0fpre_key_created\x18\x06 \x01(\x03R\rpreKeyCreated\"\xa8\x02\n" +
 	"\aContact\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\fR\bidentity\x12\x1d\n" +
 	"\n" +
@@ -1737,8 +1747,9 @@ const file_record_record_proto_rawDesc = "" +
 	"\fdh_only_seen\x18\x04 \x03(\fR\n" +
 	"dhOnlySeen\x12\x1a\n" +
 	"\bstanding\x18\x05 \x01(\rR\bstanding\x12\x18\n" +
-	"\ablocked\x18\x06 \x01(\bR\ablocked\x12$\n" +
-	"\rinstallations\x18\a \x03(\tR\rinstallations\"\x9a\x03\n" +
+	"\ablocked\x18\x06 \x01(\bR\ablocked\x12E\n" +
+	"\rinstallations\x18\b \x03(\v2\x1f.rookery.record.v1.InstallationR\rinstallations\x12\x14\n" +
+	"\x05whole\x18\t \x01(\bR\x05wholeJ\x04\b\a\x10\b\"\x9a\x03\n" +
 	"\fInstallation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x0esigned_pre_key\x18\x02 \x01(\fR\fsignedPreKey\x12\x18\n" +
@@ -1889,15 +1900,16 @@ var file_record_record_proto_goTypes = []any{
 	(*LeftOut)(nil),      // 18: rookery.record.v1.LeftOut
 }
 var file_record_record_proto_depIdxs = []int32{
-	6,  // 0: rookery.record.v1.Session.made_from:type_name -> rookery.record.v1.BundleStamp
-	7,  // 1: rookery.record.v1.Session.ratchet:type_name -> rookery.record.v1.Ratchet
-	6,  // 2: rookery.record.v1.Session.own:type_name -> rookery.record.v1.BundleStamp
-	18, // 3: rookery.record.v1.Receipt.failed:type_name -> rookery.record.v1.LeftOut
-	4,  // [4:4] is the sub-list for method output_type
-	4,  // [4:4] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	4,  // 0: rookery.record.v1.Contact.installations:type_name -> rookery.record.v1.Installation
+	6,  // 1: rookery.record.v1.Session.made_from:type_name -> rookery.record.v1.BundleStamp
+	7,  // 2: rookery.record.v1.Session.ratchet:type_name -> rookery.record.v1.Ratchet
+	6,  // 3: rookery.record.v1.Session.own:type_name -> rookery.record.v1.BundleStamp
+	18, // 4: rookery.record.v1.Receipt.failed:type_name -> rookery.record.v1.LeftOut
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_record_record_proto_init() }
