@@ -271,7 +271,8 @@ func (e *Engine) makeRoom() {
 	if excess <= 0 {
 		return
 	}
-	for wanted := int((excess + each - 1) / each); wanted > 0; {
+	wanted := min(int((excess+each-1)/each), residents.Awake-residents.Asked)
+	for wanted > 0 {
 		oldest := e.system.LeastRecentlyUsed(wanted)
 		if len(oldest) == 0 {
 			return

@@ -3,7 +3,6 @@ package actors
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -165,7 +164,7 @@ func (h *host) incarnate() (err error) {
 	}()
 	name := h.name()
 	if parent := h.ctx.self.Parent(); parent != nil {
-		name = strings.TrimPrefix(name, parent.Id+"/")
+		name, _ = nameBelow(parent.Id, name)
 	}
 	h.actor = h.create(name)
 	h.counted = h.system.live.add(h.actor)

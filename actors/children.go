@@ -37,7 +37,7 @@ type ChildrenOptions struct {
 type Children struct {
 	host    *host
 	options ChildrenOptions
-	props   *actor.Props
+	props   *actor.Props // nil: there was no child yet
 	living  map[string]*child
 	closing bool
 	made    *guardedMailbox // the last one
@@ -56,11 +56,7 @@ type child struct {
 // NewChildren returns the children of one kind of the actor that is called with
 // ctx, usually in its Start. Names are unique among all children of an actor.
 func NewChildren(ctx *Context, options ChildrenOptions) *Children {
-	family := &Children{host: ctx.host, options: options, living: make(map[string]*child)}
-	family.props = ctx.host.system.props(options.New, nil).Configure(actor.WithMailbox(func() actor.Mailbox {
-		family.made = newGuardedMailbox(ctx.host.system)
-		return family.made
-	}))
+	family := &Children{host: ctx.host, options: options}
 	ctx.host.families = append(ctx.host.families, family)
 	return family
 }
@@ -131,6 +127,10 @@ func (f *Children) Len() int { return len(f.living) }
 
 // begin starts the child and gives it its first messages.
 func (f *Children) begin(name string, messages ...any) {
+	if f.props == nil {
+		f.living = make(map[string]*child)
+		f.props = f.host.system.props(f.options.New, f.mailbox, nil)
+	}
 	pid, err := f.host.ctx.self.SpawnNamed(f.props, name)
 	if err != nil {
 		if errors.Is(err, actor.ErrNameExists) {
@@ -151,6 +151,12 @@ func (f *Children) begin(name string, messages ...any) {
 		// The parent waits for its last child before it stops itself.
 		f.stop(c)
 	}
+}
+
+// mailbox makes that of the next child.
+func (f *Children) mailbox() actor.Mailbox {
+	f.made = newGuardedMailbox(f.host.system)
+	return f.made
 }
 
 func (f *Children) stop(c *child) {
@@ -184,12 +190,21 @@ func (f *Children) terminated(who *actor.PID) {
 }
 
 func (f *Children) find(who *actor.PID) (name string, lives bool) {
-	name, ours := strings.CutPrefix(who.Id, f.host.name()+"/")
+	name, ours := nameBelow(f.host.name(), who.Id)
 	if !ours {
 		return "", false
 	}
 	_, lives = f.living[name]
 	return name, lives
+}
+
+// nameBelow is a child's own name, without that of its parent before it.
+func nameBelow(parent, child string) (name string, ours bool) {
+	name, ours = strings.CutPrefix(child, parent)
+	if !ours || name == "" || name[0] != '/' {
+		return "", false
+	}
+	return name[1:], true
 }
 
 // sweep passivates the children that were idle for long enough and passes the tick to

@@ -221,11 +221,11 @@ const sampled = 1024
 // and an eighth of these at most is given; whoever wants more calls again. So no call
 // takes longer than to sort a thousand.
 func (s *System) LeastRecentlyUsed(n int) []*Resident {
-	most := sampled
-	if s.awake.Load() > sampled {
+	most, awake := sampled, int(s.awake.Load())
+	if awake > sampled {
 		most = sampled / sweepSlots
 	}
-	all := make([]*Resident, 0, sampled)
+	all := make([]*Resident, 0, min(awake, sampled))
 	for i := range s.slots {
 		all = s.slots[i].sample(all, most)
 	}

@@ -40,9 +40,10 @@ func (s *System) nextSlot() *slot { return &s.slots[(s.placed.Add(1)-1)%sweepSlo
 func (s *slot) start(system *System, name string, create func() Actor, resident *Resident) (*root, error) {
 	r := &root{resident: resident, slot: s, stopped: make(chan struct{})}
 	r.mailbox = newGuardedMailbox(system)
-	props := system.props(func(string) Actor { return create() }, func(cause error) { system.gone(name, r, cause) }).Configure(
-		actor.WithGuardian(system.supervisor),
-		actor.WithMailbox(func() actor.Mailbox { return r.mailbox }),
+	props := system.props(
+		func(string) Actor { return create() },
+		func() actor.Mailbox { return r.mailbox },
+		func(cause error) { system.gone(name, r, cause) },
 	)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +55,7 @@ func (s *slot) start(system *System, name string, create func() Actor, resident 
 			return nil, fmt.Errorf("actors: spawn %s: %w", name, ErrNameTaken)
 		}
 	}
-	pid, err := system.proto.Root.SpawnNamed(props, name)
+	pid, err := system.spawner.SpawnNamed(props, name)
 	if err != nil {
 		system.named.CompareAndDelete(name, r)
 		if errors.Is(err, actor.ErrNameExists) {

@@ -45,7 +45,9 @@ type System struct {
 	options    Options
 	logger     *slog.Logger
 	proto      *actor.ActorSystem
+	spawner    *actor.RootContext // of actors without a parent
 	supervisor *supervisor
+	common     [2]actor.PropsOption // of all actors
 	dispatcher *dispatcher
 	refused    atomic.Uint64
 	poisoned   atomic.Uint64
@@ -89,6 +91,8 @@ func NewSystem(options Options) *System {
 		// nothing to log.
 		actor.WithDeadLetterThrottleInterval(time.Millisecond),
 	)
+	s.spawner = s.proto.Root.Copy().WithGuardian(s.supervisor)
+	s.common = [2]actor.PropsOption{actor.WithSupervisor(s.supervisor), actor.WithDispatcher(s.dispatcher)}
 	s.proto.EventStream.Subscribe(s.deadLetter)
 	if options.SweepEvery > 0 {
 		s.ticking.Go(s.tick)
@@ -195,19 +199,14 @@ func (s *System) tick() {
 	}
 }
 
-func (s *System) props(create func(name string) Actor, onStopped func(cause error)) *actor.Props {
-	return actor.PropsFromProducer(
-		func() actor.Actor {
-			h := &host{system: s, create: create, onStopped: onStopped}
-			h.ctx.host = h
-			return h
-		},
-		actor.WithMailbox(func() actor.Mailbox {
-			return newGuardedMailbox(s)
-		}),
-		actor.WithSupervisor(s.supervisor),
-		actor.WithDispatcher(s.dispatcher),
-	)
+// props are what protoactor wants to know of an actor. mailbox is called once for each,
+// by who starts it.
+func (s *System) props(create func(name string) Actor, mailbox actor.MailboxProducer, onStopped func(cause error)) *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor {
+		h := &host{system: s, create: create, onStopped: onStopped}
+		h.ctx.host = h
+		return h
+	}, actor.WithMailbox(mailbox), s.common[0], s.common[1])
 }
 
 // deadLetter answers a message whose actor had left the registry already.
