@@ -7,7 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"log/slog"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -47,6 +51,97 @@ func findSecret(t *testing.T, where, text string, secret []byte) {
 	for form, show := range secretForms(secret) {
 		if strings.Contains(text, show) {
 			t.Errorf("%s shows a secret: %s", where, form)
+		}
+	}
+}
+
+// publicTypes are the names of all types of this package that others see.
+func publicTypes(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, declared := range file.Decls {
+			if group, ok := declared.(*ast.GenDecl); ok {
+				for _, spec := range group.Specs {
+					if of, ok := spec.(*ast.TypeSpec); ok && of.Name.IsExported() {
+						types = append(types, of.Name.Name)
+					}
+				}
+			}
+		}
+	}
+	return types
+}
+
+// T48: each public type is among the events that happen, or printed here: with keys,
+// plaintexts and passphrases of which none is shown, by no verb of fmt, no handler of
+// slog and not in JSON.
+func TestEveryPublicTypeIsPrintedWithoutASecret(t *testing.T) {
+	const password = "correct horse battery staple, and more"
+	scalar, payload := []byte("no private key must be printed !"), []byte("nor must a payload, whatever else")
+	w := newWorld(t, backends[1])
+	for _, text := range [][]byte{[]byte(password), scalar, payload} {
+		w.leaks.Text(text)
+	}
+	fresh := rookery.NewIdentity{Key: scalar, InstallationID: "here"}
+	alice, err := w.engine.CreateIdentity(w.context(), fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := w.person(1)[0]
+	w.introduce(alice, w.at(bob))
+	receipt, err := alice.Send(w.context(), bob.key, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct, err := alice.Direct(bob.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close()
+	sealed, err := direct.Encrypt(w.context(), payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]any{
+		"Counts":        w.engine.Counts(),
+		"Direct":        direct,
+		"DirectMessage": sealed,
+		"Engine":        w.engine,
+		"Event":         rookery.Event(rookery.Refused{Identity: alice, Err: errRefused}),
+		"GroupReceipt":  alice.SendGroup(w.context(), []rookery.PublicKey{bob.key}, payload)[0],
+		"Identity":      alice,
+		"MessageID":     receipt.ID,
+		"NewIdentity":   fresh,
+		"Options":       rookery.Options{Dir: "directory", Unlock: rookery.Passphrase(password)},
+		"Protector":     rookery.Passphrase(password),
+		"PublicKey":     alice.PublicKey(),
+		"Receipt":       receipt,
+	}
+	log := w.leaks.Logger(nil)
+	for _, name := range publicTypes(t) {
+		value, here := values[name]
+		if _, happens := happenings[name]; !here && !happens {
+			t.Errorf("%s is not printed by any test", name)
+		}
+		if !here {
+			continue
+		}
+		for _, v := range []any{value, &value, struct{ Held any }{value}, []any{value}, map[string]any{"in": value}} {
+			w.leaks.Value(name, v)
+			log.Debug("printed", "value", v)
+			log.With("value", v).WithGroup("group").Error("printed", "value", v)
 		}
 	}
 }

@@ -152,7 +152,7 @@ func TestUnacknowledgedMessageIsReportedAgainUnderTheSameID(t *testing.T) {
 		w.introduce(w.at(alice), w.at(bob))
 		w.bag.keepAll()
 		kept := w.send(alice, bob.key, "kept")
-		acked := w.send(alice, bob.key, "acknowledged")
+		acked := w.send(alice, bob.key, "answered for")
 		w.awaitMessages(2, bob)
 		for _, m := range messages(w.bag.all(), bob) {
 			if m.ID == acked.ID {

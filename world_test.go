@@ -2,10 +2,12 @@ package rookery_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/persistence/pebble"
@@ -83,11 +86,18 @@ type bag struct {
 	events  []rookery.Event
 	changed chan struct{} // closed and replaced with each event
 	keep    bool          // messages are not acknowledged
+	leaks   *leakscan.Scanner
 }
 
 func newBag() *bag { return &bag{changed: make(chan struct{})} }
 
 func (b *bag) handle(e rookery.Event) {
+	if b.leaks != nil {
+		if m, ok := e.(rookery.Message); ok {
+			b.leaks.Text(m.Payload)
+		}
+		b.leaks.Value("an event", e)
+	}
 	b.mu.Lock()
 	b.events = append(b.events, e)
 	close(b.changed)
@@ -205,8 +215,10 @@ type world struct {
 	t         *testing.T
 	air       *air
 	bag       *bag
+	leaks     *leakscan.Scanner // of the log, the events and the measurements
 	configure []func(*rookery.Options)
 	look      func() persistence.Store
+	measured  *meter // unless the test measures itself
 	engine    *rookery.Engine
 	ahead     atomic.Int64 // ns, of the engine's clock
 }
@@ -215,7 +227,8 @@ type world struct {
 func newWorld(t *testing.T, b backend, configure ...func(*rookery.Options)) *world {
 	t.Helper()
 	where, look := b.make(t)
-	w := &world{t: t, air: newAir(), bag: newBag(), look: look, configure: append(configure, where)}
+	w := &world{t: t, air: newAir(), bag: newBag(), leaks: leakscan.Watch(t), measured: newMeter(t), look: look, configure: append(configure, where)}
+	w.bag.leaks = w.leaks
 	w.open()
 	t.Cleanup(func() {
 		w.close()
@@ -233,6 +246,7 @@ func (w *world) open() {
 	for _, configure := range w.configure {
 		configure(&options)
 	}
+	w.watch(&options)
 	engine, err := rookery.Open(context.Background(), options)
 	if err != nil {
 		w.t.Fatal(err)
@@ -240,8 +254,29 @@ func (w *world) open() {
 	w.engine = engine
 }
 
+// watch lets the scanner know all secrets that there will be, and see all that is
+// logged and measured (T48).
+func (w *world) watch(options *rookery.Options) {
+	next := slog.DiscardHandler
+	if options.Logger != nil {
+		next = options.Logger.Handler()
+	}
+	options.Logger = w.leaks.Logger(next)
+	if options.Random == nil {
+		options.Random = rand.Reader
+	}
+	options.Random = w.leaks.Random(options.Random)
+	if options.Store != nil {
+		options.Store = w.leaks.Store(options.Store)
+	}
+	if options.MeterProvider == nil {
+		w.measured.configure(options)
+	}
+}
+
 func (w *world) close() {
 	w.t.Helper()
+	w.leaks.Value("a measurement", w.measured.collect())
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := w.engine.Close(ctx); err != nil {
@@ -323,6 +358,7 @@ func (w *world) introduceAll(ones, others []device) {
 
 func (w *world) send(from device, to rookery.PublicKey, payload string) rookery.Receipt {
 	w.t.Helper()
+	w.leaks.Text([]byte(payload))
 	receipt, err := w.at(from).Send(w.context(), to, []byte(payload))
 	if err != nil {
 		w.t.Fatalf("send %q: %v", payload, err)

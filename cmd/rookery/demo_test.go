@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/internal/curve"
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/transport"
 	"github.com/rookery-im/rookery/transport/memory"
 )
@@ -38,7 +40,30 @@ func commandOn(t *testing.T, stdin io.Reader, args ...string) (status int, stdou
 	if err != nil {
 		t.Fatal(err)
 	}
+	leaks := leakscan.Watch(t)
+	for _, arg := range args {
+		for _, option := range []string{"--key-file=", "--passphrase-file=", "--new-key-file=", "--new-passphrase-file="} {
+			if name, given := strings.CutPrefix(arg, option); given {
+				learnFile(leaks, name)
+			}
+		}
+	}
+	leaks.Line("the output", out.String())
+	leaks.Line("the standard error", string(written))
 	return status, out.String(), string(written)
+}
+
+// learnFile has a scanner look for what opens a store (T48).
+func learnFile(leaks *leakscan.Scanner, name string) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return // of a command that fails
+	}
+	text = bytes.TrimSpace(text)
+	if key, err := hex.DecodeString(string(text)); err == nil {
+		leaks.Key(key)
+	}
+	leaks.Text(text)
 }
 
 func TestDemoLosesNothing(t *testing.T) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/internal/daemon/token"
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/transport"
 	"github.com/rookery-im/rookery/transport/memory"
 )
@@ -38,6 +40,7 @@ type house struct {
 	options Options
 	engine  func(*rookery.Options)
 	log     *logBook
+	leaks   *leakscan.Scanner // of the log
 
 	certificate *tls.Certificate
 	quiet       bool
@@ -72,7 +75,7 @@ func (l *logBook) String() string {
 func newHouse(t testing.TB, configure ...func(*house)) *house {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
-	h := &house{t: t, dir: dir, tokens: token.Of(dir), log: new(logBook), engine: func(*rookery.Options) {}}
+	h := &house{t: t, dir: dir, tokens: token.Of(dir), log: new(logBook), leaks: leakscan.Watch(t), engine: func(*rookery.Options) {}}
 	for _, c := range configure {
 		c(h)
 	}
@@ -92,12 +95,12 @@ func newHouse(t testing.TB, configure ...func(*house)) *house {
 func (h *house) start() {
 	h.t.Helper()
 	options := h.options
-	options.Tokens, options.Logger = h.tokens, slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options.Tokens, options.Logger = h.tokens, h.leaks.Logger(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if h.quiet {
 		options.Logger = nil
 	}
 	h.daemon = New(options)
-	with := rookery.Options{Dir: h.dir, Unlock: rookery.KeyFile(h.dir + ".key"), Transport: h.network, Handler: h.daemon.Handle, Requests: rookery.Ask}
+	with := rookery.Options{Dir: h.dir, Unlock: rookery.KeyFile(h.dir + ".key"), Transport: h.network, Handler: h.daemon.Handle, Requests: rookery.Ask, Logger: options.Logger, Random: h.leaks.Random(rand.Reader)}
 	with.MeterProvider = sdk.NewMeterProvider(sdk.WithReader(h.daemon.Reader()))
 	h.engine(&with)
 	engine, err := rookery.Open(context.Background(), with)
@@ -144,6 +147,7 @@ func (h *house) token(of token.Token) string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	h.leaks.Text([]byte(text))
 	return text
 }
 
@@ -166,6 +170,11 @@ type object map[string]any
 // ask makes one request in JSON, and gives status and body.
 func (h *house) ask(bearer, method string, request any) (int, []byte) {
 	h.t.Helper()
+	if fields, ok := request.(object); ok {
+		if payload, ok := fields["payload"].([]byte); ok {
+			h.leaks.Text(payload)
+		}
+	}
 	body, err := json.Marshal(request)
 	if err != nil {
 		h.t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/internal/secret"
 )
 
@@ -26,13 +27,13 @@ func TestNothingConsumedIsLeftAfterARotation(t *testing.T) {
 	t.Logf("seed %d: go test ./internal/faults -count=1 -run TestNothingConsumedIsLeftAfterARotation -crash.seed %d", *seedFlag, *seedFlag)
 	disk, key := vfs.NewCrashableMem(), filepath.Join(t.TempDir(), "key")
 	w := newWorld(disk, key, past{}, seed{*seedFlag, "forget"})
-	b := newBook()
+	b := leakscan.NewBook()
 	w.book, w.memTable = b, forgetMemTable
 	if err := all(w.open, func() error { return settle(w) }, func() error { return busy(w, "first") }); err != nil {
 		t.Fatal(err)
 	}
 	w.store.still(func() { recoverable(t, "before the rotation", disk, key, b) })
-	gone, _ := b.consumed()
+	gone, _ := b.Consumed()
 	if err := w.newEpoch(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestNothingConsumedIsLeftAfterARotation(t *testing.T) {
 	if err := w.close(); err != nil {
 		t.Fatal(err)
 	}
-	gone, _ = b.consumed()
+	gone, _ = b.Consumed()
 	forgotten(t, "after Close", disk, key, b, gone)
 
 	// A process that was killed could not rotate; the next one does so.
@@ -64,7 +65,7 @@ func TestNothingConsumedIsLeftAfterARotation(t *testing.T) {
 	var killed *vfs.MemFS
 	w.store.still(func() {
 		killed = disk.CrashClone(vfs.CrashCloneCfg{})
-		b.shut(true)
+		b.Shut(true)
 	})
 	later := newWorld(killed, key, w.ledger.read(), seed{*seedFlag, "forget later"})
 	later.book, later.memTable = b, forgetMemTable
@@ -73,8 +74,8 @@ func TestNothingConsumedIsLeftAfterARotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	recoverable(t, "after a kill", killed, key, b)
-	b.shut(false)
-	gone, _ = b.consumed()
+	b.Shut(false)
+	gone, _ = b.Consumed()
 	if err := all(later.open, later.newEpoch); err != nil {
 		t.Fatal(err)
 	}
@@ -82,18 +83,18 @@ func TestNothingConsumedIsLeftAfterARotation(t *testing.T) {
 	if err := later.close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range b.wrong {
+	for _, text := range b.Wrong() {
 		t.Error(text)
 	}
-	if b.turns < 100 {
-		t.Errorf("only %d halves of DH ratchet steps", b.turns)
+	if b.Turns() < 100 {
+		t.Errorf("only %d halves of DH ratchet steps", b.Turns())
 	}
 }
 
 // recoverable holds that the search finds what is used up, so that it can fail.
-func recoverable(t *testing.T, when string, disk *vfs.MemFS, key string, b *book) {
+func recoverable(t *testing.T, when string, disk *vfs.MemFS, key string, b *leakscan.Book) {
 	t.Helper()
-	gone, counts := b.consumed()
+	gone, counts := b.Consumed()
 	f := search(t, disk, key, gone)
 	found := make(map[string]int)
 	for s := range f.sealed {
@@ -113,13 +114,13 @@ func recoverable(t *testing.T, when string, disk *vfs.MemFS, key string, b *book
 
 // forgotten holds that nothing of what was used up before can be found, on the
 // disk as it is and as a crash would leave it, and that all that is in use can.
-func forgotten(t *testing.T, when string, disk *vfs.MemFS, key string, b *book, gone map[secretBytes]string) {
+func forgotten(t *testing.T, when string, disk *vfs.MemFS, key string, b *leakscan.Book, gone map[leakscan.Secret]string) {
 	t.Helper()
 	counts := make(map[string]int)
 	for _, what := range gone {
 		counts[what]++
 	}
-	live := b.living()
+	live := b.Living()
 	random := rand.New(rand.NewPCG(*seedFlag, 0))
 	for _, state := range []struct {
 		name string

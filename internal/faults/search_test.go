@@ -1,10 +1,8 @@
 package faults
 
 import (
-	"bytes"
 	"crypto/cipher"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/persistence/pebble"
 )
@@ -32,48 +31,16 @@ const (
 
 // found are the secrets that were found, and what was looked at.
 type found struct {
-	raw, sealed  map[secretBytes]bool
+	raw, sealed  map[leakscan.Secret]bool
 	files, blobs int
 	bytes        int64
-}
-
-// needles finds secrets in bytes: either half of them, as it is and in hex.
-type needles map[uint64][]needle
-
-type needle struct {
-	text []byte
-	of   secretBytes
-}
-
-func newNeedles(secrets map[secretBytes]string) needles {
-	n := make(needles)
-	for key := range secrets {
-		for _, half := range [][]byte{key[:16], key[16:]} {
-			lower := hex.AppendEncode(nil, half)
-			for _, text := range [][]byte{half, lower, bytes.ToUpper(lower)} {
-				at := binary.LittleEndian.Uint64(text)
-				n[at] = append(n[at], needle{text, key})
-			}
-		}
-	}
-	return n
-}
-
-func (n needles) in(content []byte, found map[secretBytes]bool) {
-	for i := 0; i+8 <= len(content); i++ {
-		for _, candidate := range n[binary.LittleEndian.Uint64(content[i:])] {
-			if bytes.HasPrefix(content[i:], candidate.text) {
-				found[candidate.of] = true
-			}
-		}
-	}
 }
 
 // search looks for secrets in every file of a disk, as they lie there and behind
 // everything that may be the header of a sealed value under a key of the keyring.
 // It needs neither the names of records nor their lengths: what is sealed is only
 // a stream away from its ciphertext.
-func search(t *testing.T, disk vfs.FS, keyFile string, secrets map[secretBytes]string) found {
+func search(t *testing.T, disk vfs.FS, keyFile string, secrets map[leakscan.Secret]string) found {
 	t.Helper()
 	ring, err := keyring.Open(home+"/keyring", keyring.KeyFile(keyFile), keyring.Options{FS: pebble.Files(disk)})
 	if err != nil {
@@ -84,17 +51,17 @@ func search(t *testing.T, disk vfs.FS, keyFile string, secrets map[secretBytes]s
 	for _, epoch := range ring.Epochs() {
 		aeads[epoch.ID], _ = ring.AEAD(epoch.ID)
 	}
-	n := newNeedles(secrets)
-	f := found{raw: make(map[secretBytes]bool), sealed: make(map[secretBytes]bool)}
+	n := leakscan.NewNeedles(secrets)
+	f := found{raw: make(map[leakscan.Secret]bool), sealed: make(map[leakscan.Secret]bool)}
 	for _, file := range filesOf(t, disk) {
 		f.files++
 		f.bytes += int64(len(file))
 		for _, content := range readings(file) {
-			n.in(content, f.raw)
+			n.Find(content, f.raw)
 			for i := 0; i+sealedHeader < len(content); i++ {
 				if plain := unseal(content[i:], aeads); plain != nil {
 					f.blobs++
-					n.in(plain, f.sealed)
+					n.Find(plain, f.sealed)
 				}
 			}
 		}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/persistence/pebble"
@@ -20,17 +22,18 @@ const smallMemTable = 16 << 10
 
 // openStore opens a sealed store on a disk that gathers so many bytes in memory.
 // Nothing is rotated unless it is asked for.
-func openStore(ctx context.Context, on vfs.FS, key string, memTable uint64, random io.Reader, now func() time.Time) (*sealing.Store, error) {
+func openStore(ctx context.Context, on vfs.FS, key string, memTable uint64, random io.Reader, now func() time.Time, logger *slog.Logger) (*sealing.Store, error) {
 	return sealing.Open(ctx, sealing.Options{
 		Dir:       home,
 		Protector: keyring.KeyFile(key),
 		Files:     pebble.Files(on),
 		Records: func(dir string) (persistence.Store, error) {
-			return pebble.Open(dir, pebble.Options{FS: on, MemTableBytes: memTable, CacheBytes: 1 << 20, Headroom: 1, ProbeEvery: probeEvery})
+			return pebble.Open(dir, pebble.Options{FS: on, MemTableBytes: memTable, CacheBytes: 1 << 20, Headroom: 1, ProbeEvery: probeEvery, Logger: logger})
 		},
 		Bound:  -1,
 		Random: random,
 		Now:    now,
+		Logger: logger,
 	})
 }
 
@@ -42,7 +45,7 @@ const probeEvery = 2 * time.Millisecond
 type witness struct {
 	*sealing.Store
 	ledger *ledger
-	book   *book // nil: none is kept
+	book   *leakscan.Book // nil: none is kept
 	// writing is held while a batch is on its way to the disk.
 	writing sync.Mutex
 	// When it was closed: unfinished work, and copies to be made.
@@ -55,7 +58,7 @@ func (s *witness) Apply(ctx context.Context, batch persistence.Batch) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if s.book != nil {
-		s.book.read(batch)
+		s.book.Read(batch)
 	}
 	if err := s.Store.Apply(ctx, batch); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/deviceactor"
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -47,6 +47,7 @@ type world struct {
 	air      *air
 
 	engine *rookery.Engine
+	leaks  *leakscan.Scanner // of what is logged
 	store  *witness
 	lives  int
 	tag    string // of all payloads, where a scenario is done once more
@@ -56,9 +57,9 @@ type world struct {
 	// begun and sent are how many deliveries and receipts there were by then.
 	begun, sent int
 
-	book    *book       // of what the store is given; nil: not kept
-	relieve func()      // does something about a disk that is full
-	struck  func() bool // tells whether the disk has failed
+	book    *leakscan.Book // of what the store is given; nil: not kept
+	relieve func()         // does something about a disk that is full
+	struck  func() bool    // tells whether the disk has failed
 	// vain tells that what is waited for will not come; nil: it always comes.
 	vain   func(past) bool
 	keep   atomic.Bool // what is reported is not acknowledged
@@ -107,8 +108,11 @@ func (w *world) open() error {
 	ctx, cancel := w.limited()
 	defer cancel()
 	w.lives++
-	random := w.seed.source(w.lives)
-	inner, err := openStore(ctx, w.disk, w.key, w.memTable, random, w.now)
+	if w.leaks == nil {
+		w.leaks = leakscan.New(func(leak string) { w.alarm("%s", leak) })
+	}
+	random := w.leaks.Random(w.seed.source(w.lives))
+	inner, err := openStore(ctx, w.disk, w.key, w.memTable, random, w.now, w.leaks.Logger(nil))
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
@@ -128,7 +132,7 @@ func (w *world) open() error {
 		Store:     w.store,
 		Transport: w.air,
 		Handler:   w.handle,
-		Logger:    slog.New(slog.DiscardHandler),
+		Logger:    w.leaks.Logger(nil),
 		Now:       w.now,
 		Random:    random,
 		// Several blocks within a scenario.
@@ -325,6 +329,7 @@ func (w *world) send(from device, to rookery.PublicKey, payload string) error {
 		if err != nil {
 			return err
 		}
+		w.leaks.Text([]byte(payload))
 		r, err := i.Send(ctx, to, []byte(payload))
 		if err != nil {
 			return err

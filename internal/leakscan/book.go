@@ -1,8 +1,9 @@
-package faults
+package leakscan
 
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -14,19 +15,22 @@ import (
 	"github.com/rookery-im/rookery/ratchet"
 )
 
-// secretBytes is a key, or as much of the start of a payload.
-type secretBytes = [secret.KeySize]byte
+// Secret is a key, or as much of the start of a payload.
+type Secret = [secret.KeySize]byte
 
-// book knows every secret that was ever handed to the store, and those that lie
+// Book knows every secret that was ever handed to the store, and those that lie
 // on the way from one state of a session to the next: what an observer of all
 // commits knows. Safe for concurrent use.
-type book struct {
+type Book struct {
+	// Learned is told each secret, if it is not nil; set it before the first Read.
+	Learned func(Secret)
+
 	mu sync.Mutex
 	// learned says what each secret was. Those that a record held are what a
 	// disk may still have; the others are derived.
-	learned map[secretBytes]string
+	learned map[Secret]string
 	// live are the secrets of the records as they stand.
-	live map[persistence.Name][]secretBytes
+	live map[persistence.Name][]Secret
 	// states are the sessions as they stand.
 	states map[persistence.Name]*record.Ratchet
 	turns  int
@@ -34,16 +38,17 @@ type book struct {
 	wrong  []string // steps whose end is not what was committed
 }
 
-func newBook() *book {
-	return &book{
-		learned: make(map[secretBytes]string),
-		live:    make(map[persistence.Name][]secretBytes),
+// NewBook is an empty one.
+func NewBook() *Book {
+	return &Book{
+		learned: make(map[Secret]string),
+		live:    make(map[persistence.Name][]Secret),
 		states:  make(map[persistence.Name]*record.Ratchet),
 	}
 }
 
-// read takes note of a batch.
-func (b *book) read(batch persistence.Batch) {
+// Read takes note of a batch.
+func (b *Book) Read(batch persistence.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -56,15 +61,15 @@ func (b *book) read(batch persistence.Batch) {
 	}
 }
 
-// shut closes the book for what happens on a disk that is not looked at any
+// Shut closes the book for what happens on a disk that is not looked at any
 // more, and opens it again.
-func (b *book) shut(closed bool) {
+func (b *Book) Shut(closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = closed
 }
 
-func (b *book) readRecord(r persistence.Record) error {
+func (b *Book) readRecord(r persistence.Record) error {
 	delete(b.live, r.Name)
 	if r.Delete {
 		delete(b.states, r.Name)
@@ -114,23 +119,30 @@ func (b *book) readRecord(r persistence.Record) error {
 }
 
 // hold notes a secret of a record. Shorter and absent ones are none.
-func (b *book) hold(name persistence.Name, what string, value []byte) {
+func (b *Book) hold(name persistence.Name, what string, value []byte) {
 	if len(value) < secret.KeySize || bytes.Count(value, []byte{0}) == len(value) {
 		return
 	}
-	key := secretBytes(value)
-	b.learned[key] = what
+	key := Secret(value)
+	b.learn(what, key)
 	b.live[name] = append(b.live[name], key)
 }
 
-func (b *book) derive(what string, key secret.Key) {
+func (b *Book) derive(what string, key secret.Key) {
 	if _, known := b.learned[key.Array()]; !known {
-		b.learned[key.Array()] = what
+		b.learn(what, key.Array())
+	}
+}
+
+func (b *Book) learn(what string, key Secret) {
+	b.learned[key] = what
+	if b.Learned != nil {
+		b.Learned(key)
 	}
 }
 
 // between derives what a session has used from one state to the next.
-func (b *book) between(name persistence.Name, before, after *record.Ratchet) {
+func (b *Book) between(name persistence.Name, before, after *record.Ratchet) {
 	root := key(before.GetRoot())
 	turned := !bytes.Equal(before.GetRemote(), after.GetRemote())
 	switch {
@@ -166,7 +178,7 @@ func (b *book) between(name persistence.Name, before, after *record.Ratchet) {
 }
 
 // turn makes half of a DH ratchet step.
-func (b *book) turn(name persistence.Name, root *secret.Key, private, public []byte) (first secret.Key, ok bool) {
+func (b *Book) turn(name persistence.Name, root *secret.Key, private, public []byte) (first secret.Key, ok bool) {
 	own, err := curve.NewPrivateKey(private)
 	if err == nil {
 		var remote curve.PublicKey
@@ -195,7 +207,7 @@ type chain struct {
 }
 
 // walk derives all keys up to a number, where the chain has to be at end.
-func (b *book) walk(name persistence.Name, c chain, until uint32, end []byte) {
+func (b *Book) walk(name persistence.Name, c chain, until uint32, end []byte) {
 	for ; c.n < until; c.n++ {
 		if len(c.head) > 0 {
 			c.head = nil
@@ -212,18 +224,18 @@ func (b *book) walk(name persistence.Name, c chain, until uint32, end []byte) {
 }
 
 func key(b []byte) secret.Key {
-	var k secretBytes
+	var k Secret
 	copy(k[:], b)
 	return secret.KeyOf(k)
 }
 
-// consumed are the secrets that no record holds any more, and how many there are
+// Consumed are the secrets that no record holds any more, and how many there are
 // of each sort.
-func (b *book) consumed() (gone map[secretBytes]string, counts map[string]int) {
+func (b *Book) Consumed() (gone map[Secret]string, counts map[string]int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	live := b.livingLocked()
-	gone, counts = make(map[secretBytes]string), make(map[string]int)
+	gone, counts = make(map[Secret]string), make(map[string]int)
 	for key, what := range b.learned {
 		if _, ok := live[key]; !ok {
 			gone[key] = what
@@ -233,19 +245,33 @@ func (b *book) consumed() (gone map[secretBytes]string, counts map[string]int) {
 	return gone, counts
 }
 
-// living are the secrets of the records as they stand.
-func (b *book) living() map[secretBytes]string {
+// Living are the secrets of the records as they stand.
+func (b *Book) Living() map[Secret]string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.livingLocked()
 }
 
-func (b *book) livingLocked() map[secretBytes]string {
-	live := make(map[secretBytes]string)
+func (b *Book) livingLocked() map[Secret]string {
+	live := make(map[Secret]string)
 	for _, keys := range b.live {
 		for _, key := range keys {
 			live[key] = b.learned[key]
 		}
 	}
 	return live
+}
+
+// Wrong says of which steps the end is not what was committed.
+func (b *Book) Wrong() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.wrong)
+}
+
+// Turns counts the halves of DH ratchet steps that were made again.
+func (b *Book) Turns() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.turns
 }
