@@ -146,6 +146,12 @@ load: ## Run a load scenario (SCENARIO, DURATION, ARGS); the report is bin/load.
 crash: ## Crash the engine, and fail its disk, at every operation of every scenario.
 	$(GO) test ./internal/faults -count=1 -v -timeout 2h -crash.every 1
 
+# Go's runtime/secret, an experiment, does not go together with C.
+.PHONY: remnants
+remnants: ## Crash processes and count what is left of used keys in their core files, without and with erasing.
+	$(GO) test ./internal/remnants -count=1 -v -timeout $(TIMEOUT)
+	CGO_ENABLED=0 GOEXPERIMENT=runtimesecret $(GO) test ./internal/remnants -count=1 -v -timeout $(TIMEOUT)
+
 .PHONY: vectors
 vectors: ## Replay the recordings of deployed clients.
 	$(GO) run ./cmd/rookery replay testdata/recordings
@@ -195,7 +201,7 @@ generate: ## Generate Go code and the OpenAPI description from the .proto files.
 	cd proto && $(TOOL) buf generate
 
 .PHONY: verify
-verify: verify-format verify-vet verify-rules verify-proto verify-generated verify-tidy lint ## All static checks: what a change has to pass.
+verify: verify-format verify-vet verify-rules verify-proto verify-generated verify-tidy verify-install lint ## All static checks: what a change has to pass.
 
 .PHONY: verify-format
 verify-format:
@@ -230,6 +236,13 @@ verify-generated:
 verify-tidy:
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
+
+# As somebody installs the command who has nothing but Go, and runs it.
+.PHONY: verify-install
+verify-install:
+	@set -eu; at=$$(mktemp -d); trap 'rm -rf "$$at"' EXIT; \
+	GOBIN="$$at" $(GO) install ./cmd/rookery; \
+	cd "$$at"; ./rookery version >version; grep -q '^curve ' version
 
 # The vulnerability database is a service that is not always reachable; that
 # is said and is no failure. A finding is (govulncheck leaves with 3).

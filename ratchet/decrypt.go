@@ -17,6 +17,10 @@ import (
 // it was called on is still the right one. A message whose gap is over the
 // limit is refused before any key is derived.
 func (s *State) Decrypt(skipped *Skipped, m Message, ad []byte, limits Limits) (next State, effects Effects, plaintext []byte, err error) {
+	if secret.Erases && !secret.Erasing() {
+		secret.Do(func() { next, effects, plaintext, err = s.Decrypt(skipped, m, ad, limits) })
+		return next, effects, plaintext, err
+	}
 	next = *s // long before the copy is read, which would wait for it
 	if len(m.Ciphertext) < Overhead {
 		return State{}, Effects{}, nil, fmt.Errorf("%w: %d bytes", ErrCiphertext, len(m.Ciphertext))

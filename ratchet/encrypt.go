@@ -20,6 +20,10 @@ type Message struct {
 //
 // The message must not leave the process before the new state is durable.
 func (s *State) Encrypt(plaintext, ad []byte, ivs IVSource, rand io.Reader) (next State, m Message, err error) {
+	if secret.Erases && !secret.Erasing() {
+		secret.Do(func() { next, m, err = s.Encrypt(plaintext, ad, ivs, rand) })
+		return next, m, err
+	}
 	next = *s
 	if err = next.answer(rand); err != nil {
 		return State{}, Message{}, err

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/rookery-im/rookery/internal/bench"
+	"github.com/rookery-im/rookery/internal/undumpable"
 )
 
 // commands is the command line.
@@ -35,7 +36,12 @@ const (
 	exitError     = 2
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	if err := undumpable.Process(); err != nil {
+		_, _ = fmt.Fprintf(os.Stderr, "rookery: a crash may leave keys in a core file: %v\n", err)
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run carries out one command line and gives the exit status.
 func run(args []string, stdin io.Reader, stdout io.Writer, stderr *os.File) int {

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// itself is the command as a process of its own.
+func itself(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // this very binary
+	c.Env = append(os.Environ(), mainVariable+"=1")
+	return c
+}
+
+// T49: the daemon leaves no core file, as the kernel shows the limits of a running one.
+func TestDaemonLeavesNoCoreFile(t *testing.T) {
+	p := newPerson(t)
+	daemon := itself(t, p.args("serve", "--transport=memory", "--listen=127.0.0.1:0")...)
+	log, err := daemon.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(log)
+	serving := false
+	for !serving && lines.Scan() {
+		serving = strings.Contains(lines.Text(), "msg=serving")
+	}
+	if !serving {
+		t.Fatal("it does not serve")
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", daemon.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("its limits are:\n%s", limits)
+	}
+	if err := daemon.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() { // until it closes
+	}
+	if err := daemon.Wait(); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+}
