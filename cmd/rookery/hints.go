@@ -23,6 +23,7 @@ var hints = []struct {
 	{persistence.ErrNewerFormat, "use the release that wrote it, or a later one"},
 	{persistence.ErrPermission, "directories have to be 0700 and files 0600"},
 	{keyring.ErrNoProtector, "give --key-file or --passphrase-file, or set one of the two"},
+	{keyring.ErrWrongKey, "give what the store was made with, or what rookery store passwd has changed it to"},
 	{keyring.ErrTwoProtectors, "unset one of them, or give --key-file or --passphrase-file"},
 	{cause.ErrBlocked, "rookery contact unblock lets it write again"},
 	{cause.ErrOwnIdentity, "our own devices are seen to by rookery device"},
@@ -44,10 +45,18 @@ var hints = []struct {
 
 // explained adds what to do about an error.
 func explained(err error) error {
-	for _, h := range hints {
-		if errors.Is(err, h.of) {
-			return fmt.Errorf("%w (%s)", err, h.hint)
-		}
+	if hint := hintFor(err); hint != "" {
+		return fmt.Errorf("%w (%s)", err, hint)
 	}
 	return err
+}
+
+// hintFor is what to do about an error, "" if that is not known.
+func hintFor(err error) string {
+	for _, h := range hints {
+		if errors.Is(err, h.of) {
+			return h.hint
+		}
+	}
+	return ""
 }

@@ -19,6 +19,7 @@ type commands struct {
 	Contact  ContactCmd  `cmd:"" help:"Whom an identity knows: add, list, show, accept, deny, block, unblock."`
 	Device   DeviceCmd   `cmd:"" help:"The devices of an identity or a contact: list, approve, disable."`
 	Session  SessionCmd  `cmd:"" help:"Why something cannot be read: explain."`
+	Doctor   DoctorCmd   `cmd:"" help:"Why does it not work? Looks at a store and its network, and says what is wrong and what to do. Writes nothing."`
 	Send     SendCmd     `cmd:"" help:"Send a message to a contact."`
 	Listen   ListenCmd   `cmd:"" help:"Print what comes, and acknowledge it."`
 	Serve    ServeCmd    `cmd:"" help:"Serve the identities of a store to programs in any language (docs/daemon.md)."`
@@ -28,7 +29,10 @@ type commands struct {
 	Load     LoadCmd     `cmd:"" help:"Put an engine under load and measure it: scenarios, create, compare."`
 	Replay   ReplayCmd   `cmd:"" help:"Run recordings of the deployed reference through our core."`
 	Store    StoreCmd    `cmd:"" help:"Look after a store: check, stats, backup, restore, rekey, passwd."`
+	Health   HealthCmd   `cmd:"" help:"Ask a daemon whether it lives and takes requests."`
 	Version  VersionCmd  `cmd:"" help:"Say which version this is and which cryptography it uses."`
+
+	Completion CompletionCmd `cmd:"" help:"Print what makes bash, zsh or fish complete command lines."`
 }
 
 const (
@@ -57,6 +61,12 @@ func run(args []string, stdin io.Reader, stdout io.Writer, stderr *os.File) int 
 	)
 	if err != nil {
 		panic("internal error: " + err.Error())
+	}
+	if len(args) > 0 && args[0] == completeWords {
+		for _, word := range candidates(parser.Model.Node, args[1:]) {
+			_, _ = fmt.Fprintln(stdout, word)
+		}
+		return 0
 	}
 	command, err := parser.Parse(args)
 	if exited >= 0 { // --help

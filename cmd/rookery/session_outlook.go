@@ -37,6 +37,9 @@ var outlooks = map[sessionactor.Outlook]string{
 	sessionactor.Repeats:          "it has not answered on the session in use: each message carries what starts it",
 }
 
+// outlookOfUnknown says what a message does to whom no device is known of.
+const outlookOfUnknown = "a message looks the contact code up first, and goes out without forward secrecy if there is none"
+
 // nextOf says what happens next with a device.
 func nextOf(d deviceExplained, outlook sessionactor.Outlook) string {
 	switch {
@@ -56,13 +59,13 @@ func whatIsNext(us storedIdentity, contact deviceactor.Contact, v contactExplain
 	case us.successor != "":
 		say("our installation was replaced by %s: it only reads", plain(us.successor))
 	case contact.FirstSeen == 0:
-		say("nothing is known of it: a message to it looks its contact code up first, and goes out without forward secrecy if there is none")
+		say("nothing is known of it: %s", outlookOfUnknown)
 	case contact.Blocked:
 		say("it is blocked: all it sends is refused (rookery contact unblock)")
 	case contact.Standing == deviceactor.Requested:
 		say("it waits for an answer: rookery contact accept, or a message to it, or rookery contact deny")
 	case len(contact.Installations) == 0:
-		say("no device of it is known: a message to it looks its contact code up first, and goes out without forward secrecy if there is none")
+		say("no device of it is known: %s", outlookOfUnknown)
 	}
 	if v.Unsent > 0 {
 		say("what is not sent yet goes out with the next command that has a network, or while listen runs")

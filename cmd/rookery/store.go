@@ -101,14 +101,20 @@ func (p *storePlace) read(ctx context.Context) (*sealing.Store, error) {
 }
 
 func (p *storePlace) start(ctx context.Context, readOnly bool) (*sealing.Store, error) {
+	store, err := p.tryStart(ctx, readOnly)
+	return store, explained(err)
+}
+
+// tryStart is start without advice.
+func (p *storePlace) tryStart(ctx context.Context, readOnly bool) (*sealing.Store, error) {
 	if err := exists(p.Dir); err != nil {
 		return nil, err
 	}
 	key, err := p.unlock()
 	if err != nil {
-		return nil, explained(err)
+		return nil, err
 	}
-	store, err := sealing.Open(ctx, sealing.Options{
+	return sealing.Open(ctx, sealing.Options{
 		Dir:       p.Dir,
 		Anchor:    p.Anchor,
 		Protector: key,
@@ -118,11 +124,9 @@ func (p *storePlace) start(ctx context.Context, readOnly bool) (*sealing.Store, 
 			return pebble.Open(dir, pebble.Options{ReadOnly: readOnly})
 		},
 	})
-	if err != nil {
-		return nil, explained(err)
-	}
-	return store, nil
 }
+
+var errNoStore = errors.New("there is no store")
 
 // exists refuses what is no store: opening it would make one.
 func exists(dir string) error {
@@ -131,7 +135,7 @@ func exists(dir string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("there is no store in %s", dir)
+	return fmt.Errorf("%w in %s", errNoStore, dir)
 }
 
 // interruptible ends a command's work in order, so that it can clean up. The second

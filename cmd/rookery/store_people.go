@@ -94,12 +94,8 @@ func pickStoredContact(ctx context.Context, store persistence.Store, of storedId
 		return key, nil
 	}
 	var found []rookery.PublicKey
-	err := store.Scan(ctx, persistence.NewName(persistence.KindContact, of.owner[:]), func(name persistence.Name, _ []byte) error {
-		parts, err := name.Parts()
-		if err != nil || len(parts) != 2 {
-			return fmt.Errorf("%v: %w", name, persistence.ErrCorrupt)
-		}
-		if key, err := x3dh.ParseIdentity(parts[1]); err == nil && key != of.key && begins(key.String(), who) {
+	err := eachStoredContact(ctx, store, of, func(key rookery.PublicKey) error {
+		if key != of.key && begins(key.String(), who) {
 			found = append(found, key)
 		}
 		return nil
@@ -113,4 +109,20 @@ func pickStoredContact(ctx context.Context, store persistence.Store, of storedId
 		return rookery.PublicKey{}, fmt.Errorf("contact %q: %w: %v and %v begin so", who, errAmbiguous, found[0], found[1])
 	}
 	return rookery.PublicKey{}, fmt.Errorf("contact %q %w: the beginning of a known contact's key, of %d digits or more, or a whole key", strings.TrimSpace(who), errUnknown, leastPrefix)
+}
+
+// eachStoredContact calls fn for all contacts of an identity, itself among them if it
+// has other devices.
+func eachStoredContact(ctx context.Context, store persistence.Store, of storedIdentity, fn func(rookery.PublicKey) error) error {
+	return store.Scan(ctx, persistence.NewName(persistence.KindContact, of.owner[:]), func(name persistence.Name, _ []byte) error {
+		parts, err := name.Parts()
+		if err != nil || len(parts) != 2 {
+			return fmt.Errorf("%v: %w", name, persistence.ErrCorrupt)
+		}
+		key, err := x3dh.ParseIdentity(parts[1])
+		if err != nil {
+			return fmt.Errorf("%v: %w", name, persistence.ErrCorrupt)
+		}
+		return fn(key)
+	})
 }
