@@ -76,7 +76,7 @@ func TestBashCompletes(t *testing.T) {
 		script := `source <(rookery completion bash) || exit 1
 complete -p rookery | grep -q -- '-F _rookery' || exit 1
 COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _rookery; printf '%s\n' "${COMPREPLY[@]}"`
-		run := exec.CommandContext(t.Context(), bash, append([]string{"--norc", "-c", script, "bash"}, words...)...) //nolint:gosec // of this test
+		run := exec.CommandContext(t.Context(), bash, append([]string{"--norc", "-c", script, "bash"}, words...)...)
 		run.Env = append(os.Environ(), mainVariable+"=1", "PATH="+bin+":"+os.Getenv("PATH"))
 		out, err := run.CombinedOutput()
 		if got := strings.Join(strings.Fields(string(out)), " "); err != nil || got != want {
@@ -97,7 +97,7 @@ func TestOtherShellsTakeTheirCompletion(t *testing.T) {
 			t.Logf("there is no %s: its script is not run", shell)
 			continue
 		}
-		run := exec.CommandContext(t.Context(), path, "-n") //nolint:gosec // a shell
+		run := exec.CommandContext(t.Context(), path, "-n")
 		run.Stdin = strings.NewReader(script)
 		if out, err := run.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", shell, err, out)

@@ -136,7 +136,7 @@ func TestDoctorSaysWhatHidesTheStore(t *testing.T) {
 		finds(t, found, failure, "store", "key")
 	}
 
-	if err := os.Chmod(filepath.Join(p.dir, "keyring"), 0o644); err != nil { //nolint:gosec // what the test is about
+	if err := os.Chmod(filepath.Join(p.dir, "keyring"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, found := p.doctored(); status != exitError {

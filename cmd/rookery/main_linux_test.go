@@ -13,7 +13,7 @@ import (
 // itself is the command as a process of its own.
 func itself(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // this very binary
+	c := exec.CommandContext(t.Context(), os.Args[0], args...)
 	c.Env = append(os.Environ(), mainVariable+"=1")
 	return c
 }

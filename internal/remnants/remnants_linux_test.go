@@ -35,7 +35,7 @@ func leavesCore() bool {
 func memoryAfter(t *testing.T, part string) (dir string, memory []byte) {
 	t.Helper()
 	dir = t.TempDir()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // this very binary
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 	child.Dir = dir
 	child.Env = append(os.Environ(), partVariable+"="+part)
 	var said bytes.Buffer
@@ -66,7 +66,7 @@ func memoryAfter(t *testing.T, part string) (dir string, memory []byte) {
 func memoryOf(t *testing.T, part string) (dir string, memory []byte) {
 	t.Helper()
 	dir = t.TempDir()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // this very binary
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 	child.Dir = dir
 	child.Env = append(os.Environ(), partVariable+"="+part, crashVariable+"=")
 	child.Stderr = os.Stderr
@@ -164,4 +164,3 @@ func TestUsedKeysInTheCoreOfAnEngine(t *testing.T) {
 	used, _ := book.Consumed()
 	left(t, memory, used, book.Living())
 }
-

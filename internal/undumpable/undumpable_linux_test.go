@@ -48,7 +48,7 @@ func report() int {
 // T49: after Process, the limits that the kernel shows allow no core file, and the
 // process is not dumpable; before, it was.
 func TestNoCoreFileIsAllowed(t *testing.T) {
-	child := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // this very binary
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), partVariable+"=1")
 	out, err := child.CombinedOutput()
 	if err != nil {
