@@ -24,6 +24,7 @@ type commands struct {
 	Listen   ListenCmd   `cmd:"" help:"Print what comes, and acknowledge it."`
 	Serve    ServeCmd    `cmd:"" help:"Serve the identities of a store to programs in any language (docs/daemon.md)."`
 	Token    TokenCmd    `cmd:"" help:"Who may call the daemon: create, list, revoke."`
+	Webhook  WebhookCmd  `cmd:"" help:"Webhooks of the daemon: create, list, resume, delete, and what they could not deliver (docs/webhooks.md)."`
 	Demo     DemoCmd     `cmd:"" help:"Host identities in this process and let them talk."`
 	Bench    BenchCmd    `cmd:"" help:"Measure the engine and its parts, each beside what it is compared with."`
 	Load     LoadCmd     `cmd:"" help:"Put an engine under load and measure it: scenarios, create, compare."`

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/daemon"
+	"github.com/rookery-im/rookery/internal/metrics"
 	carriers "github.com/rookery-im/rookery/transport/carrier/memory"
 )
 
@@ -127,6 +129,9 @@ func TestWhatIsServedIsWhatIsDocumentedAndNamesNobody(t *testing.T) {
 		MeterProvider: server.provider(),
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := metrics.Webhooks(server.provider(), daemon.New(daemon.Options{}).WebhookReading); err != nil {
 		t.Fatal(err)
 	}
 	var all []*rookery.Identity

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -14,6 +15,8 @@ import (
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/internal/daemon"
 	"github.com/rookery-im/rookery/internal/daemon/token"
+	"github.com/rookery-im/rookery/internal/daemon/webhook"
+	"github.com/rookery-im/rookery/internal/metrics"
 )
 
 // ServeCmd is the daemon.
@@ -36,6 +39,17 @@ type ServeCmd struct {
 	MaxStreams     int           `name:"max-streams" default:"1024" env:"ROOKERY_MAX_STREAMS" help:"Streams of events at a time (ROOKERY_MAX_STREAMS)."`
 	Rate           float64       `name:"rate" default:"1000" env:"ROOKERY_RATE" help:"Requests a second for each token (ROOKERY_RATE)."`
 	Burst          int           `name:"burst" default:"2000" env:"ROOKERY_BURST" help:"Requests at once for each token (ROOKERY_BURST)."`
+	webhookFlags
+}
+
+// webhookFlags are about the webhooks of the daemon.
+type webhookFlags struct {
+	MaxWebhooks     int            `name:"max-webhooks" default:"4096" env:"ROOKERY_MAX_WEBHOOKS" help:"Webhooks of all identities (ROOKERY_MAX_WEBHOOKS)."`
+	WebhookTimeout  time.Duration  `name:"webhook-timeout" default:"15s" env:"ROOKERY_WEBHOOK_TIMEOUT" help:"How long an attempt to post an event may take (ROOKERY_WEBHOOK_TIMEOUT)."`
+	WebhookRefusals int            `name:"webhook-refusals" default:"10" env:"ROOKERY_WEBHOOK_REFUSALS" help:"How often an endpoint may refuse an event before it is a dead letter (ROOKERY_WEBHOOK_REFUSALS)."`
+	WebhookPatience time.Duration  `name:"webhook-patience" default:"72h" env:"ROOKERY_WEBHOOK_PATIENCE" help:"How long an event is tried in all before it is one (ROOKERY_WEBHOOK_PATIENCE)."`
+	WebhookAllow    []netip.Prefix `name:"webhook-allow" env:"ROOKERY_WEBHOOK_ALLOW" placeholder:"CIDR" help:"Ranges of addresses, such as 10.0.0.0/8, where endpoints may be although they are not public (ROOKERY_WEBHOOK_ALLOW)."`
+	WebhookInsecure bool           `name:"webhook-insecure" env:"ROOKERY_WEBHOOK_INSECURE" help:"Let endpoints on other hosts be http: messages can be read on the way (ROOKERY_WEBHOOK_INSECURE)."`
 }
 
 var (
@@ -48,7 +62,8 @@ func (c *ServeCmd) Run(parsed *kong.Context, out *output) error {
 	if c.PrintConfig {
 		return c.printConfig(parsed, out)
 	}
-	if min(c.RequestTimeout, c.WriteTimeout) <= 0 || min(c.MaxConnections, c.MaxRequests, c.MaxStreams, c.Burst) <= 0 || c.Rate <= 0 {
+	if min(c.RequestTimeout, c.WriteTimeout, c.WebhookTimeout, c.WebhookPatience) <= 0 ||
+		min(c.MaxConnections, c.MaxRequests, c.MaxStreams, c.Burst, c.MaxWebhooks, c.WebhookRefusals) <= 0 || c.Rate <= 0 {
 		return errBounds
 	}
 	certificate, err := c.certificate()
@@ -62,6 +77,8 @@ func (c *ServeCmd) Run(parsed *kong.Context, out *output) error {
 	d := daemon.New(daemon.Options{
 		Tokens: token.Of(c.Dir), Logger: logger, RequestTimeout: c.RequestTimeout, WriteTimeout: c.WriteTimeout,
 		MaxConnections: c.MaxConnections, MaxRequests: c.MaxRequests, MaxStreams: c.MaxStreams, Rate: c.Rate, Burst: c.Burst,
+		MaxWebhooks: c.MaxWebhooks, WebhookTimeout: c.WebhookTimeout, WebhookRefusals: c.WebhookRefusals, WebhookPatience: c.WebhookPatience,
+		WebhookReach: webhook.Reach{Insecure: c.WebhookInsecure, Allowed: c.WebhookAllow},
 	})
 	ctx, stop := interruptible()
 	defer stop()
@@ -70,6 +87,11 @@ func (c *ServeCmd) Run(parsed *kong.Context, out *output) error {
 		return err
 	}
 	defer server.close()
+	unmeasured, err := metrics.Webhooks(server.provider(), d.WebhookReading)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unmeasured() }() // the process ends
 	needed := needs{network: true, makes: true, handler: d.Handle, meters: server.provider(), logger: logger}
 	return c.run(ctx, out, needed, func(ctx context.Context, engine *rookery.Engine) error {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)

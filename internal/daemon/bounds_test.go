@@ -105,7 +105,7 @@ func TestStreamsAreCountedAndRefusedOverTheirNumber(t *testing.T) {
 	alice.listen("")
 }
 
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

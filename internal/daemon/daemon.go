@@ -13,6 +13,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/internal/daemon/token"
+	"github.com/rookery-im/rookery/internal/metrics"
 	"github.com/rookery-im/rookery/internal/metrics/snapshot"
 )
 
@@ -27,6 +28,7 @@ type Daemon struct {
 	streams  *shares
 	writer   *connect.ErrorWriter
 	measured *snapshot.Collector
+	webhooks *webhooks
 
 	mu         sync.RWMutex
 	engine     *rookery.Engine // nil before Serve
@@ -38,10 +40,12 @@ type Daemon struct {
 // served.
 func New(options Options) *Daemon {
 	options = options.withDefaults()
+	stopping := make(chan struct{})
 	return &Daemon{
 		options:    options,
 		feeds:      newFeeds(options),
-		stopping:   make(chan struct{}),
+		stopping:   stopping,
+		webhooks:   newWebhooks(options, stopping),
 		requests:   newShares(options.MaxRequests),
 		bodies:     newShares(options.MaxBodies),
 		streams:    newShares(options.MaxStreams),
@@ -53,24 +57,29 @@ func New(options Options) *Daemon {
 }
 
 // take begins to serve an engine.
-func (d *Daemon) take(engine *rookery.Engine) {
+func (d *Daemon) take(ctx context.Context, engine *rookery.Engine) error {
+	hosted := make(map[hostedKey]*feed)
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.engine = engine
 	for _, i := range engine.Identities() {
 		d.identities[i.PublicKey()] = append(d.identities[i.PublicKey()], i)
+		hosted[keyOf(i)] = d.feeds.of(keyOf(i))
 	}
+	d.mu.Unlock()
+	return d.webhooks.open(ctx, engine, hosted)
 }
 
 // hosts notes an identity that was created.
 func (d *Daemon) hosts(i *rookery.Identity) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.identities[i.PublicKey()] = append(d.identities[i.PublicKey()], i)
+	d.mu.Unlock()
+	d.webhooks.follow(keyOf(i), d.feeds.of(keyOf(i)))
 }
 
 // forgets drops one that was deleted.
-func (d *Daemon) forgets(i *rookery.Identity) {
+func (d *Daemon) forgets(ctx context.Context, i *rookery.Identity) {
+	d.webhooks.forget(context.WithoutCancel(ctx), keyOf(i))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	rest := slices.DeleteFunc(slices.Clone(d.identities[i.PublicKey()]), func(one *rookery.Identity) bool { return one == i })
@@ -147,5 +156,8 @@ func (d *Daemon) limiter(t token.Token) *rate.Limiter {
 	return l
 }
 
-// end ends the streams.
+// WebhookReading counts what webhooks have done and how they are, for metrics.
+func (d *Daemon) WebhookReading() metrics.WebhookReading { return d.webhooks.reading() }
+
+// end ends the streams, and what webhooks do next.
 func (d *Daemon) end() { d.stop.Do(func() { close(d.stopping) }) }

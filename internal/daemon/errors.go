@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -10,6 +11,7 @@ import (
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/internal/daemon/token"
+	"github.com/rookery-im/rookery/internal/daemon/webhook"
 )
 
 // Errors of the daemon's own.
@@ -29,6 +31,13 @@ var (
 	errParameter  = errors.New("unknown parameter")
 	errReader     = errors.New("the reader is gone, or too slow")
 	errNobody     = errors.New("a public key or a contact code is needed")
+
+	errNoWebhook       = errors.New("the identity has no such webhook")
+	errTooManyWebhooks = fmt.Errorf("as many webhooks as there may be: %d of an identity", maxPerIdentity)
+	errHasLetters      = errors.New("the webhook has dead letters: redeliver, drop or discard them")
+	errChoice          = errors.New("either event ids or all are needed")
+	errNoLetter        = errors.New("it is no dead letter any more")
+	errNotNamed        = errors.New("it is another one than its name says")
 )
 
 // statuses says which status an error has for callers. The first that fits counts.
@@ -56,6 +65,13 @@ var statuses = []struct {
 	{errParameter, connect.CodeInvalidArgument},
 	{errReader, connect.CodeAborted},
 	{errNobody, connect.CodeInvalidArgument},
+	{errNoWebhook, connect.CodeNotFound},
+	{errTooManyWebhooks, connect.CodeFailedPrecondition},
+	{errHasLetters, connect.CodeFailedPrecondition},
+	{errChoice, connect.CodeInvalidArgument},
+	{errNoLetter, connect.CodeAborted},
+	{webhook.ErrURL, connect.CodeInvalidArgument},
+	{webhook.ErrAddress, connect.CodeInvalidArgument},
 
 	{cause.ErrStoreFull, connect.CodeUnavailable},
 	{cause.ErrNotDurable, connect.CodeUnavailable},

@@ -57,7 +57,7 @@ func (d *Daemon) follow(ctx context.Context, i *rookery.Identity, after string, 
 	defer tick.Stop()
 	quiet := true // since the last tick
 	for {
-		event, missed, changed, err := f.next(&at)
+		event, missed, changed, err := f.next(&at, "")
 		switch {
 		case err != nil:
 			return err

@@ -32,12 +32,13 @@ type feed struct {
 	mu       sync.Mutex
 	entries  []*entry // by seq
 	known    map[string]*entry
-	last     uint64 // seq
-	waiting  int    // messages
-	bytes    int    // of their payloads
-	notices  uint64 // were ever added
-	kept     int    // of them
-	dropped  uint64 // the number of the last notice that was pushed out
+	last     uint64          // seq
+	waiting  int             // messages
+	bytes    int             // of their payloads
+	notices  uint64          // were ever added
+	kept     int             // of them
+	dropped  uint64          // the number of the last notice that was pushed out
+	webhooks map[string]bool // by their ids: those that have to have each message
 	changed  chan struct{}
 	released chan struct{}
 	ended    error
@@ -50,6 +51,8 @@ type entry struct {
 	before uint64 // how many notices there were by then
 	event  *apiv1.Event
 	ack    func()
+	had    map[string]bool // webhooks that are done with it
+	acked  bool            // by a consumer, while a webhook is not done with it
 }
 
 // place is how far a reader is.
@@ -58,7 +61,7 @@ type place struct{ seq, notice uint64 }
 func newFeed(run string, o Options) *feed {
 	return &feed{
 		run: run, maxWaiting: o.MaxWaiting, maxBytes: o.MaxWaitingBytes, maxNotes: o.MaxNotices,
-		known: make(map[string]*entry), changed: make(chan struct{}), released: make(chan struct{}),
+		known: make(map[string]*entry), webhooks: make(map[string]bool), changed: make(chan struct{}), released: make(chan struct{}),
 	}
 }
 
@@ -131,12 +134,19 @@ func (f *feed) remove(e *entry) {
 
 func bySeq(e *entry, seq uint64) int { return cmp.Compare(e.seq, seq) }
 
-// acknowledge takes events out, and tells how many of them were there.
+// acknowledge takes events out for all readers, and tells how many of them were there.
+// What a webhook still has to have stays for that.
 func (f *feed) acknowledge(ids []string) int {
 	var gone []*entry
+	n := 0
 	f.mu.Lock()
 	for _, id := range ids {
-		if e := f.known[id]; e != nil {
+		e := f.known[id]
+		if e == nil || e.acked {
+			continue
+		}
+		n++
+		if e.acked = f.held(e); !e.acked {
 			f.remove(e)
 			gone = append(gone, e)
 		}
@@ -145,7 +155,7 @@ func (f *feed) acknowledge(ids []string) int {
 	for _, e := range gone {
 		e.ack()
 	}
-	return len(gone)
+	return n
 }
 
 // cursor is a place as readers keep it.
@@ -173,8 +183,9 @@ func (f *feed) begin(cursor string) (place, error) {
 
 // next gives the first event behind a place, and moves it. If there is none, it gives
 // what is closed when one comes. missed tells how many notices were pushed out before
-// the reader came to them, or a few more.
-func (f *feed) next(p *place) (event *apiv1.Event, missed uint64, changed <-chan struct{}, err error) {
+// the reader came to them, or a few more. webhook is the id of the one that reads, "" for
+// a consumer.
+func (f *feed) next(p *place, webhook string) (event *apiv1.Event, missed uint64, changed <-chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dropped > p.notice {
@@ -183,12 +194,13 @@ func (f *feed) next(p *place) (event *apiv1.Event, missed uint64, changed <-chan
 		return nil, missed, nil, nil
 	}
 	at, _ := slices.BinarySearchFunc(f.entries, p.seq+1, bySeq)
-	if at == len(f.entries) {
-		return nil, 0, f.changed, f.ended
+	for _, e := range f.entries[at:] {
+		p.seq, p.notice = e.seq, max(p.notice, e.before)
+		if webhook == "" && !e.acked || webhook != "" && !e.had[webhook] {
+			return e.event, 0, nil, nil
+		}
 	}
-	e := f.entries[at]
-	p.seq, p.notice = e.seq, max(p.notice, e.before)
-	return e.event, 0, nil, nil
+	return nil, 0, f.changed, f.ended
 }
 
 // end wakes everybody for good.

@@ -30,11 +30,11 @@ func TestMessageAfterAContactWasForgottenStays(t *testing.T) {
 	f.forget("a", newest)
 	var at place
 	for _, want := range []string{"m-b1", "m-a2"} {
-		if e, _, _, _ := f.next(&at); e.GetId() != want {
+		if e, _, _, _ := f.next(&at, ""); e.GetId() != want {
 			t.Errorf("got %v, want %s", e, want)
 		}
 	}
-	if e, _, _, _ := f.next(&at); e != nil || f.waiting != 2 || f.bytes != 2 {
+	if e, _, _, _ := f.next(&at, ""); e != nil || f.waiting != 2 || f.bytes != 2 {
 		t.Errorf("%v is left, of %d", e, f.waiting)
 	}
 }
@@ -59,11 +59,11 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%q was read as %+v", cursor, at)
 		}
 		for range 8 {
-			if e, missed, changed, err := feed.next(&at); err != nil || missed > 0 || e == nil && changed == nil {
+			if e, missed, changed, err := feed.next(&at, ""); err != nil || missed > 0 || e == nil && changed == nil {
 				t.Errorf("%q: %v, %d missed, %v", cursor, e, missed, err)
 			}
 		}
-		if e, _, _, _ := feed.next(&at); e != nil {
+		if e, _, _, _ := feed.next(&at, ""); e != nil {
 			t.Errorf("%q: more than there is", cursor)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -30,7 +31,13 @@ import (
 // patience is how long anything may take before a test gives up on it.
 const patience = 20 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childOf); dir != "" {
+		fmt.Fprintln(os.Stderr, serveAsChild(dir))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // house is a daemon with its engine on a store that outlives it.
 type house struct {

@@ -71,7 +71,7 @@ func (s identityService) DeleteIdentity(ctx context.Context, r *apiv1.DeleteIden
 	if err := s.engine.DeleteIdentity(ctx, i.PublicKey(), i.InstallationID()); err != nil {
 		return nil, err
 	}
-	s.forgets(i)
+	s.forgets(ctx, i)
 	return &apiv1.DeleteIdentityResponse{}, nil
 }
 

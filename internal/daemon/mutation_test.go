@@ -81,14 +81,16 @@ type written struct{ json, binary []byte }
 // requests are those to the methods that answer at once.
 func requests(t *testing.T, alice, bob *resident) (methods []string, bodies []written) {
 	t.Helper()
+	var made struct{ Webhook hookSeen }
+	alice.h.call(alice.h.admin, "WebhookService/CreateWebhook", object{"identity": alice.key, "url": "https://hooks.example.org"}, &made)
 	fields := object{
 		"identity": alice.key, "contact": bob.key, "to": bob.key, "publicKey": bob.key, "payload": []byte("hello"),
 		"idempotencyKey": "key", "members": []string{bob.key}, "messageId": strings.Repeat("ab", 32), "ids": []string{"m-x"},
-		"installation": "x", "name": "n", "phrase": "p", "pageSize": 10,
+		"installation": "x", "name": "n", "phrase": "p", "pageSize": 10, "id": made.Webhook.ID, "url": "https://hooks.example.org", "all": true,
 	}
 	for _, file := range []protoreflect.FileDescriptor{
 		apiv1.File_api_v1_identities_proto, apiv1.File_api_v1_contacts_proto, apiv1.File_api_v1_messages_proto,
-		apiv1.File_api_v1_events_proto, apiv1.File_api_v1_daemon_proto,
+		apiv1.File_api_v1_events_proto, apiv1.File_api_v1_daemon_proto, apiv1.File_api_v1_webhooks_proto,
 	} {
 		for s := range file.Services().Len() {
 			service := file.Services().Get(s)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery/internal/daemon/token"
+	"github.com/rookery-im/rookery/internal/daemon/webhook"
 )
 
 var (
@@ -58,6 +60,22 @@ type Options struct {
 	// MaxNotices is how many of the events are kept for each identity that the engine
 	// does not store. Default: 256.
 	MaxNotices int
+	// MaxWebhooks is how many webhooks there may be, of all identities. Default: 4,096.
+	MaxWebhooks int
+	// WebhookReach is what their endpoints may be beside those on the public network by
+	// https, and those on this host.
+	WebhookReach webhook.Reach
+	// WebhookTimeout is how long one attempt may take. Default: 15 seconds.
+	WebhookTimeout time.Duration
+	// WebhookSchedule is when the next one is made. Default: after 1 second, twice as
+	// long behind each, at most 10 minutes.
+	WebhookSchedule webhook.Schedule
+	// An event is a dead letter when its endpoint has refused it as often as
+	// WebhookRefusals says, or after WebhookPatience. Defaults: 10, 72 hours.
+	WebhookRefusals int
+	WebhookPatience time.Duration
+
+	webhookRoots *x509.CertPool // of endpoints in tests; nil: those of the host
 }
 
 func (o Options) withDefaults() Options {
@@ -81,6 +99,12 @@ func (o Options) withDefaults() Options {
 	o.MaxWaiting = orDefault(o.MaxWaiting, 1024)
 	o.MaxWaitingBytes = orDefault(o.MaxWaitingBytes, 16<<20)
 	o.MaxNotices = orDefault(o.MaxNotices, 256)
+	o.MaxWebhooks = orDefault(o.MaxWebhooks, 4096)
+	o.WebhookTimeout = orDefault(o.WebhookTimeout, 15*time.Second)
+	o.WebhookSchedule.First = orDefault(o.WebhookSchedule.First, time.Second)
+	o.WebhookSchedule.Longest = orDefault(o.WebhookSchedule.Longest, 10*time.Minute)
+	o.WebhookRefusals = orDefault(o.WebhookRefusals, 10)
+	o.WebhookPatience = orDefault(o.WebhookPatience, 72*time.Hour)
 	return o
 }
 

@@ -38,6 +38,7 @@ func (d *Daemon) handler() http.Handler {
 	inside.Handle(apiv1.NewMessageServiceHandler(messageService{d}, options...))
 	inside.Handle(apiv1.NewEventServiceHandler(eventService{d}, options...))
 	inside.Handle(apiv1.NewDaemonServiceHandler(daemonService{d}, options...))
+	inside.Handle(apiv1.NewWebhookServiceHandler(webhookService{d}, options...))
 	inside.HandleFunc("GET "+eventsPath, d.sse)
 	inside.HandleFunc("HEAD "+eventsPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", http.MethodGet) // a stream that nobody can read
@@ -52,7 +53,7 @@ func (d *Daemon) handler() http.Handler {
 		_, _ = w.Write(apiv1.OpenAPI)
 	})
 	admitted := d.admitted(inside)
-	for _, prefix := range []string{eventsPath, "/rookery.api.v1.IdentityService/", "/rookery.api.v1.ContactService/", "/rookery.api.v1.MessageService/", "/rookery.api.v1.EventService/", "/rookery.api.v1.DaemonService/"} {
+	for _, prefix := range []string{eventsPath, "/rookery.api.v1.IdentityService/", "/rookery.api.v1.ContactService/", "/rookery.api.v1.MessageService/", "/rookery.api.v1.EventService/", "/rookery.api.v1.DaemonService/", "/rookery.api.v1.WebhookService/"} {
 		outside.Handle(prefix, admitted)
 	}
 	return d.logged(outside)
@@ -75,12 +76,17 @@ func (d *Daemon) ready(w http.ResponseWriter, _ *http.Request) {
 }
 
 // Serve answers requests on a listener, which it closes, until ctx ends: then streams
-// end, and requests that are at work get RequestTimeout to finish. With a certificate
+// end, and requests that are at work get RequestTimeout to finish; attempts of webhooks
+// end by themselves. With a certificate
 // it speaks TLS, else HTTP/1.1 and HTTP/2 in the clear. The engine, whose handler is
 // Handle, is closed by the caller afterwards.
 func (d *Daemon) Serve(ctx context.Context, engine *rookery.Engine, listener net.Listener, certificate *tls.Certificate) error {
-	d.take(engine)
 	defer d.feeds.end()
+	defer d.webhooks.close()
+	defer d.end()
+	if err := d.take(context.WithoutCancel(ctx), engine); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	server := &http.Server{
 		Handler: d.handler(),
 		// Who is let in gets longer, see admitted. Without these, one who is not could keep

@@ -8,14 +8,14 @@ const (
 	gauge               // goes up and down
 )
 
-// observation is an instrument that is read when somebody asks.
-type observation struct {
+// observation is an instrument that is read when somebody asks, out of a reading R.
+type observation[R any] struct {
 	name  string
 	kind  kind
 	unit  string
 	label string // "" without
 	help  string
-	read  func(*Reading) []Labelled // one without a value if there is no label; none: not known here
+	read  func(*R) []Labelled // one without a value if there is no label; none: not known here
 }
 
 // The names of labels.
@@ -28,7 +28,7 @@ const (
 	labelStage     = "stage"
 )
 
-var observations = []observation{
+var observations = []observation[Reading]{
 	{"rookery.messages.sent", counter, "{message}", "", "Messages made durable for sending.", total(func(r *Reading) uint64 { return r.Sent })},
 	{"rookery.messages.copies", counter, "{message}", "", "Messages made durable for our own other installations.", total(func(r *Reading) uint64 { return r.Copies })},
 	{"rookery.messages.received", counter, "{message}", "", "Messages decrypted and durable, one for each installation here.", total(func(r *Reading) uint64 { return r.Received })},

@@ -63,7 +63,9 @@ type Metrics struct {
 func New(provider metric.MeterProvider, read func() Reading) (*Metrics, error) {
 	meter := provider.Meter(Scope)
 	m := new(Metrics)
-	err := errors.Join(m.histograms(meter), m.register(meter, read))
+	var err error
+	m.registration, err = register(meter, observations, read)
+	err = errors.Join(err, m.histograms(meter))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -89,10 +91,10 @@ func (m *Metrics) histograms(meter metric.Meter) error {
 	return errors.Join(errs[:]...)
 }
 
-// register has the table read when somebody asks.
-func (m *Metrics) register(meter metric.Meter, read func() Reading) error {
-	instruments := make([]metric.Int64Observable, len(observations))
-	for i, o := range observations {
+// register has a table read when somebody asks.
+func register[R any](meter metric.Meter, table []observation[R], read func() R) (metric.Registration, error) {
+	instruments := make([]metric.Int64Observable, len(table))
+	for i, o := range table {
 		var err error
 		switch o.kind {
 		case counter:
@@ -101,18 +103,17 @@ func (m *Metrics) register(meter metric.Meter, read func() Reading) error {
 			instruments[i], err = meter.Int64ObservableGauge(o.name, metric.WithUnit(o.unit), metric.WithDescription(o.help))
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	all := make([]metric.Observable, len(instruments))
 	for i := range all {
 		all[i] = instruments[i]
 	}
-	var err error
-	m.registration, err = meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+	return meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
 		r := read()
-		for i := range observations {
-			o := &observations[i]
+		for i := range table {
+			o := &table[i]
 			for _, l := range o.read(&r) {
 				if o.label == "" {
 					to.ObserveInt64(instruments[i], l.N)
@@ -123,7 +124,6 @@ func (m *Metrics) register(meter metric.Meter, read func() Reading) error {
 		}
 		return nil
 	}, all...)
-	return err
 }
 
 // Stage records the time of one message in one stage.

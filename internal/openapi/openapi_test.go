@@ -23,7 +23,7 @@ func TestDescriptionHasEachMethodAndNoDeadReference(t *testing.T) {
 	methods := 0
 	for _, file := range []protoreflect.FileDescriptor{
 		apiv1.File_api_v1_identities_proto, apiv1.File_api_v1_contacts_proto, apiv1.File_api_v1_messages_proto,
-		apiv1.File_api_v1_events_proto, apiv1.File_api_v1_daemon_proto,
+		apiv1.File_api_v1_events_proto, apiv1.File_api_v1_daemon_proto, apiv1.File_api_v1_webhooks_proto,
 	} {
 		for s := range file.Services().Len() {
 			service := file.Services().Get(s)

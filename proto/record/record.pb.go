@@ -1710,6 +1710,198 @@ func (x *LeftOut) GetError() string {
 	return ""
 }
 
+// Webhook is where the daemon posts events of an identity.
+type Webhook struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// identity is a public key.
+	Identity []byte `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	Url      string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	// secret signs what is posted, 32 bytes.
+	Secret   []byte `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	Notices  bool   `protobuf:"varint,5,opt,name=notices,proto3" json:"notices,omitempty"`
+	Created  int64  `protobuf:"varint,6,opt,name=created,proto3" json:"created,omitempty"`
+	Disabled bool   `protobuf:"varint,7,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// cause is why it was disabled.
+	Cause string `protobuf:"bytes,8,opt,name=cause,proto3" json:"cause,omitempty"`
+	// failed is when it was.
+	Failed        int64 `protobuf:"varint,9,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Webhook) Reset() {
+	*x = Webhook{}
+	mi := &file_record_record_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Webhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Webhook) ProtoMessage() {}
+
+func (x *Webhook) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
+func (*Webhook) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Webhook) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Webhook) GetIdentity() []byte {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+func (x *Webhook) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Webhook) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Webhook) GetNotices() bool {
+	if x != nil {
+		return x.Notices
+	}
+	return false
+}
+
+func (x *Webhook) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *Webhook) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *Webhook) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Webhook) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+// DeadLetter is an event that the endpoint of a webhook has not taken.
+type DeadLetter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// event is an encoded rookery.api.v1.Event.
+	Event    []byte `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	Attempts int64  `protobuf:"varint,2,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	Cause    string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	// first and last are when the first and the last attempt were made.
+	First         int64 `protobuf:"varint,4,opt,name=first,proto3" json:"first,omitempty"`
+	Last          int64 `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeadLetter) Reset() {
+	*x = DeadLetter{}
+	mi := &file_record_record_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeadLetter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeadLetter) ProtoMessage() {}
+
+func (x *DeadLetter) ProtoReflect() protoreflect.Message {
+	mi := &file_record_record_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
+func (*DeadLetter) Descriptor() ([]byte, []int) {
+	return file_record_record_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeadLetter) GetEvent() []byte {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *DeadLetter) GetAttempts() int64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *DeadLetter) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetFirst() int64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *DeadLetter) GetLast() int64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
 var File_record_record_proto protoreflect.FileDescriptor
 
 const file_record_record_proto_rawDesc = "" +
@@ -1863,7 +2055,24 @@ const file_record_record_proto_rawDesc = "" +
 	"\x06digest\x18\a \x01(\fR\x06digest\"H\n" +
 	"\aLeftOut\x12'\n" +
 	"\x0finstallation_id\x18\x01 \x01(\tR\x0einstallationId\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05errorB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
+	"\x05error\x18\x02 \x01(\tR\x05error\"\xdd\x01\n" +
+	"\aWebhook\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x10\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url\x12\x16\n" +
+	"\x06secret\x18\x04 \x01(\fR\x06secret\x12\x18\n" +
+	"\anotices\x18\x05 \x01(\bR\anotices\x12\x18\n" +
+	"\acreated\x18\x06 \x01(\x03R\acreated\x12\x1a\n" +
+	"\bdisabled\x18\a \x01(\bR\bdisabled\x12\x14\n" +
+	"\x05cause\x18\b \x01(\tR\x05cause\x12\x16\n" +
+	"\x06failed\x18\t \x01(\x03R\x06failed\"~\n" +
+	"\n" +
+	"DeadLetter\x12\x14\n" +
+	"\x05event\x18\x01 \x01(\fR\x05event\x12\x1a\n" +
+	"\battempts\x18\x02 \x01(\x03R\battempts\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12\x14\n" +
+	"\x05first\x18\x04 \x01(\x03R\x05first\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\x03R\x04lastB,Z*github.com/rookery-im/rookery/proto/recordb\x06proto3"
 
 var (
 	file_record_record_proto_rawDescOnce sync.Once
@@ -1877,7 +2086,7 @@ func file_record_record_proto_rawDescGZIP() []byte {
 	return file_record_record_proto_rawDescData
 }
 
-var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_record_record_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_record_record_proto_goTypes = []any{
 	(*Identity)(nil),     // 0: rookery.record.v1.Identity
 	(*PreKey)(nil),       // 1: rookery.record.v1.PreKey
@@ -1898,6 +2107,8 @@ var file_record_record_proto_goTypes = []any{
 	(*Segment)(nil),      // 16: rookery.record.v1.Segment
 	(*Receipt)(nil),      // 17: rookery.record.v1.Receipt
 	(*LeftOut)(nil),      // 18: rookery.record.v1.LeftOut
+	(*Webhook)(nil),      // 19: rookery.record.v1.Webhook
+	(*DeadLetter)(nil),   // 20: rookery.record.v1.DeadLetter
 }
 var file_record_record_proto_depIdxs = []int32{
 	4,  // 0: rookery.record.v1.Contact.installations:type_name -> rookery.record.v1.Installation
@@ -1923,7 +2134,7 @@ func file_record_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_record_proto_rawDesc), len(file_record_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

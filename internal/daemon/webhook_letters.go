@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rookery-im/rookery/internal/daemon/webhook"
+	"github.com/rookery-im/rookery/keep"
+	apiv1 "github.com/rookery-im/rookery/proto/api/v1"
+	"github.com/rookery-im/rookery/proto/record"
+)
+
+// chosen gives dead letters of a webhook: all, or those of events. Events that have none
+// are passed over. errChoice, errTooMany.
+func chosen(h *hook, events []string, all bool) ([]letter, error) {
+	switch {
+	case all == (len(events) > 0):
+		return nil, errChoice
+	case len(events) > maxAcks:
+		return nil, fmt.Errorf("%w: %d events, at most %d", errTooMany, len(events), maxAcks)
+	}
+	return slices.DeleteFunc(h.allLetters(), func(l letter) bool { return !all && !slices.Contains(events, l.event) }), nil
+}
+
+// letter reads a dead letter. errNoLetter if it is none any more.
+func (w *webhooks) letter(ctx context.Context, h *hook, l letter) (*record.DeadLetter, *apiv1.Event, error) {
+	value, found, err := w.keeper.KeptValue(ctx, lettersCollection(h.id), l.name)
+	if err == nil && !found {
+		err = errNoLetter
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return decodeLetter(keep.Record{Name: l.name, Value: value})
+}
+
+func viewLetter(stored *record.DeadLetter, event *apiv1.Event) *apiv1.DeadLetter {
+	event.Payload = nil
+	return &apiv1.DeadLetter{
+		Event: event, Attempts: stored.GetAttempts(), Cause: stored.GetCause(),
+		FirstUnixMs: milliseconds(stored.GetFirst()), LastUnixMs: milliseconds(stored.GetLast()),
+	}
+}
+
+// page gives dead letters behind the one of a name, and the name that the next page
+// begins behind.
+func (w *webhooks) page(ctx context.Context, h *hook, size int, after string) (views []*apiv1.DeadLetter, next string, err error) {
+	all := h.allLetters()
+	if after != "" {
+		at := slices.IndexFunc(all, func(l letter) bool { return l.name == after })
+		if at < 0 {
+			return nil, "", errPage
+		}
+		all = all[at+1:]
+	}
+	if len(all) > size {
+		all, next = all[:size], all[size-1].name
+	}
+	for _, l := range all {
+		stored, event, err := w.letter(ctx, h, l)
+		if err != nil {
+			return nil, "", err
+		}
+		views = append(views, viewLetter(stored, event))
+	}
+	return views, next, nil
+}
+
+// redeliver tries each dead letter once, until the endpoint is away or the time is over.
+func (w *webhooks) redeliver(ctx context.Context, h *hook, letters []letter, within time.Duration) (*apiv1.RedeliverDeadLettersResponse, error) {
+	over := time.Now().Add(within)
+	var done apiv1.RedeliverDeadLettersResponse
+	for n, l := range letters {
+		verdict, err := w.again(ctx, h, l, &done)
+		if err != nil {
+			return nil, err
+		}
+		if verdict == webhook.Away || verdict == webhook.Gone || time.Now().After(over) {
+			done.Untried = int64(len(letters) - n - 1)
+			break
+		}
+	}
+	return &done, nil
+}
+
+// again tries one, in its turn.
+func (w *webhooks) again(ctx context.Context, h *hook, l letter, done *apiv1.RedeliverDeadLettersResponse) (webhook.Verdict, error) {
+	if err := h.take(ctx, w.stopping); err != nil {
+		return 0, err
+	}
+	defer h.give()
+	if !h.hasLetter(l.name) { // somebody else was faster
+		return webhook.Delivered, nil
+	}
+	stored, event, err := w.letter(ctx, h, l)
+	if err != nil {
+		return 0, err
+	}
+	body, err := bodyOf(event)
+	if err != nil {
+		return 0, err
+	}
+	outcome := w.post(ctx, webhook.Delivery{URL: h.now().GetUrl(), Secret: h.secret, ID: event.GetId(), Body: body})
+	if err := ctx.Err(); err != nil { // whether it was taken is not known
+		return 0, err
+	}
+	if w.delivered(h, outcome) {
+		done.Delivered++
+		return outcome.Verdict, w.drop(ctx, h, []letter{l})
+	}
+	next, _ := proto.Clone(stored).(*record.DeadLetter)
+	next.Attempts++
+	next.Cause, next.Last = printable(outcome.Cause), w.options.Now().UnixNano()
+	r, err := recordOf(lettersCollection(h.id), l.name, next)
+	if err == nil {
+		err = w.keeper.Keep(ctx, r)
+	}
+	done.Failed = append(done.Failed, viewLetter(next, event))
+	return outcome.Verdict, err
+}
+
+// drop deletes dead letters. The caller has the turn.
+func (w *webhooks) drop(ctx context.Context, h *hook, letters []letter) error {
+	records := make([]keep.Record, len(letters))
+	for n, l := range letters {
+		records[n] = keep.Record{Collection: lettersCollection(h.id), Name: l.name}
+	}
+	if err := w.keeper.Keep(ctx, records...); err != nil {
+		return err
+	}
+	for _, l := range letters {
+		h.removeLetter(l.name)
+	}
+	return nil
+}
