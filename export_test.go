@@ -3,6 +3,7 @@ package rookery
 import (
 	"time"
 
+	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/internal/keypool"
 )
 
@@ -22,6 +23,9 @@ func ReadContactCode(text string) (PublicKey, []byte, error) { return readContac
 
 // Awake tells whether the identity's actor is in memory.
 func (i *Identity) Awake() bool { return i.actor.Awake() }
+
+// AskPreKeys has the identity's prekeys come into memory.
+func (i *Identity) AskPreKeys() { i.actor.Tell(toBundle{bundleactor.GetUsable{}}) }
 
 // Evict asks the identity to make room, as the sweeper does that of the least recently
 // used one.

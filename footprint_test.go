@@ -63,7 +63,10 @@ func TestMemoryIsNearTheEstimate(t *testing.T) {
 		}
 		base = now
 	}
-	wake("identity", rookery.IdentityWeight, people, func(_ int, d device) {
+	wake("identity", rookery.IdentityWeight, people, func(n int, d device) {
+		if n%2 == 0 { // some have their prekeys or their inbox in memory, others neither
+			w.at(d).AskPreKeys()
+		}
 		if _, err := w.at(d).Bundle(w.context()); err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,13 @@ type (
 		contact PublicKey
 		message any
 	}
-	toBundle    struct{ message any }
+	toBundle  struct{ message any }
+	gotBundle struct {
+		published bundleactor.Published
+		err       error
+		outdated  int // as it was when the bundle was asked for
+		to        actors.Reply[bundleactor.Published]
+	}
 	setSiblings struct{ message bundleactor.SetSiblings }
 	toHandler   struct{ event Event }
 	unsent      struct{ contact string }
@@ -46,6 +52,9 @@ func (m toContact) Fail(err error) { failInner(m.message, err) }
 
 // Fail implements the answer to a message that cannot be handed on.
 func (m toBundle) Fail(err error) { failInner(m.message, err) }
+
+// Fail implements the answer to a message that cannot be handed on.
+func (m gotBundle) Fail(err error) { m.to.Fail(err) }
 
 // Fail implements the answer to a message that cannot be handed on.
 func (m setSiblings) Fail(err error) { m.message.Fail(err) }
@@ -149,8 +158,11 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		hex.Encode(name[:], m.contact[:])
 		h.contacts.TellNamed(name[:], m.message)
 	case toBundle:
-		h.bundle.Tell(bundleName, m.message)
+		h.askBundle(ctx, m.message)
+	case gotBundle:
+		h.gotBundle(m)
 	case setSiblings:
+		h.outdate()
 		approved := &h.identity.kept.approved
 		changed := !slices.Equal(*approved.Load(), m.message.Siblings)
 		approved.Store(&m.message.Siblings)
@@ -183,6 +195,45 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		h.inbox.Tell(inboxName, m)
 	}
 	return nil
+}
+
+// askBundle hands a question on to the bundle actor, but answers by itself what the
+// bundle is while that is known: most identities that wake need nothing else of it.
+func (h *hosted) askBundle(ctx *actors.Context, message any) {
+	i := h.identity
+	switch m := message.(type) {
+	case bundleactor.GetBundle:
+		if p := i.kept.published; p != nil && p.Good(i.now()) && !i.Retired() {
+			m.Send(*p)
+			return
+		}
+		self, outdated := ctx.Self(), i.kept.outdated
+		message = bundleactor.GetBundle{Reply: actors.ReplyFunc(func(p bundleactor.Published, err error) {
+			self.Tell(gotBundle{p, err, outdated, m.Reply})
+		})}
+	case bundleactor.Rotate:
+		h.outdate()
+	}
+	h.bundle.Tell(bundleName, message)
+}
+
+// gotBundle keeps our bundle, unless it was asked for before it became another one.
+func (h *hosted) gotBundle(m gotBundle) {
+	if m.err != nil {
+		m.to.Fail(m.err)
+		return
+	}
+	if k := &h.identity.kept; m.outdated == k.outdated {
+		k.published = &m.published
+	}
+	m.to.Send(m.published)
+}
+
+// outdate says that our bundle is about to become another one.
+func (h *hosted) outdate() {
+	k := &h.identity.kept
+	k.published = nil
+	k.outdated++
 }
 
 // refuse answers a message that nothing can be done for while the disk is full.
@@ -276,6 +327,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			Counters:   &i.engine.counters,
 			Timed:      i.engine.measures.timed,
 			CoolDowns:  &i.kept.coolDowns,
+			Outboxes:   &i.kept.outboxes,
 			Limits:     i.engine.options.limits,
 			IdleAfter:  i.engine.options.IdleAfter,
 		})

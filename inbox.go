@@ -297,7 +297,7 @@ func (b *inbox) drop(settle func(acknowledged)) {
 	for n, message := range done {
 		records[n] = persistence.Record{Name: b.identity.inboxName(message), Delete: true}
 	}
-	b.stream.Commit(records, func(err error) { settle(acknowledged{b, done, err}) })
+	b.stream.CommitLater(records, func(err error) { settle(acknowledged{b, done, err}) })
 }
 
 // remember notes a message that the store has, and whether the handler knows of it.

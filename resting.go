@@ -31,8 +31,13 @@ type kept struct {
 	unpublished atomic.Bool
 	// unsent are contacts that left memory with messages in the outbox.
 	unsent map[string]bool
-	// coolDowns are the contacts', which come and go.
+	// coolDowns and outboxes are the contacts', which come and go.
 	coolDowns deviceactor.CoolDowns
+	outboxes  deviceactor.Outboxes
+	// published is our bundle as it was asked for last; nil: the bundle actor is asked.
+	published *bundleactor.Published
+	// outdated counts how often it has become another one.
+	outdated int
 	// untold are events from before there was space to take over.
 	untold []Event
 	// due are contacts to be woken for upkeep.
@@ -222,7 +227,7 @@ func (r *restless) hurry() {
 // and its bundle; of a contact; of the sessions with one of its installations.
 // TestMemoryIsNearTheEstimate holds them near to what is measured.
 const (
-	identityWeight = 6400
+	identityWeight = 5000
 	contactWeight  = 6000
 	sessionWeight  = 6000
 )

@@ -40,6 +40,7 @@ func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bo
 		return err
 	}
 	for _, i := range found {
+		i.know(left[i.owner])
 		if err := i.subscribe(); err != nil {
 			return err
 		}
@@ -223,6 +224,20 @@ func (e *Engine) scanOwned(ctx context.Context, kind persistence.Kind, left map[
 		}
 		return nil
 	})
+}
+
+// know tells an identity that is taken over what its outbox has.
+func (i *Identity) know(left *leftOver) {
+	if i.epoch == 0 {
+		return // whoever has it may add to it
+	}
+	var contacts []PublicKey
+	if left != nil {
+		for _, m := range left.outbox {
+			contacts = append(contacts, m.contact)
+		}
+	}
+	i.kept.outboxes.Know(contacts)
 }
 
 // resume publishes what was left in the outbox and reports what was left in

@@ -42,6 +42,9 @@ type Config struct {
 	// LeftOver is told when the contact leaves memory with messages that the
 	// transport has not taken: somebody has to wake it, or they stay.
 	LeftOver func()
+	// Outboxes outlive the contact's stay in memory; nil: its outbox is looked through
+	// whenever it comes.
+	Outboxes *Outboxes
 	// Siblings tells whether other installations of ours are to get a copy of
 	// what is sent; safe for concurrent use.
 	Siblings func() bool
@@ -100,7 +103,9 @@ type Actor struct {
 	pending  int     // questions to the bundle actor that a stop waits for
 	queue    []*work // in the order in which it was given out
 	prepared []*work // to be committed together
+	urgent   bool    // somebody waits for some of it
 	inFlight int     // commits
+	drained  bool    // nothing was under way when that was asked last, and nothing came since
 	batch    *batch  // the records of what is prepared; nil: none
 	// written are the records of the work that is being prepared, mostly in room.
 	written []persistence.Record
@@ -164,12 +169,16 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	if err := a.loadCopies(); err != nil {
 		return err
 	}
+	if a.config.Outboxes.enter(a.config.Peer) {
+		return nil
+	}
 	return a.loadOutbox()
 }
 
 // Drained implements actors.Drainer.
 func (a *Actor) Drained() bool {
-	return len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.pending == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
+	a.drained = len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.pending == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
+	return a.drained
 }
 
 // Restless implements actors.Restless: what the transport has not taken and the copies
@@ -179,8 +188,11 @@ func (a *Actor) Restless() bool { return len(a.unaccepted)+len(a.copies) > 0 }
 // Close implements actors.Closer: what is prepared is committed. What is not has
 // not happened, and is answered so.
 func (a *Actor) Close() {
-	if len(a.unaccepted)+len(a.copies) > 0 {
+	switch {
+	case len(a.unaccepted)+len(a.copies) > 0:
 		a.config.LeftOver()
+	case a.drained: // after a failure it is not known what is in the store
+		a.config.Outboxes.leave(a.config.Peer)
 	}
 	a.leases.End()
 	a.Idle()
@@ -208,6 +220,7 @@ func (a *Actor) Close() {
 
 // Receive implements actors.Actor.
 func (a *Actor) Receive(_ *actors.Context, message any) error {
+	a.drained = false
 	if a.denying && waitsForDenial(message) {
 		a.deferred = append(a.deferred, message)
 		return nil

@@ -229,6 +229,7 @@ func TestNamesOfTheWrongLengthAreReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		alice.outboxes.Know([]x3dh.IdentityPublicKey{own})
 		_, err = ask(t, alice.contact(own), func(r actors.Reply[Contact]) any { return GetContact{r} })
 		if !errors.Is(err, actors.ErrStopped) {
 			t.Errorf("%s: %v", name, err)

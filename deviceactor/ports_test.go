@@ -122,6 +122,14 @@ type held struct {
 	mu     sync.Mutex
 	names  map[persistence.Name]chan struct{}
 	broken map[persistence.Name]error
+	scans  map[persistence.Name]int
+}
+
+// scanned is how often a prefix was searched for.
+func (h *held) scanned(prefix persistence.Name) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.scans[prefix]
 }
 
 // breaks makes scans fail from now on, or work again.
@@ -134,6 +142,10 @@ func (h *held) breaks(prefix persistence.Name, err error) {
 func (h *held) Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error {
 	h.mu.Lock()
 	wait, broken := h.names[prefix], h.broken[prefix]
+	if h.scans == nil {
+		h.scans = make(map[persistence.Name]int)
+	}
+	h.scans[prefix]++
 	h.mu.Unlock()
 	if broken != nil {
 		return broken

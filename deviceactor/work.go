@@ -93,6 +93,7 @@ func (a *Actor) flush() {
 		}
 		w.timing.prepared()
 		a.prepared = append(a.prepared, w)
+		a.urgent = true
 		if len(a.prepared) >= together {
 			a.commit()
 		}
@@ -112,10 +113,14 @@ func (a *Actor) commit() {
 		return
 	}
 	done, records := a.prepared, a.batch.take()
-	a.prepared, a.batch = nil, nil
+	hand := a.config.Stream.CommitLater
+	if a.urgent {
+		hand = a.config.Stream.Commit
+	}
+	a.prepared, a.batch, a.urgent = nil, nil, false
 	a.inFlight++
 	self := a.self
-	a.config.Stream.Commit(records, func(err error) { self.Tell(committed{a, done, err}) })
+	hand(records, func(err error) { self.Tell(committed{a, done, err}) })
 	for _, w := range done {
 		w.settle()
 	}

@@ -80,6 +80,7 @@ type node struct {
 	line      *line
 	counters  Counters
 	coolDowns CoolDowns
+	outboxes  Outboxes
 	bundle    Teller
 	bundles   actors.Ref
 
@@ -132,6 +133,7 @@ func (w *world) hostDevice(key *x3dh.IdentityKey, name string) *node {
 		line:     &line{},
 		contacts: make(map[x3dh.IdentityPublicKey]actors.Ref),
 	}
+	n.outboxes.Know(nil)
 	n.committer = persistence.NewCommitter(n.disk, persistence.CommitterOptions{})
 	n.reader = &held{Reader: n.committer, names: make(map[persistence.Name]chan struct{})}
 	stream := n.committer.NewStream(persistence.Fence{Owner: n.owner})
@@ -238,7 +240,7 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 		return New(Config{
 			Identity: n.key, View: view, Owner: n.owner, Peer: peer,
 			Reader: n.reader, Stream: stream, Bundle: n.bundle, Transport: n.line,
-			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns,
+			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns, Outboxes: &n.outboxes,
 			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
 			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) }, LookUpWait: n.lookUpWait, KeepUnsent: n.keepUnsent,
 			Repeated: func() { n.repeated.Add(1) }, Forgotten: func() { n.forgotten.Add(1) },

@@ -17,6 +17,9 @@ const (
 	maxBatchBytes = 16 << 20
 	// keptValues bounds the room for values that is kept, in bytes.
 	keptValues = 4 << 20
+	// laterBy is how long what nobody waits for is held back for what somebody
+	// waits for, so that both share a sync.
+	laterBy = 10 * time.Millisecond
 )
 
 // CommitterOptions tune a Committer; the zero value is good.
@@ -44,6 +47,7 @@ type Committer struct {
 
 	mu      sync.Mutex
 	queue   []*commit
+	urgent  int // commits in the queue that somebody waits for
 	overlay overlay
 	queued  int // records in overlay's commits: waiting or being synced
 	closing bool
@@ -74,7 +78,8 @@ type commit struct {
 	few     [3]write // room for them, if there are no more
 	flights []flight // room for those of the records that are not in flight yet
 	done    func(error)
-	err     error // set before the commit reaches the disk when it must not get there
+	due     time.Time // until then it may wait for others; zero: somebody waits for it
+	err     error     // set before the commit reaches the disk when it must not get there
 }
 
 // NewCommitter starts a committer on a store. The caller closes the committer
@@ -254,20 +259,24 @@ func (c *Committer) run() {
 // take waits for commits and takes as many as fit one batch. It tells false
 // when the committer was closed and nothing is left.
 func (c *Committer) take() ([]*commit, bool) {
-	for {
-		c.mu.Lock()
-		if len(c.queue) > 0 {
-			break
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.ready() {
 		if c.closing {
 			c.ended = true
-			c.mu.Unlock()
 			return nil, false
 		}
+		var due <-chan time.Time // of the first commit in the queue, which nobody waits for
+		if len(c.queue) > 0 {
+			due = time.After(time.Until(c.queue[0].due))
+		}
 		c.mu.Unlock()
-		<-c.wake
+		select {
+		case <-c.wake:
+		case <-due:
+		}
+		c.mu.Lock()
 	}
-	defer c.mu.Unlock()
 	c.gathered++
 	names, size, n := 0, 0, 0
 	for ; n < len(c.queue); n++ {
@@ -288,7 +297,24 @@ func (c *Committer) take() ([]*commit, bool) {
 	}
 	batch := c.queue[:n:n]
 	c.queue = slices.Clone(c.queue[n:])
+	for _, one := range batch {
+		if one.due.IsZero() {
+			c.urgent--
+		}
+	}
 	return batch, true
+}
+
+// ready tells whether a batch is to be made: for somebody who waits, for who has waited
+// long enough, or because there is enough for a whole one. The caller holds the lock.
+func (c *Committer) ready() bool {
+	switch {
+	case len(c.queue) == 0:
+		return false
+	case c.urgent > 0, c.closing, len(c.queue) >= c.maxBatch:
+		return true
+	}
+	return !time.Now().Before(c.queue[0].due)
 }
 
 // write applies the commits that may reach the disk, and returns the streams

@@ -3,6 +3,7 @@ package persistence
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Stream orders the commits of one owner of state, such as one contact. After a
@@ -32,8 +33,18 @@ func (c *Committer) NewStream(fence Fence) *Stream {
 // The error is one of the store (wrapped), ErrStreamFailed with the failure that
 // the stream still stands for, *NameError, or ErrClosed.
 func (s *Stream) Commit(records []Record, done func(error)) {
-	c := s.committer
-	one := &commit{stream: s, records: records, done: done}
+	s.commit(&commit{stream: s, records: records, done: done})
+}
+
+// CommitLater is Commit for what nobody waits for: it becomes durable with the next
+// batch that somebody waits for, and after 10 ms at the latest. It keeps its place among
+// all commits.
+func (s *Stream) CommitLater(records []Record, done func(error)) {
+	s.commit(&commit{stream: s, records: records, done: done, due: time.Now().Add(laterBy)})
+}
+
+func (s *Stream) commit(one *commit) {
+	c, records, done := s.committer, one.records, one.done
 	bad := Batch{Records: records}.Check()
 	one.prepare()
 
@@ -55,8 +66,14 @@ func (s *Stream) Commit(records []Record, done func(error)) {
 		c.queued += c.overlay.add(one)
 	}
 	c.queue = append(c.queue, one)
+	if one.due.IsZero() {
+		c.urgent++
+	}
+	news := c.urgent > 0 || len(c.queue) == 1 || len(c.queue) >= c.maxBatch
 	c.mu.Unlock()
-	c.signal()
+	if news {
+		c.signal()
+	}
 }
 
 // Restart resumes the stream for a new owner of its state: it waits until all records
