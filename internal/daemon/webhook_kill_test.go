@@ -47,7 +47,7 @@ func serveAsChild(dir string) error {
 // child starts a daemon in a process of its own, and gives what kills it.
 func (h *house) child() (kill func()) {
 	h.t.Helper()
-	run := exec.CommandContext(h.t.Context(), os.Args[0]) //nolint:gosec // ourselves
+	run := exec.CommandContext(h.t.Context(), os.Args[0])
 	run.Env = append(os.Environ(), childOf+"="+h.dir)
 	run.Stderr = h.log
 	out := must(run.StdoutPipe())(h.t)
