@@ -16,6 +16,7 @@ import (
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/internal/daemon/token"
+	"github.com/rookery-im/rookery/internal/leakscan"
 	"github.com/rookery-im/rookery/transport/memory"
 )
 
@@ -70,7 +71,7 @@ func (h *house) child() (kill func()) {
 func TestKilledDaemonDeliversEverythingUnderOneID(t *testing.T) {
 	const total, kills = 30, 8
 	dir := filepath.Join(t.TempDir(), "store")
-	h := &house{t: t, dir: dir, tokens: token.Of(dir), log: new(logBook)}
+	h := &house{t: t, dir: dir, tokens: token.Of(dir), log: new(logBook), leaks: leakscan.Watch(t)}
 	h.admin = h.token(token.Token{Admin: true})
 	kill := h.child()
 	defer func() { kill() }()
