@@ -30,6 +30,8 @@ type ServeCmd struct {
 	TLSCert        string        `name:"tls-cert" type:"path" env:"ROOKERY_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM (ROOKERY_TLS_CERT)."`
 	TLSKey         string        `name:"tls-key" type:"path" env:"ROOKERY_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM (ROOKERY_TLS_KEY)."`
 	Insecure       bool          `name:"insecure" env:"ROOKERY_INSECURE" help:"Serve other machines without TLS: tokens and messages can be read on the way (ROOKERY_INSECURE)."`
+	Console        bool          `name:"console" default:"true" negatable:"" env:"ROOKERY_CONSOLE" help:"Serve the console, a web page, at /console/; who looks at it needs a token (--no-console; ROOKERY_CONSOLE)."`
+	ConsoleHost    []string      `name:"console-host" env:"ROOKERY_CONSOLE_HOST" placeholder:"NAME" help:"Another name of this host under which browsers get the console, such as that of a proxy in front (ROOKERY_CONSOLE_HOST)."`
 	LogFormat      string        `name:"log-format" enum:"text,json" default:"text" env:"ROOKERY_LOG_FORMAT" help:"text or json (ROOKERY_LOG_FORMAT)."`
 	LogLevel       slog.Level    `name:"log-level" default:"INFO" env:"ROOKERY_LOG_LEVEL" help:"DEBUG, INFO, WARN or ERROR (ROOKERY_LOG_LEVEL)."`
 	RequestTimeout time.Duration `name:"request-timeout" default:"1m" env:"ROOKERY_REQUEST_TIMEOUT" help:"How long a request may take that is no stream, and how long shutting down waits for it (ROOKERY_REQUEST_TIMEOUT)."`
@@ -79,6 +81,7 @@ func (c *ServeCmd) Run(parsed *kong.Context, out *output) error {
 		MaxConnections: c.MaxConnections, MaxRequests: c.MaxRequests, MaxStreams: c.MaxStreams, Rate: c.Rate, Burst: c.Burst,
 		MaxWebhooks: c.MaxWebhooks, WebhookTimeout: c.WebhookTimeout, WebhookRefusals: c.WebhookRefusals, WebhookPatience: c.WebhookPatience,
 		WebhookReach: webhook.Reach{Insecure: c.WebhookInsecure, Allowed: c.WebhookAllow},
+		Console: c.Console, ConsoleHosts: append(c.ConsoleHost, hostOf(c.Listen)),
 	})
 	ctx, stop := interruptible()
 	defer stop()
@@ -98,11 +101,17 @@ func (c *ServeCmd) Run(parsed *kong.Context, out *output) error {
 		if err != nil {
 			return fmt.Errorf("--listen: %w", err)
 		}
-		logger.Info("serving", "address", listener.Addr().String(), "tls", certificate != nil, "identities", len(engine.Identities()))
+		logger.Info("serving", "address", listener.Addr().String(), "tls", certificate != nil, "identities", len(engine.Identities()), "console", c.Console)
 		err = d.Serve(ctx, engine, listener, certificate)
 		logger.Info("closing")
 		return err
 	})
+}
+
+// hostOf is the name or address of HOST:PORT.
+func hostOf(address string) string {
+	host, _, _ := net.SplitHostPort(address) // it was checked
+	return host
 }
 
 func (c *ServeCmd) certificate() (*tls.Certificate, error) {

@@ -177,3 +177,36 @@ func TestDaemonRefusesWhatWouldExposeIt(t *testing.T) {
 		p.fails(2, says, append([]string{"serve", "--transport=memory"}, args...)...)
 	}
 }
+
+// The console is there unless it is switched off, under the names that are given too.
+func TestDaemonServesTheConsole(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		host string
+		want int
+	}{
+		{nil, "", http.StatusOK},
+		{nil, "console.example", http.StatusMisdirectedRequest},
+		{[]string{"--console-host=console.example"}, "console.example", http.StatusOK},
+		{[]string{"--no-console"}, "", http.StatusNotFound},
+	} {
+		p := newPerson(t)
+		p.new()
+		daemon, address := p.serves(c.args...)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/console/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = c.host
+		response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != c.want {
+			t.Errorf("%v as %q: %d", c.args, c.host, response.StatusCode)
+		}
+		daemon.interrupt()
+		daemon.ends(0)
+	}
+}

@@ -103,6 +103,7 @@ func (h *house) start() {
 	h.t.Helper()
 	options := h.options
 	options.Tokens, options.Logger = h.tokens, h.leaks.Logger(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options.Console = true
 	if h.quiet {
 		options.Logger = nil
 	}

@@ -60,6 +60,10 @@ type Options struct {
 	// MaxNotices is how many of the events are kept for each identity that the engine
 	// does not store. Default: 256.
 	MaxNotices int
+	// Console serves the page for people (package console), ConsoleHosts under these
+	// names too, beside localhost, addresses, and the names of the certificate.
+	Console      bool
+	ConsoleHosts []string
 	// MaxWebhooks is how many webhooks there may be, of all identities. Default: 4,096.
 	MaxWebhooks int
 	// WebhookReach is what their endpoints may be beside those on the public network by

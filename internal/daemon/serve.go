@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/internal/daemon/console"
 	apiv1 "github.com/rookery-im/rookery/proto/api/v1"
 )
 
@@ -23,8 +24,9 @@ const (
 	openStreams = 250
 )
 
-// handler gives what answers requests. The engine has to be served.
-func (d *Daemon) handler() http.Handler {
+// handler gives what answers requests; the console does so under more names of this
+// host. The engine has to be served.
+func (d *Daemon) handler(names ...string) http.Handler {
 	options := append(
 		compression(d.options.MaxBody),
 		connect.WithInterceptors(statusInterceptor{d}),
@@ -56,7 +58,18 @@ func (d *Daemon) handler() http.Handler {
 	for _, prefix := range []string{eventsPath, "/rookery.api.v1.IdentityService/", "/rookery.api.v1.ContactService/", "/rookery.api.v1.MessageService/", "/rookery.api.v1.EventService/", "/rookery.api.v1.DaemonService/", "/rookery.api.v1.WebhookService/"} {
 		outside.Handle(prefix, admitted)
 	}
+	if d.options.Console {
+		console.Register(outside, append(names, d.options.ConsoleHosts...)...)
+	}
 	return d.logged(outside)
+}
+
+// namesOf are those that a certificate is for.
+func namesOf(certificate *tls.Certificate) []string {
+	if certificate == nil || certificate.Leaf == nil {
+		return nil
+	}
+	return certificate.Leaf.DNSNames
 }
 
 func say(w http.ResponseWriter, status int, text string) {
@@ -88,7 +101,7 @@ func (d *Daemon) Serve(ctx context.Context, engine *rookery.Engine, listener net
 		return errors.Join(err, listener.Close())
 	}
 	server := &http.Server{
-		Handler: d.handler(),
+		Handler: d.handler(namesOf(certificate)...),
 		// Who is let in gets longer, see admitted. Without these, one who is not could keep
 		// a connection for good with a body that never comes, or answers never read.
 		ReadHeaderTimeout: d.options.HeaderTimeout,

@@ -1,106 +1,18 @@
 package report
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"html"
 	"image/color"
 	"image/png"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/rookery-im/rookery/internal/browsertest"
 )
-
-// browsers are the names under which headless ones are looked for; ROOKERY_BROWSER
-// names another.
-var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"}
-
-// browser is a headless one all of whose requests go to a proxy of ours, which
-// refuses them, and counts those that are for others than the browser's maker: it
-// asks for the time and for accounts by itself, whatever it shows.
-type browser struct {
-	t        *testing.T
-	path     string
-	proxy    string
-	requests *atomic.Int64
-}
-
-// makers are the domains of the browser's maker.
-var makers = []string{".google.com", ".googleapis.com", ".gstatic.com", ".gvt1.com"}
-
-// newBrowser gives false where there is none, which is an error where changes are
-// checked.
-func newBrowser(t *testing.T) (browser, bool) {
-	t.Helper()
-	path := os.Getenv("ROOKERY_BROWSER")
-	for i := 0; path == "" && i < len(browsers); i++ {
-		path, _ = exec.LookPath(browsers[i]) // "" where it is not
-	}
-	if path == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no browser: install chromium, or name one with ROOKERY_BROWSER")
-		}
-		t.Log("NOT TESTED: no browser was found; install chromium, or name one with ROOKERY_BROWSER")
-		return browser{}, false
-	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	requests := new(atomic.Int64)
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !slices.ContainsFunc(makers, func(maker string) bool { return strings.HasSuffix(r.URL.Hostname(), maker) }) {
-			requests.Add(1)
-		}
-		w.WriteHeader(http.StatusForbidden)
-	})}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		_ = server.Close()
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
-	})
-	return browser{t, path, "http://" + listener.Addr().String(), requests}, true
-}
-
-// show opens a page and gives what is written to standard output, and how many
-// requests were made.
-func (b browser) show(page string, args ...string) (string, int64) {
-	b.t.Helper()
-	dir := b.t.TempDir()
-	file := filepath.Join(dir, "page.html")
-	if err := os.WriteFile(file, []byte(page), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-	before := b.requests.Load()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
-	defer cancel()
-	args = append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "--disable-sync",
-		"--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--no-default-browser-check",
-		"--disable-features=OptimizationHints,MediaRouter,Translate", "--window-size=1180,2400",
-		"--user-data-dir=" + filepath.Join(dir, "profile"), "--proxy-server=" + b.proxy, "--proxy-bypass-list=<-loopback>",
-	}, args...)
-	command := exec.CommandContext(ctx, b.path, append(args, "file://"+file)...)
-	var errors strings.Builder
-	command.Stderr = &errors
-	out, err := command.Output()
-	if err != nil {
-		b.t.Fatalf("%v: %s", err, errors.String())
-	}
-	return string(out), b.requests.Load() - before
-}
 
 // policy is what forbids a report's browser to do anything but show it.
 var policy = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`)
@@ -119,12 +31,12 @@ addEventListener("load", () => {
 // something to ask for; one that opens a page without the policy would, and is seen:
 // by the proxy, and in the browser's own list of what it has tried to fetch.
 func TestBrowserMakesNoRequestForAReport(t *testing.T) {
-	b, ok := newBrowser(t)
+	b, ok := browsertest.New(t)
 	if !ok {
 		return
 	}
 	report := htmlOf(t, judged(t))
-	out, requests := b.show(report, "--dump-dom")
+	out, requests := b.Show(report, "--dump-dom")
 	if requests != 0 || !strings.Contains(out, "one-way: 100 identities") {
 		t.Errorf("%d requests for %.200s", requests, out)
 	}
@@ -139,10 +51,10 @@ func TestBrowserMakesNoRequestForAReport(t *testing.T) {
 		page           string
 		tries, fetches bool
 	}{"the report": {report, false, false}, "a report that asks": {asking, true, false}, "without a policy": {free, true, true}} {
-		if _, requests := b.show(test.page, "--dump-dom"); requests > 0 != test.fetches {
+		if _, requests := b.Show(test.page, "--dump-dom"); requests > 0 != test.fetches {
 			t.Errorf("%s: the proxy has seen %d requests", name, requests)
 		}
-		out, _ := b.show(scripts(test.page), "--dump-dom")
+		out, _ := b.Show(scripts(test.page), "--dump-dom")
 		found := measuredBox.FindStringSubmatch(out)
 		if found == nil || (found[1] != "[]") != test.tries {
 			t.Errorf("%s: the browser has tried %q", name, found)
@@ -173,13 +85,13 @@ addEventListener("load", () => {
 var measuredBox = regexp.MustCompile(`(?s)<pre id="measured">(.*?)</pre>`)
 
 func TestBrowserDrawsTheCharts(t *testing.T) {
-	b, ok := newBrowser(t)
+	b, ok := browsertest.New(t)
 	if !ok {
 		return
 	}
 	report := judged(t)
 	text := strings.Replace(policy.ReplaceAllString(htmlOf(t, report), ""), "</body>", measuring, 1)
-	out, _ := b.show(text, "--dump-dom")
+	out, _ := b.Show(text, "--dump-dom")
 	found := measuredBox.FindStringSubmatch(out)
 	if found == nil {
 		t.Fatalf("nothing was measured: %.500s", out)
@@ -233,7 +145,7 @@ func TestBrowserDrawsTheCharts(t *testing.T) {
 // In light and in dark surroundings the page has their background, and lines that can
 // be told from it.
 func TestBrowserShowsTheReportLightAndDark(t *testing.T) {
-	b, ok := newBrowser(t)
+	b, ok := browsertest.New(t)
 	if !ok {
 		return
 	}
@@ -245,7 +157,7 @@ func TestBrowserShowsTheReportLightAndDark(t *testing.T) {
 		"--blink-settings=preferredColorScheme=0": {color.RGBA{0x13, 0x14, 0x16, 0xff}, color.RGBA{0x6a, 0xa9, 0xf4, 0xff}},
 	} {
 		path := filepath.Join(t.TempDir(), "page.png")
-		b.show(text, scheme, "--screenshot="+path)
+		b.Show(text, scheme, "--screenshot="+path)
 		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)

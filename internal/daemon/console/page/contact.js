@@ -1,0 +1,92 @@
+// One contact: what it is, and when it is opened the safety number, its devices and how
+// it stands with the sessions.
+
+import { element, keyed, pairs, table, write } from "./dom.js";
+import { deviceList } from "./devices.js";
+import { count, short, time, word } from "./format.js";
+
+const outlooks = {
+  OUTLOOK_NEEDS_PREKEY: "No bundle of it is known: it gets nothing until its contact code is found or it writes.",
+  OUTLOOK_NEEDS_NEWER_PREKEY: "Its prekey is too old to be used: it gets nothing until a newer bundle of it comes.",
+  OUTLOOK_STARTS: "The next message to it starts a session.",
+  OUTLOOK_REKEYS: "It has a newer prekey: the next message starts a new session in place of this one.",
+  OUTLOOK_CONTINUES: "Messages go both ways on the session in use.",
+  OUTLOOK_REPEATS: "It has not answered on the session in use: each message carries what starts it.",
+};
+
+export class Contact {
+  node;
+  #api;
+  #whose;
+  #standing = element("span", { class: "state" });
+  #secrecy = element("span", { class: "hint" });
+  #inside = null; // made when it is opened
+
+  constructor(api, identity, key, say) {
+    this.#api = api;
+    this.#whose = { identity, contact: key };
+    const opened = element("details", {}, element("summary", {}, element("span", { class: "key" }, short(key)), " ", this.#standing, " ", this.#secrecy));
+    this.node = element("li", {}, opened);
+    this.node.update = (contact) => {
+      write(this.#standing, word(contact.standing, "STANDING_") + (contact.blocked ? ", blocked" : ""));
+      write(this.#secrecy, contact.forwardSecrecy ? "forward secrecy" : "no forward secrecy yet");
+    };
+    this.node.refresh = () => (opened.open ? this.#explain() : undefined);
+    opened.addEventListener("toggle", () => {
+      if (!opened.open) return;
+      if (!this.#inside) this.#open(opened, say);
+      this.#explain().catch((error) => say(error.message));
+    });
+  }
+
+  #open(place, say) {
+    const number = element("ol", { class: "number", "aria-label": "Safety number" });
+    this.#inside = {
+      facts: pairs(["Public key", "First seen", "Waits for the network", "Waits for the application"]),
+      number,
+      devices: deviceList("Devices of the contact", this.#api, this.#whose, say, () => this.#explain()),
+      sessions: element("div"),
+    };
+    place.append(this.#inside.facts, element("h3", {}, "Safety number"), number,
+      element("p", { class: "hint" }, "The contact sees the same one, if nobody stands between. Compare it by another way."),
+      this.#inside.devices, element("h3", {}, "Sessions"), this.#inside.sessions);
+  }
+
+  async #explain() {
+    const answer = await this.#api.call("ContactService/ExplainContact", this.#whose);
+    const { facts, number, devices, sessions } = this.#inside;
+    facts.update([this.#whose.contact, time(answer.contact.firstSeenUnixMs), messages(answer.unsent), messages(answer.unacknowledged)]);
+    const groups = answer.safetyNumber.split(" ").map((digits, place) => ({ digits, place }));
+    keyed(number, groups, (one) => one.place, () => {
+      const node = element("li");
+      node.update = (one) => write(node, one.digits);
+      return node;
+    });
+    devices.update(answer.contact.devices ?? []);
+    keyed(sessions, answer.devices ?? [], (one) => one.installation, sessionsOf);
+  }
+}
+
+const messages = (n) => (n >= 1000 ? "1,000 messages or more" : n === 1 ? "1 message" : `${count(n)} messages`);
+
+// sessionsOf is how it stands with one device.
+function sessionsOf(device) {
+  const outlook = element("p");
+  const prekey = element("p", { class: "hint" });
+  const all = table(`Sessions with ${device.installation}`, ["Session", "State", "Started", "Skipped keys"]);
+  const node = element("div", {}, all, outlook, prekey);
+  node.update = (now) => {
+    write(outlook, outlooks[now.outlook] ?? "");
+    write(prekey, now.prekey
+      ? `Its prekey: version ${now.prekey.version ?? 0}, signed ${time(now.prekey.signedUnixMs)}${now.prekey.bySibling ? ", as another of its devices says" : ""}, usable until ${time(now.prekey.usableUntilUnixMs)}.`
+      : "No prekey of it is known.");
+    all.update((now.sessions ?? []).map((session) => [session.id.slice(0, 16), stateOf(session), `by ${session.startedByUs ? "us" : "it"}, ${time(session.createdUnixMs)}`, count(session.skippedKeys)]));
+  };
+  return node;
+}
+
+function stateOf(session) {
+  const state = word(session.state, "SESSION_STATE_");
+  if (session.deletedUnixMs) return `${state}: it only reads, and is deleted ${time(session.deletedUnixMs)}`;
+  return session.inUse ? `${state}, in use` : state;
+}
