@@ -76,6 +76,22 @@ func (i *Identity) Explain(ctx context.Context, contact PublicKey) (deviceactor.
 	return x, i.outcome(err)
 }
 
+// Waiting tells how many other installations of our identity wait for Approve or
+// Disable. It reads records, and wakes nobody.
+func (i *Identity) Waiting(ctx context.Context) (int, error) {
+	if err := i.accepting(); err != nil {
+		return 0, err
+	}
+	own, err := deviceactor.LoadContact(ctx, i.engine.committer, i.owner, i.public)
+	n := 0
+	for at := range own.Installations {
+		if own.Installations[at].Waits() {
+			n++
+		}
+	}
+	return n, i.outcome(err)
+}
+
 // AddContact accepts a contact of which nothing more than its key is at hand, ahead
 // of its first message, and follows its contact code, see Follow. With a bundle at
 // hand use TakeBundle or TakeContactCode, which accept it too. ErrPublicKey,

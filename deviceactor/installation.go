@@ -77,6 +77,9 @@ type Installation struct {
 	Stale bool
 }
 
+// Waits tells whether the user has to decide about it.
+func (in *Installation) Waits() bool { return !in.Enabled && !in.Denied }
+
 // stale tells whether the installation has been left out of the identity's
 // bundles for 7 days without a bundle of its own.
 func (in *Installation) stale(now int64) bool {

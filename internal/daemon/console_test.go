@@ -72,11 +72,12 @@ func TestConsoleApprovesADeviceByKeyboardAlone(t *testing.T) {
 	page.TabTo(`focus.closest(".choices") && focus.innerText.includes(` + quoted(installation[:8]) + `)`) // the one that knows the other
 	page.Press("Enter")
 	page.Await(shows(installation))
-	page.Await(shows("waits for approval"))
+	page.Await(shows("waits for approval") + ` && document.activeElement.innerText.endsWith("1 device waits")`)
 	page.TabTo(`focus.getAttribute("aria-label") === ` + quoted("Approve device "+id))
 	page.Press(" ")
 	page.Await(`document.getElementById("said").innerText === ` + quoted("Device "+id+" is approved."))
 	page.Await(`document.activeElement.innerText === "Own devices" && document.querySelector(".devices .state").innerText === "approved"`)
+	page.Await(`!document.querySelector(".choices [aria-current=true]").innerText.includes("waits")`)
 	var got struct{ Devices []deviceSeen }
 	h.call(h.admin, "ContactService/ListDevices", object{"identity": first}, &got)
 	if len(got.Devices) != 1 || !got.Devices[0].Enabled {

@@ -116,6 +116,18 @@ func TestDeviceWaitsUntilItIsApprovedOrDenied(t *testing.T) {
 		t.Helper()
 		var got struct{ Devices []deviceSeen }
 		h.call(h.admin, "ContactService/ListDevices", object{"identity": first}, &got)
+		var list struct {
+			Identities []struct {
+				Installation   string
+				WaitingDevices int
+			}
+		}
+		h.call(h.admin, "IdentityService/ListIdentities", object{"waitingDevices": true}, &list)
+		for _, one := range list.Identities { // the other hears of this one when it is approved
+			if waits := one.WaitingDevices == 1; strings.HasSuffix(first, one.Installation) && waits != (!want.Enabled && !want.Denied) {
+				t.Errorf("%+v: %d wait", want, one.WaitingDevices)
+			}
+		}
 		if want.Installation = id; len(got.Devices) != 1 || got.Devices[0] != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}

@@ -39,10 +39,18 @@ func (s identityService) CreateIdentity(ctx context.Context, r *apiv1.CreateIden
 }
 
 // ListIdentities implements apiv1.IdentityServiceHandler.
-func (s identityService) ListIdentities(ctx context.Context, _ *apiv1.ListIdentitiesRequest) (*apiv1.ListIdentitiesResponse, error) {
+func (s identityService) ListIdentities(ctx context.Context, r *apiv1.ListIdentitiesRequest) (*apiv1.ListIdentitiesResponse, error) {
 	var response apiv1.ListIdentitiesResponse
 	for _, i := range s.hosted(tokenOf(ctx)) {
-		response.Identities = append(response.Identities, viewIdentity(i))
+		v := viewIdentity(i)
+		if r.GetWaitingDevices() {
+			waiting, err := i.Waiting(ctx)
+			if err != nil {
+				return nil, err
+			}
+			v.WaitingDevices = int32(waiting) //nolint:gosec // a few
+		}
+		response.Identities = append(response.Identities, v)
 	}
 	return &response, nil
 }

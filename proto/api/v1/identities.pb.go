@@ -34,9 +34,12 @@ type Identity struct {
 	// place.
 	Retired bool `protobuf:"varint,4,opt,name=retired,proto3" json:"retired,omitempty"`
 	// successor is an installation of the same identity.
-	Successor     string `protobuf:"bytes,5,opt,name=successor,proto3" json:"successor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Successor string `protobuf:"bytes,5,opt,name=successor,proto3" json:"successor,omitempty"`
+	// waiting_devices are other installations of the identity that are neither approved
+	// nor denied. Only in ListIdentities, if it is asked for.
+	WaitingDevices int32 `protobuf:"varint,6,opt,name=waiting_devices,json=waitingDevices,proto3" json:"waiting_devices,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Identity) Reset() {
@@ -102,6 +105,13 @@ func (x *Identity) GetSuccessor() string {
 		return x.Successor
 	}
 	return ""
+}
+
+func (x *Identity) GetWaitingDevices() int32 {
+	if x != nil {
+		return x.WaitingDevices
+	}
+	return 0
 }
 
 // CreateIdentityRequest has a phrase, or a key, or neither: then a new key is made,
@@ -214,11 +224,13 @@ func (x *CreateIdentityResponse) GetIdentity() *Identity {
 	return nil
 }
 
-// ListIdentitiesRequest is empty.
+// ListIdentitiesRequest says what of them is wanted.
 type ListIdentitiesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// waiting_devices: count them, too; that reads the store for each identity.
+	WaitingDevices bool `protobuf:"varint,1,opt,name=waiting_devices,json=waitingDevices,proto3" json:"waiting_devices,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListIdentitiesRequest) Reset() {
@@ -249,6 +261,13 @@ func (x *ListIdentitiesRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListIdentitiesRequest.ProtoReflect.Descriptor instead.
 func (*ListIdentitiesRequest) Descriptor() ([]byte, []int) {
 	return file_api_v1_identities_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListIdentitiesRequest) GetWaitingDevices() bool {
+	if x != nil {
+		return x.WaitingDevices
+	}
+	return false
 }
 
 // ListIdentitiesResponse has the identities by name, key and installation.
@@ -592,22 +611,24 @@ var File_api_v1_identities_proto protoreflect.FileDescriptor
 
 const file_api_v1_identities_proto_rawDesc = "" +
 	"\n" +
-	"\x17api/v1/identities.proto\x12\x0erookery.api.v1\"\x99\x01\n" +
+	"\x17api/v1/identities.proto\x12\x0erookery.api.v1\"\xc2\x01\n" +
 	"\bIdentity\x12\x1d\n" +
 	"\n" +
 	"public_key\x18\x01 \x01(\tR\tpublicKey\x12\"\n" +
 	"\finstallation\x18\x02 \x01(\tR\finstallation\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
 	"\aretired\x18\x04 \x01(\bR\aretired\x12\x1c\n" +
-	"\tsuccessor\x18\x05 \x01(\tR\tsuccessor\"d\n" +
+	"\tsuccessor\x18\x05 \x01(\tR\tsuccessor\x12'\n" +
+	"\x0fwaiting_devices\x18\x06 \x01(\x05R\x0ewaitingDevices\"d\n" +
 	"\x15CreateIdentityRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06phrase\x18\x02 \x01(\tR\x06phrase\x12\x1f\n" +
 	"\vprivate_key\x18\x03 \x01(\fR\n" +
 	"privateKey\"N\n" +
 	"\x16CreateIdentityResponse\x124\n" +
-	"\bidentity\x18\x01 \x01(\v2\x18.rookery.api.v1.IdentityR\bidentity\"\x17\n" +
-	"\x15ListIdentitiesRequest\"R\n" +
+	"\bidentity\x18\x01 \x01(\v2\x18.rookery.api.v1.IdentityR\bidentity\"@\n" +
+	"\x15ListIdentitiesRequest\x12'\n" +
+	"\x0fwaiting_devices\x18\x01 \x01(\bR\x0ewaitingDevices\"R\n" +
 	"\x16ListIdentitiesResponse\x128\n" +
 	"\n" +
 	"identities\x18\x01 \x03(\v2\x18.rookery.api.v1.IdentityR\n" +

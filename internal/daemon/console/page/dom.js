@@ -40,6 +40,7 @@ export function write(node, text) {
 // key of its item does, with its focus; make gives a node with a method update.
 export function keyed(parent, items, keyOf, make) {
   const old = new Map([...parent.children].map((child) => [child.key, child]));
+  const focus = document.activeElement;
   let at = parent.firstElementChild;
   for (const item of items) {
     const key = keyOf(item);
@@ -54,6 +55,7 @@ export function keyed(parent, items, keyOf, make) {
     }
   }
   for (const node of old.values()) node.remove();
+  if (focus !== document.activeElement && parent.contains(focus)) focus.focus(); // it was moved
 }
 
 // pairs makes a list of names and values, whose method update changes the values.

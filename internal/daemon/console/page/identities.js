@@ -41,7 +41,7 @@ export class Identities {
   async update() {
     if (performance.now() - this.#listed > listAfter) {
       this.#listed = performance.now();
-      this.#all = (await this.#api.call("IdentityService/ListIdentities")).identities ?? [];
+      this.#all = (await this.#api.call("IdentityService/ListIdentities", { waitingDevices: true })).identities ?? [];
       this.#showList();
     }
     const still = this.#chosen && this.#all.find((one) => Identities.nameOf(one) === this.#chosen.name);
@@ -56,14 +56,16 @@ export class Identities {
   }
 
   #choose(identity) {
-    this.#chosen = new Identity(this.#shown, this.#api, Identities.nameOf(identity), this.#say);
+    this.#chosen = new Identity(this.#shown, this.#api, Identities.nameOf(identity), this.#say, () => { this.#listed = -Infinity; });
     this.#chosen.update(identity).catch((error) => this.#say(error.message));
     this.#showList();
   }
 
   #showList() {
     const wanted = this.#filter.value.trim().toLowerCase();
-    const found = this.#all.filter((one) => (one.name ?? "").toLowerCase().includes(wanted) || one.publicKey.includes(wanted));
+    const found = this.#all
+      .filter((one) => (one.name ?? "").toLowerCase().includes(wanted) || one.publicKey.includes(wanted))
+      .sort((a, b) => (b.waitingDevices ?? 0) - (a.waitingDevices ?? 0)); // else in the daemon's order
     keyed(this.#list, found.slice(0, mostShown), Identities.nameOf, (one) => this.#choice(one));
     const left = found.length - mostShown;
     write(this.#more, left > 0 ? `${left} more: find them by name or key.` : found.length === 0 ? "None." : "");
@@ -72,12 +74,14 @@ export class Identities {
   #choice(identity) {
     const name = element("span", { class: "name" });
     const key = element("span", { class: "key" });
-    const press = element("button", { type: "button", onclick: () => this.#choose(identity) }, name, " ", key);
+    const waiting = element("span", { class: "state" });
+    const press = element("button", { type: "button", onclick: () => this.#choose(identity) }, name, " ", key, " ", waiting);
     const node = element("li", {}, press);
     node.update = (now) => {
       write(name, now.name ?? "(no name)");
       const several = this.#all.some((one) => one !== now && one.publicKey === now.publicKey);
       write(key, short(now.publicKey) + (several ? ` / ${now.installation.slice(0, 8)}` : ""));
+      write(waiting, !now.waitingDevices ? "" : now.waitingDevices === 1 ? "1 device waits" : `${now.waitingDevices} devices wait`);
       press.setAttribute("aria-current", this.#chosen?.name === Identities.nameOf(now) ? "true" : "false");
     };
     return node;

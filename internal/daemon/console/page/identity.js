@@ -19,11 +19,14 @@ export class Identity {
   #noContacts = element("p", { class: "hint" });
   #more;
 
-  constructor(place, api, name, say) {
+  constructor(place, api, name, say, decided) {
     this.name = name;
     this.#api = api;
     this.#say = say;
-    this.#devices = deviceList("Own devices", api, { identity: name }, say, () => this.#showDevices());
+    this.#devices = deviceList("Own devices", api, { identity: name }, say, () => {
+      decided();
+      return this.#showDevices();
+    });
     this.#more = button("Show more contacts", async () => {
       this.#pages++;
       await this.#showContacts();

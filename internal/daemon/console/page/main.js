@@ -22,7 +22,7 @@ async function logIn() {
   const api = new Api(token.value.trim());
   token.value = "";
   try {
-    const { identities } = await api.call("IdentityService/ListIdentities");
+    const { identities } = await api.call("IdentityService/ListIdentities", { waitingDevices: true });
     const administrator = await api.call("DaemonService/GetStats").then(() => true, () => false);
     session = { api, views: { identities: new Identities(byID("identities"), api, identities ?? [], say) } };
     if (administrator) session.views.engine = new Engine(byID("engine"), api);
