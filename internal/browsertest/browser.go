@@ -28,7 +28,7 @@ const patience = 2 * time.Minute
 // they are for the browser's maker: it asks for the time and for accounts by itself,
 // whatever it shows.
 type Browser struct {
-	t       *testing.T
+	t       testing.TB
 	path    string
 	proxy   string
 	refused *atomic.Int64
@@ -39,7 +39,7 @@ var makers = []string{".google.com", ".googleapis.com", ".gstatic.com", ".gvt1.c
 
 // New gives false where there is none, which is an error where changes are checked.
 // allowed are addresses that the browser may ask, HOST:PORT.
-func New(t *testing.T, allowed ...string) (*Browser, bool) {
+func New(t testing.TB, allowed ...string) (*Browser, bool) {
 	t.Helper()
 	path := os.Getenv("ROOKERY_BROWSER")
 	for i := 0; path == "" && i < len(names); i++ {

@@ -9,7 +9,7 @@ import (
 
 // Page is what a browser shows. What goes wrong ends the test.
 type Page struct {
-	t        *testing.T
+	t        testing.TB
 	devtools *devtools
 }
 

@@ -148,7 +148,7 @@ func TestOddRequestsAreRefused(t *testing.T) {
 		"out of the folder":     {"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "307"},
 		"out of it, encoded":    {"GET /v1/%2e%2e/tokens HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "404"},
 		"another host":          {"GET http://169.254.169.254/latest HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "404"},
-		"a tunnel":              {"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "404"},
+		"a tunnel":              {"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "405"},
 		"an echo":               {"TRACE /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "405"},
 		"preflight":             {"OPTIONS /v1/events HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\nAccess-Control-Request-Method: GET\r\nConnection: close\r\n\r\n", "401"},
 		"head of a stream":      {"HEAD /v1/events?identity=" + alice.key + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + authorization + "\r\n", "405"},
