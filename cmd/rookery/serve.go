@@ -81,7 +81,7 @@ func (c *ServeCmd) Run(parsed *kong.Context, out *output) error {
 		MaxConnections: c.MaxConnections, MaxRequests: c.MaxRequests, MaxStreams: c.MaxStreams, Rate: c.Rate, Burst: c.Burst,
 		MaxWebhooks: c.MaxWebhooks, WebhookTimeout: c.WebhookTimeout, WebhookRefusals: c.WebhookRefusals, WebhookPatience: c.WebhookPatience,
 		WebhookReach: webhook.Reach{Insecure: c.WebhookInsecure, Allowed: c.WebhookAllow},
-		Console: c.Console, ConsoleHosts: append(c.ConsoleHost, hostOf(c.Listen)),
+		Console:      c.Console, ConsoleHosts: append(c.ConsoleHost, hostOf(c.Listen)),
 	})
 	ctx, stop := interruptible()
 	defer stop()
