@@ -42,7 +42,7 @@ func TestWordsAreCompleted(t *testing.T) {
 }
 
 func commandNames() string {
-	return "bench completion contact demo device doctor health identity listen load replay send serve session store token version"
+	return "bench completion contact demo device doctor health identity listen load replay send serve session store token version webhook"
 }
 
 // bash, with what the command prints, completes commands, flags and values.
