@@ -78,7 +78,10 @@ func TestKeptRecordsOutliveTheEngineAndIdentities(t *testing.T) {
 				}
 				w.reopen()
 			}
-			for range w.engine.Kept(w.context(), "a") {
+			for _, err := range w.engine.Kept(w.context(), "a") {
+				if err != nil {
+					t.Error(err)
+				}
 				break // a loop may be left
 			}
 		})

@@ -46,6 +46,10 @@ func TestFullDiskIsUnavailableAndTheKeyStaysFree(t *testing.T) {
 	alice, bob := h.resident("alice"), h.resident("bob")
 	alice.knows(bob)
 	alice.send(bob, "before", "")
+	events := bob.listen("")
+	if got := events.message().text(); got != "before" { // bob has it: what is refused this network delivers to nobody again by itself
+		t.Fatalf("got %q", got)
+	}
 	store.full.Store(true)
 	request := object{"identity": alice.key, "to": bob.key, "payload": []byte("hello"), "idempotencyKey": "k"}
 	for range 3 {
@@ -57,13 +61,10 @@ func TestFullDiskIsUnavailableAndTheKeyStaysFree(t *testing.T) {
 		t.Errorf("got %+v, then %+v", first, again)
 	}
 	alice.send(bob, "after", "")
-	events := bob.listen("")
-	got := make(map[string]int) // what the disk has held up may be overtaken
-	for range 3 {
-		got[events.message().text()]++
-	}
-	if got["before"] != 1 || got["hello"] != 1 || got["after"] != 1 {
-		t.Errorf("got %v", got)
+	for _, want := range []string{"hello", "after"} {
+		if got := events.message().text(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
