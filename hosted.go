@@ -224,7 +224,8 @@ func (h *hosted) gotBundle(m gotBundle) {
 		return
 	}
 	if k := &h.identity.kept; m.outdated == k.outdated {
-		k.published = &m.published
+		published := m.published // by itself: the message knows who has asked, and would keep it
+		k.published = &published
 	}
 	m.to.Send(m.published)
 }

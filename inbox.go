@@ -246,7 +246,9 @@ func (b *inbox) forget(key messageKey) {
 		b.identity.lingering[key] = lingerFor
 		return
 	}
-	delete(b.identity.reported, key)
+	if delete(b.identity.reported, key); len(b.identity.reported) == 0 {
+		b.identity.reported = nil // a map keeps its room, and there are many of these
+	}
 }
 
 func (b *inbox) linger() {

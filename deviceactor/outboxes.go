@@ -55,5 +55,7 @@ func (o *Outboxes) leave(contact x3dh.IdentityPublicKey) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.used, contact)
+	if delete(o.used, contact); len(o.used) == 0 {
+		o.used = nil // a map keeps its room, and there are many of these
+	}
 }

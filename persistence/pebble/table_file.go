@@ -1,6 +1,10 @@
 package pebble
 
-import "github.com/cockroachdb/pebble/v2/vfs"
+import (
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
 
 // tableBuffer is how much of a table is written to its file at once. Pebble hands
 // over each block, of a few KiB, by itself.
@@ -15,8 +19,11 @@ type tableFile struct {
 
 var _ vfs.File = (*tableFile)(nil)
 
-// Write implements vfs.File.
+// Write implements vfs.File. Who is waiting for a processor goes first: a table is
+// written by two goroutines that wake each other, block by block, and keep their
+// processor for 10 ms that way, which is longer than a message may take.
 func (t *tableFile) Write(p []byte) (int, error) {
+	runtime.Gosched()
 	if len(t.pending) > 0 && len(t.pending)+len(p) > tableBuffer {
 		if err := t.flush(); err != nil {
 			return 0, err
