@@ -110,6 +110,9 @@ type Actor struct {
 	// written are the records of the work that is being prepared, mostly in room.
 	written []persistence.Record
 	room    [4]persistence.Record
+	// arrivals are the messages that wait for a signed prekey of ours, and those behind
+	// them, in the order in which they came.
+	arrivals []*arrival
 	// unaccepted are the published messages that the transport has not taken yet.
 	unaccepted map[MessageID]unaccepted
 	outage     outage
@@ -177,7 +180,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 
 // Drained implements actors.Drainer.
 func (a *Actor) Drained() bool {
-	a.drained = len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.pending == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
+	a.drained = len(a.queue) == 0 && len(a.prepared) == 0 && a.inFlight == 0 && len(a.held)+len(a.reserves) == 0 && a.pending == 0 && len(a.arrivals) == 0 && len(a.deferred) == 0 && len(a.accepted) == 0
 	return a.drained
 }
 
@@ -209,6 +212,7 @@ func (a *Actor) Close() {
 	for _, w := range a.queue {
 		w.finish(a, end)
 	}
+	a.endArrivals(end)
 	a.untaken(end)
 	for _, m := range a.deferred {
 		if f, ok := m.(interface{ Fail(err error) }); ok {
@@ -301,6 +305,8 @@ func (a *Actor) answer(message any) error {
 	case gotPreKey:
 		a.bundleAnswered()
 		a.gotPreKey(m)
+	case inTurn:
+		a.arrived(m.arrival)
 	case gotUsable:
 		a.bundleAnswered()
 		a.gotUsable(m)

@@ -56,7 +56,7 @@ func TestMessageUnderWayDoesNotUndoADenial(t *testing.T) {
 		return actors.ReplyFunc(func(_ struct{}, err error) { to <- err })
 	}
 	contact.Tell(Deny{reply(denied)})
-	contact.Tell(gotPreKey{Receive{Reply: reply(received), Message: m, Encoded: m.Encode()}, reading, bob.findPreKey(prekey), nil})
+	contact.Tell(gotPreKey{&arrival{message: Receive{Reply: reply(received), Message: m, Encoded: m.Encode()}, reading: reading}, bob.findPreKey(prekey), nil})
 	if err := wait(t, denied); err != nil {
 		t.Errorf("the denial: %v", err)
 	}

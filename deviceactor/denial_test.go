@@ -132,7 +132,7 @@ func TestDenialWaitsForWhatIsUnderWay(t *testing.T) {
 	}
 	prekey, _ := reading.PreKey()
 	found := bob.findPreKey(prekey)
-	contact.Tell(gotPreKey{Receive{Reply: reply(), Message: m, Encoded: m.Encode()}, reading, found, nil})
+	contact.Tell(gotPreKey{&arrival{message: Receive{Reply: reply(), Message: m, Encoded: m.Encode()}, reading: reading}, found, nil})
 	contact.Tell(Deny{reply()})
 	bob.settle(alice)
 	close(release)

@@ -124,7 +124,7 @@ func (a *Actor) deny(m Deny) {
 // waitsForDenial tells whether a message acts on what is known of the contact.
 func waitsForDenial(message any) bool {
 	switch message.(type) {
-	case Send, Reserve, Receive, TakeBundle, SetEnabled, SetBlocked, Accept, Deny, gotBundle, gotPreKey, lookUpOver:
+	case Send, Reserve, Receive, TakeBundle, SetEnabled, SetBlocked, Accept, Deny, gotBundle, gotPreKey, inTurn, lookUpOver:
 		return true
 	}
 	return false

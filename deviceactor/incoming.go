@@ -2,7 +2,6 @@ package deviceactor
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/rookery-im/rookery/actors"
@@ -13,19 +12,22 @@ import (
 	"github.com/rookery-im/rookery/x3dh"
 )
 
-// receive lets the contact's rules read a message, and finds who can open it.
+// receive lets the contact's rules read a message.
 func (a *Actor) receive(m Receive) {
 	r, err := a.contact.Read(a.config.View, m.Message, m.Chat, a.verify)
 	if err != nil {
 		a.refuse(m, err)
 		return
 	}
-	if prekey, ok := r.PreKey(); ok {
-		a.findPreKey(m, r, prekey)
-		return
+	if !a.waitsForTurn(m, r) {
+		a.read(m, r, nil)
 	}
+}
+
+// read finds who can open a message. prekey is ours that it names, nil if there is none.
+func (a *Actor) read(m Receive, r Reading, prekey *bundleactor.Found) {
 	if r.InSession() {
-		a.decrypt(m, r, nil)
+		a.decrypt(m, r, OwnPreKey(prekey))
 		return
 	}
 	payload, err := r.Open(a.config.Identity)
@@ -75,40 +77,12 @@ func repeated(err error) bool {
 	)
 }
 
-// findPreKey looks up our signed prekey that an initial message names.
-func (a *Actor) findPreKey(m Receive, r Reading, prekey x3dh.PreKeyPublic) {
-	a.pending++
-	self := a.self
-	a.config.Bundle.Tell(bundleactor.FindPreKey{
-		Public: prekey,
-		Reply: actors.ReplyFunc(func(k *bundleactor.Found, err error) {
-			self.Tell(gotPreKey{m, r, k, err})
-		}),
-	})
-}
-
 // OwnPreKey is what the sessions need of a signed prekey of ours; nil of nil.
 func OwnPreKey(found *bundleactor.Found) *sessionactor.OwnPreKey {
 	if found == nil {
 		return nil
 	}
 	return &sessionactor.OwnPreKey{Key: found.Key, Newer: found.Newer}
-}
-
-func (a *Actor) gotPreKey(m gotPreKey) {
-	if m.err != nil {
-		m.receive.Fail(fmt.Errorf("%w: signed prekey: %w", sessionactor.ErrUnavailable, m.err))
-		return
-	}
-	if !a.contact.admits(a.config.View) {
-		a.refuse(m.receive, ErrDenied) // it was denied meanwhile
-		return
-	}
-	if err := a.contact.open(); err != nil {
-		a.refuse(m.receive, err)
-		return
-	}
-	a.decrypt(m.receive, m.reading, OwnPreKey(m.prekey))
 }
 
 // decrypt gives the message to the session actor of the sender's installation.

@@ -131,11 +131,11 @@ type (
 		err       error
 	}
 	gotPreKey struct {
-		receive Receive
-		reading Reading
-		prekey  *bundleactor.Found
-		err     error
+		of     *arrival
+		prekey *bundleactor.Found
+		err    error
 	}
+	inTurn    struct{ *arrival }
 	gotUsable struct {
 		usable []x3dh.PreKeyPublic
 		err    error
@@ -168,7 +168,16 @@ type (
 
 // Fail answers the message that the key was looked up for, if nobody is left to
 // go on with it.
-func (m gotPreKey) Fail(err error) { m.receive.Fail(err) }
+func (m gotPreKey) Fail(err error) { m.of.message.Fail(err) }
+
+// QuarantineID names that message.
+func (m gotPreKey) QuarantineID() [32]byte { return m.of.message.QuarantineID() }
+
+// Fail answers the message whose turn it was.
+func (m inTurn) Fail(err error) { m.message.Fail(err) }
+
+// QuarantineID names that message.
+func (m inTurn) QuarantineID() [32]byte { return m.message.QuarantineID() }
 
 // Fail answers the work that was committed, if nobody is left to finish it. What
 // is durable shows again with the next start.
