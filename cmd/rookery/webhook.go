@@ -55,7 +55,8 @@ func (c *daemonClient) webhooks() (apiv1.WebhookServiceClient, context.Context, 
 	}
 	ctx, stop := interruptible()
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	client := &http.Client{Transport: bearer{text}}
+	// A redirect may lead to another host, which must not be shown the token.
+	client := &http.Client{Transport: bearer{text}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return apiv1.NewWebhookServiceClient(client, strings.TrimSuffix(c.Daemon, "/")), ctx, func() {
 		cancel()
 		stop()

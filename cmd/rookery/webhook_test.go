@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -68,5 +69,23 @@ func TestWebhooksFromTheCommandLine(t *testing.T) {
 	t.Setenv("ROOKERY_TOKEN", "")
 	if status, _, said := command(t, "webhook", "list", "--daemon="+address); status != 2 || !strings.Contains(said, "no token") {
 		t.Errorf("without a token: %d %s", status, said)
+	}
+}
+
+// The token is for the daemon that was named: where that redirects to is not asked.
+func TestTokenIsNotShownToWhereADaemonRedirectsTo(t *testing.T) {
+	var shown atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { shown.Add(1) }))
+	defer elsewhere.Close()
+	t.Setenv("ROOKERY_TOKEN", "rookery_very_secret")
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		daemon := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		defer daemon.Close()
+		if status, out, said := command(t, "webhook", "list", "--daemon="+daemon.URL); status != 2 || strings.Contains(out+said, "very_secret") {
+			t.Errorf("%d %s %s", status, out, said)
+		}
+	}
+	if n := shown.Load(); n != 0 {
+		t.Errorf("%d requests came elsewhere", n)
 	}
 }

@@ -69,12 +69,13 @@ func (d *Daemon) take(ctx context.Context, engine *rookery.Engine) error {
 	return d.webhooks.open(ctx, engine, hosted)
 }
 
-// hosts notes an identity that was created.
+// hosts notes an identity that was created: for the webhooks first, so that no consumer
+// can acknowledge what they have to have.
 func (d *Daemon) hosts(i *rookery.Identity) {
+	d.webhooks.follow(keyOf(i), d.feeds.of(keyOf(i)))
 	d.mu.Lock()
 	d.identities[i.PublicKey()] = append(d.identities[i.PublicKey()], i)
 	d.mu.Unlock()
-	d.webhooks.follow(keyOf(i), d.feeds.of(keyOf(i)))
 }
 
 // forgets drops one that was deleted.

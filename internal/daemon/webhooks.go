@@ -59,7 +59,7 @@ func (w *webhooks) open(ctx context.Context, from keeper, hosted map[hostedKey]*
 	for of := range hosted {
 		here[of.key] = true
 	}
-	var gone []*hook
+	var ours, gone []*hook
 	for r, err := range from.Kept(ctx, webhooksCollection) {
 		if err != nil {
 			return err
@@ -68,18 +68,22 @@ func (w *webhooks) open(ctx context.Context, from keeper, hosted map[hostedKey]*
 		if err != nil {
 			return err
 		}
-		h := newHook(stored, key, secret)
-		if here[key] {
-			w.all[h.id] = h
+		if h := newHook(stored, key, secret); here[key] {
+			ours = append(ours, h)
 		} else {
 			gone = append(gone, h)
 		}
 	}
-	for _, h := range w.sorted(nil) {
+	for _, h := range ours {
 		if err := w.readLetters(ctx, h); err != nil {
 			return err
 		}
 	}
+	w.mu.Lock()
+	for _, h := range ours {
+		w.all[h.id] = h
+	}
+	w.mu.Unlock()
 	for _, h := range gone {
 		if err := w.erase(ctx, h); err != nil {
 			return err
@@ -110,19 +114,23 @@ func (w *webhooks) follow(of hostedKey, f *feed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.followed[of] = f
+	var all []*hook
 	for _, h := range w.all {
 		if h.key == of.key {
-			w.begin(h, of, f)
+			f.hold(h.id) // for all of them, before the first can be done with a message
+			all = append(all, h)
 		}
+	}
+	for _, h := range all {
+		w.begin(h, of, f)
 	}
 }
 
-// begin starts a delivery. w.mu is held.
+// begin starts a delivery of a feed that is held. w.mu is held.
 func (w *webhooks) begin(h *hook, of hostedKey, f *feed) {
 	if w.closed {
 		return
 	}
-	f.hold(h.id)
 	h.workers.Add(1)
 	go (&delivery{webhooks: w, hook: h, feed: f, missedFrom: of}).run()
 }
@@ -184,6 +192,7 @@ func (w *webhooks) create(ctx context.Context, key rookery.PublicKey, url string
 	}
 	for of, f := range w.followed {
 		if of.key == key {
+			f.hold(h.id)
 			w.begin(h, of, f)
 		}
 	}
@@ -309,7 +318,7 @@ func (w *webhooks) sorted(of *rookery.PublicKey) []*hook {
 		}
 	}
 	slices.SortFunc(all, func(a, b *hook) int {
-		return cmp.Or(cmp.Compare(a.stored.GetCreated(), b.stored.GetCreated()), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(a.now().GetCreated(), b.now().GetCreated()), cmp.Compare(a.id, b.id))
 	})
 	return all
 }

@@ -119,7 +119,9 @@ func (p *Poster) Post(ctx context.Context, d Delivery) Outcome {
 	if err != nil {
 		return Outcome{Verdict: Away, Cause: cause(err)}
 	}
-	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer) // so that the connection can be used again
+	if answer.StatusCode >= 200 { // the body of 101 is the connection, which does not end with ctx
+		_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer) // so that the connection can be used again
+	}
 	_ = answer.Body.Close()
 	return p.judge(answer)
 }

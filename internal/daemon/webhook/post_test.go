@@ -1,11 +1,15 @@
 package webhook
 
 import (
+	"bufio"
+	"context"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,6 +141,56 @@ func TestEndpointThatMisbehavesIsAway(t *testing.T) {
 	roots.AddCert(encrypted.Certificate())
 	if o := newPoster(t, patience, roots).Post(t.Context(), Delivery{URL: encrypted.URL, ID: "m"}); o.Verdict != Delivered {
 		t.Errorf("with its issuer: %+v", o)
+	}
+}
+
+// raw is an endpoint that answers each request with these bytes, and then keeps the
+// connection open and says nothing.
+func raw(t *testing.T, answer string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		served.Wait()
+	})
+	served.Go(func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() {
+				defer func() { _ = connection.Close() }()
+				defer context.AfterFunc(t.Context(), func() { _ = connection.Close() })()
+				reader := bufio.NewReader(connection)
+				if _, err := http.ReadRequest(reader); err == nil {
+					_, _ = io.WriteString(connection, answer)
+					_, _ = io.Copy(io.Discard, reader) // until the other side closes it
+				}
+			})
+		}
+	})
+	return "http://" + listener.Addr().String() + "/hook?key=very-secret"
+}
+
+// An endpoint that switches protocols, whose connection would not end with the time of
+// the attempt, refuses, and holds nobody up.
+func TestEndpointThatSwitchesProtocolsRefuses(t *testing.T) {
+	url := raw(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: nothing\r\n\r\n")
+	done := make(chan Outcome, 1)
+	p := newPoster(t, time.Second, nil)
+	go func() { done <- p.Post(t.Context(), Delivery{URL: url, ID: "m"}) }()
+	select {
+	case o := <-done:
+		if want := (Outcome{Verdict: Refused, Cause: "answer 101"}); o != want {
+			t.Errorf("got %+v, want %+v", o, want)
+		}
+	case <-time.After(patience):
+		t.Fatal("the attempt does not end")
 	}
 }
 
