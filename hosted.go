@@ -37,10 +37,8 @@ type (
 	}
 	toBundle  struct{ message any }
 	gotBundle struct {
-		published bundleactor.Published
-		err       error
+		published *bundleactor.Published
 		outdated  int // as it was when the bundle was asked for
-		to        actors.Reply[bundleactor.Published]
 	}
 	setSiblings struct{ message bundleactor.SetSiblings }
 	toHandler   struct{ event Event }
@@ -52,9 +50,6 @@ func (m toContact) Fail(err error) { failInner(m.message, err) }
 
 // Fail implements the answer to a message that cannot be handed on.
 func (m toBundle) Fail(err error) { failInner(m.message, err) }
-
-// Fail implements the answer to a message that cannot be handed on.
-func (m gotBundle) Fail(err error) { m.to.Fail(err) }
 
 // Fail implements the answer to a message that cannot be handed on.
 func (m setSiblings) Fail(err error) { m.message.Fail(err) }
@@ -207,9 +202,16 @@ func (h *hosted) askBundle(ctx *actors.Context, message any) {
 			m.Send(*p)
 			return
 		}
+		// Who has asked is answered by the bundle actor itself: a restart of ours waits
+		// for our children, and none of them may wait for us meanwhile.
 		self, outdated := ctx.Self(), i.kept.outdated
 		message = bundleactor.GetBundle{Reply: actors.ReplyFunc(func(p bundleactor.Published, err error) {
-			self.Tell(gotBundle{p, err, outdated, m.Reply})
+			if err != nil {
+				m.Fail(err)
+				return
+			}
+			self.Tell(gotBundle{&p, outdated})
+			m.Send(p)
 		})}
 	case bundleactor.Rotate:
 		h.outdate()
@@ -219,15 +221,9 @@ func (h *hosted) askBundle(ctx *actors.Context, message any) {
 
 // gotBundle keeps our bundle, unless it was asked for before it became another one.
 func (h *hosted) gotBundle(m gotBundle) {
-	if m.err != nil {
-		m.to.Fail(m.err)
-		return
-	}
 	if k := &h.identity.kept; m.outdated == k.outdated {
-		published := m.published // by itself: the message knows who has asked, and would keep it
-		k.published = &published
+		k.published = m.published
 	}
-	m.to.Send(m.published)
 }
 
 // outdate says that our bundle is about to become another one.

@@ -3,6 +3,7 @@ package rookery
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -137,7 +138,7 @@ func (h *hosted) upkeep(m upkeep) error {
 		return nil // those of last time come first
 	}
 	contacts := persistence.NewName(persistence.KindContact, i.owner[:])
-	return i.engine.committer.Scan(context.Background(), contacts, func(name persistence.Name, _ []byte) error {
+	err := i.engine.committer.Scan(context.Background(), contacts, func(name persistence.Name, _ []byte) error {
 		parts, err := name.Parts()
 		if err != nil {
 			return fmt.Errorf("%w: %w: contact %v", actors.ErrCorruptState, persistence.ErrCorrupt, name)
@@ -145,6 +146,12 @@ func (h *hosted) upkeep(m upkeep) error {
 		i.kept.due = append(i.kept.due, hex.EncodeToString(parts[len(parts)-1]))
 		return nil
 	})
+	if err == nil || errors.Is(err, actors.ErrCorruptState) {
+		return err
+	}
+	// Of the identity it says nothing. The next round looks again.
+	i.engine.options.Logger.Warn("contacts cannot be looked through", "identity", i.public, "error", err)
+	return nil
 }
 
 // wakeDue lets some of them expire what is due.

@@ -221,7 +221,7 @@ const sampled = 1024
 // and an eighth of these at most is given; whoever wants more calls again. So no call
 // takes longer than to sort a thousand.
 func (s *System) LeastRecentlyUsed(n int) []*Resident {
-	most, awake := sampled, int(s.awake.Load())
+	most, awake := sampled, max(0, int(s.awake.Load())) // one that dies at once is counted off first
 	if awake > sampled {
 		most = sampled / sweepSlots
 	}

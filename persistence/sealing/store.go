@@ -212,6 +212,7 @@ func (s *Store) commit(ctx context.Context, batch persistence.Batch, change func
 		change(&next)
 	}
 	state := persistence.Record{Name: headName, Value: next.encode()}
+	s.dirty = true // also if it is not known afterwards whether the batch is there
 	err := s.inner.Apply(ctx, persistence.Batch{Fences: batch.Fences, Records: s.sealed(batch.Records, state), Head: true})
 	if errors.Is(err, persistence.ErrFenced) {
 		return err // nothing was written
@@ -222,7 +223,7 @@ func (s *Store) commit(ctx context.Context, batch persistence.Batch, change func
 		s.notes.lose()
 		return err
 	}
-	s.head, s.dirty = next, true
+	s.head = next
 	s.condition.rolledBack.Store(next.pending)
 	s.notes.add(batch.Records)
 	return s.moveAnchor()

@@ -1,11 +1,7 @@
 package measure
 
 import (
-	"bytes"
-	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/rookery-im/rookery/internal/footprint"
@@ -30,10 +26,7 @@ type Figures struct {
 // not to be counted.
 func Take(operations int, turn func() error) (Figures, error) {
 	var before, after runtime.MemStats
-	disk, err := written()
-	if err != nil {
-		return Figures{}, err
-	}
+	disk := footprint.Written()
 	runtime.ReadMemStats(&before)
 	used := processor()
 	start := time.Now()
@@ -43,10 +36,9 @@ func Take(operations int, turn func() error) (Figures, error) {
 	f := Figures{Operations: operations, Elapsed: time.Since(start)}
 	usedNow := processor()
 	runtime.ReadMemStats(&after)
-	diskNow, err := written()
-	f.Processor, f.Written = usedNow-used, diskNow-disk
+	f.Processor, f.Written = usedNow-used, footprint.Written()-disk
 	f.Allocations, f.Allocated = after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
-	return f, err
+	return f, nil
 }
 
 // each is nanoseconds for one operation.
@@ -67,20 +59,3 @@ func processor() time.Duration {
 }
 
 var began = time.Now()
-
-func written() (uint64, error) {
-	content, err := os.ReadFile("/proc/self/io")
-	if err != nil {
-		return 0, nil // not on Linux, or not allowed to
-	}
-	for line := range bytes.Lines(content) {
-		if number, ok := bytes.CutPrefix(line, []byte("write_bytes: ")); ok {
-			n, err := strconv.ParseUint(string(bytes.TrimSpace(number)), 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("bytes written to disk: %w", err)
-			}
-			return n, nil
-		}
-	}
-	return 0, nil
-}
