@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 
 const key = Buffer.from(process.env.WEBHOOK_SECRET.replace(/^whsec_/, ""), "base64");
 const tolerance = 300; // seconds
+const most = 2 << 20; // bytes of an event
 
 // verify gives the id of the event, or throws.
 function verify(headers, body) {
@@ -26,7 +27,18 @@ const seen = new Set(); // what must not be done twice belongs into a database
 
 const server = createServer(async (request, response) => {
   const pieces = [];
-  for await (const piece of request) pieces.push(piece);
+  let size = 0;
+  try {
+    for await (const piece of request) {
+      if ((size += piece.length) > most) {
+        response.writeHead(413, { connection: "close" }).end();
+        return;
+      }
+      pieces.push(piece);
+    }
+  } catch {
+    return; // whoever posted it has gone away
+  }
   const body = Buffer.concat(pieces);
   let id;
   try {

@@ -35,7 +35,7 @@ func viewEvent(e rookery.Event) *apiv1.Event {
 		return v
 	case rookery.PublicMessage:
 		v := viewMessage(apiv1.EventType_EVENT_TYPE_PUBLIC_MESSAGE, e.Message)
-		v.Chat = e.Chat
+		v.Chat = printable(e.Chat)
 		return v
 	case rookery.InstallationDiscovered:
 		v := viewDevice(apiv1.EventType_EVENT_TYPE_DEVICE_DISCOVERED, e.Contact, e.Installation)
@@ -51,17 +51,17 @@ func viewEvent(e rookery.Event) *apiv1.Event {
 		return v
 	case rookery.SessionChanged:
 		v := viewDevice(apiv1.EventType_EVENT_TYPE_SESSION_CHANGED, e.Contact, e.Installation)
-		v.Change, v.Cause = string(e.Change), string(e.Cause)
+		v.Change, v.Cause = printable(string(e.Change)), printable(string(e.Cause))
 		return v
 	case rookery.ForwardSecrecyEstablished:
 		return viewDevice(apiv1.EventType_EVENT_TYPE_FORWARD_SECRECY, e.Contact, "")
 	case rookery.Refused:
 		v := viewDevice(apiv1.EventType_EVENT_TYPE_REFUSED, e.Sender, e.Installation)
-		v.Cause = e.Err.Error()
+		v.Cause = printable(e.Err.Error())
 		return v
 	case rookery.Alarm:
 		v := viewDevice(apiv1.EventType_EVENT_TYPE_ALARM, e.Contact, e.Installation)
-		v.Cause = e.Err.Error()
+		v.Cause = printable(e.Err.Error())
 		return v
 	case rookery.Unsent:
 		v := viewDevice(apiv1.EventType_EVENT_TYPE_UNSENT, e.Contact, "")

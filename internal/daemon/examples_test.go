@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -118,6 +120,11 @@ func TestExampleEndpointsVerify(t *testing.T) {
 				if status := postTo(t, "http://"+address, header, body); status != http.StatusUnauthorized {
 					t.Errorf("%v: status %d", header, status)
 				}
+			}
+			gone := must(new(net.Dialer).DialContext(t.Context(), "tcp", address))(t) // in the middle of a body
+			_, err = io.WriteString(gone, "POST / HTTP/1.1\r\nHost: "+address+"\r\nContent-Length: 100\r\n\r\nsome")
+			if err := errors.Join(err, gone.Close()); err != nil {
+				t.Fatal(err)
 			}
 			good := signedBy(t, made.Secret, time.Now(), body)
 			for range 2 {

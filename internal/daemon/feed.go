@@ -42,6 +42,7 @@ type feed struct {
 	changed  chan struct{}
 	released chan struct{}
 	ended    error
+	over     chan struct{} // closed by end
 }
 
 // entry is one event of a feed.
@@ -62,6 +63,7 @@ func newFeed(run string, o Options) *feed {
 	return &feed{
 		run: run, maxWaiting: o.MaxWaiting, maxBytes: o.MaxWaitingBytes, maxNotes: o.MaxNotices,
 		known: make(map[string]*entry), webhooks: make(map[string]bool), changed: make(chan struct{}), released: make(chan struct{}),
+		over: make(chan struct{}),
 	}
 }
 
@@ -211,6 +213,7 @@ func (f *feed) end(err error) {
 		return
 	}
 	f.ended = err
+	close(f.over)
 	close(f.changed)
 	close(f.released)
 	f.changed, f.released = make(chan struct{}), make(chan struct{})

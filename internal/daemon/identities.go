@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/internal/qrcode"
@@ -45,7 +46,7 @@ func (s identityService) ListIdentities(ctx context.Context, r *apiv1.ListIdenti
 		v := viewIdentity(i)
 		if r.GetWaitingDevices() {
 			waiting, err := i.Waiting(ctx)
-			if err != nil {
+			if err != nil && !errors.Is(err, rookery.ErrDeleted) { // of one that is being deleted none wait
 				return nil, err
 			}
 			v.WaitingDevices = int32(waiting) //nolint:gosec // a few

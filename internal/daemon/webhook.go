@@ -54,6 +54,11 @@ type letter struct {
 	size  int64  // bytes
 }
 
+// compare orders dead letters, the oldest first.
+func (l letter) compare(other letter) int {
+	return cmp.Or(cmp.Compare(l.first, other.first), cmp.Compare(l.name, other.name))
+}
+
 func newHook(stored *record.Webhook, key rookery.PublicKey, secret webhook.Secret) *hook {
 	h := &hook{
 		id: stored.GetId(), key: key, secret: secret, turn: make(chan struct{}, 1),
@@ -177,7 +182,7 @@ func (h *hook) allLetters() []letter {
 	for _, l := range h.letters {
 		all = append(all, l)
 	}
-	slices.SortFunc(all, func(a, b letter) int { return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(all, letter.compare)
 	return all
 }
 

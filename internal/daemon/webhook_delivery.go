@@ -62,6 +62,8 @@ func (d *delivery) pause(until <-chan struct{}, over <-chan time.Time) error {
 		return nil
 	case <-d.hook.ctx.Done():
 		return errNoWebhook
+	case <-d.feed.over:
+		return errGone
 	case <-d.stopping:
 		return errStopping
 	}
@@ -76,8 +78,9 @@ type attempts struct {
 // deliver posts an event until it is delivered, a dead letter, or not there any more.
 func (d *delivery) deliver(event *apiv1.Event) error {
 	body, err := bodyOf(event)
-	if err != nil {
-		return err
+	if err != nil { // what cannot be written waits, and holds up nothing behind it
+		d.log(slog.LevelError, "event cannot be posted", d.hook, slog.String("error", err.Error()))
+		return nil
 	}
 	var made attempts
 	for {
@@ -110,6 +113,7 @@ func (d *delivery) attempt(event *apiv1.Event, body []byte, made *attempts) (wai
 		d.feed.settle(h.id, event.GetId())
 		return 0, true, nil
 	case stored.GetDisabled():
+		*made = attempts{} // counted anew once it is resumed
 		return d.options.WebhookSchedule.Longest, false, nil
 	default:
 		if made.n == 0 {
@@ -128,7 +132,11 @@ func (d *delivery) attempt(event *apiv1.Event, body []byte, made *attempts) (wai
 			d.feed.settle(h.id, event.GetId())
 			return 0, true, nil
 		}
-		return d.options.WebhookSchedule.Wait(made.n, outcome), false, nil
+		wait := d.options.WebhookSchedule.Wait(made.n, outcome)
+		if outcome.Verdict == webhook.Gone {
+			*made = attempts{}
+		}
+		return wait, false, nil
 	}
 }
 

@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -46,22 +49,38 @@ func viewLetter(stored *record.DeadLetter, event *apiv1.Event) *apiv1.DeadLetter
 	}
 }
 
-// page gives dead letters behind the one of a name, and the name that the next page
-// begins behind.
+// token names the place of a dead letter in their order.
+func (l letter) token() string { return fmt.Sprintf("%d-%s", l.first, l.name) }
+
+// placeOf reads a token. errPage.
+func placeOf(token string) (letter, error) {
+	first, name, _ := strings.Cut(token, "-")
+	ns, err := strconv.ParseInt(first, 10, 64)
+	if l := (letter{first: ns, name: name}); err == nil && l.token() == token {
+		return l, nil
+	}
+	return letter{}, errPage
+}
+
+// page gives dead letters behind a token, and the token that the next page begins
+// behind. One that goes meanwhile is passed over, and its token stays good.
 func (w *webhooks) page(ctx context.Context, h *hook, size int, after string) (views []*apiv1.DeadLetter, next string, err error) {
 	all := h.allLetters()
 	if after != "" {
-		at := slices.IndexFunc(all, func(l letter) bool { return l.name == after })
-		if at < 0 {
-			return nil, "", errPage
+		place, err := placeOf(after)
+		if err != nil {
+			return nil, "", err
 		}
-		all = all[at+1:]
+		all = slices.DeleteFunc(all, func(l letter) bool { return l.compare(place) <= 0 })
 	}
 	if len(all) > size {
-		all, next = all[:size], all[size-1].name
+		all, next = all[:size], all[size-1].token()
 	}
 	for _, l := range all {
 		stored, event, err := w.letter(ctx, h, l)
+		if errors.Is(err, errNoLetter) {
+			continue
+		}
 		if err != nil {
 			return nil, "", err
 		}
@@ -97,6 +116,10 @@ func (w *webhooks) again(ctx context.Context, h *hook, l letter, done *apiv1.Red
 		return webhook.Delivered, nil
 	}
 	stored, event, err := w.letter(ctx, h, l)
+	if errors.Is(err, errNoLetter) { // it was dropped by a write that seemed to fail
+		h.removeLetter(l.name)
+		return webhook.Delivered, nil
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -155,9 +155,11 @@ func (w *webhooks) forget(ctx context.Context, of hostedKey) {
 	for _, h := range gone {
 		h.end()
 		h.workers.Wait()
+		h.turn <- struct{}{}                    // who has it may write, and nobody takes it any more
 		if err := w.erase(ctx, h); err != nil { // the next start does it
 			w.log(slog.LevelWarn, "webhook of a deleted identity cannot be deleted", h, slog.String("error", err.Error()))
 		}
+		h.give()
 	}
 }
 
@@ -174,6 +176,8 @@ func (w *webhooks) create(ctx context.Context, key rookery.PublicKey, url string
 		Created: w.options.Now().UnixNano(),
 	}
 	h := newHook(stored, key, secret)
+	h.turn <- struct{}{} // who deletes it waits until it is stored
+	defer h.give()
 	if err := w.add(h); err != nil { // its place, before it is stored
 		h.end()
 		return nil, err
@@ -183,11 +187,14 @@ func (w *webhooks) create(ctx context.Context, key rookery.PublicKey, url string
 		delete(w.all, h.id)
 		w.mu.Unlock()
 		h.end()
+		if of := w.erase(context.WithoutCancel(ctx), h); of != nil { // it may have been stored all the same
+			w.log(slog.LevelWarn, "webhook that was not made may be stored", h, slog.String("error", of.Error()))
+		}
 		return nil, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.all[h.id] == nil { // its identity was deleted meanwhile
+	if w.all[h.id] == nil { // its identity was deleted meanwhile: forget erases it
 		return nil, errGone
 	}
 	for of, f := range w.followed {

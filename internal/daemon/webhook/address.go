@@ -24,8 +24,11 @@ var (
 type Reach struct {
 	// Insecure: endpoints on other hosts may be spoken to without TLS.
 	Insecure bool
-	// Allowed are ranges of addresses that may be reached although they are not public.
+	// Allowed are ranges of addresses that may be reached although they are not public,
+	// or are those of this host.
 	Allowed []netip.Prefix
+	// own gives the addresses of this host, nil: those of its interfaces now.
+	own func() ([]net.Addr, error)
 }
 
 // Check tells what is wrong with the URL of an endpoint: it is https, or http to this
@@ -96,6 +99,27 @@ func (r Reach) may(ip netip.Addr) error {
 	}
 	if !public(ip) {
 		return fmt.Errorf("%w: %v", ErrAddress, ip)
+	}
+	return r.others(ip)
+}
+
+// others tells with ErrAddress that an address is one of this host, where services
+// listen that nobody else can reach.
+func (r Reach) others(ip netip.Addr) error {
+	own := r.own
+	if own == nil {
+		own = net.InterfaceAddrs
+	}
+	all, err := own()
+	if err != nil {
+		return fmt.Errorf("%w, as far as is known: %w", ErrAddress, err)
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok {
+			if one, ok := netip.AddrFromSlice(n.IP); ok && one.Unmap() == ip {
+				return fmt.Errorf("%w: %v is of this host", ErrAddress, ip)
+			}
+		}
 	}
 	return nil
 }

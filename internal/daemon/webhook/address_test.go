@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -85,5 +86,28 @@ func TestDialedAddressHasToBePublic(t *testing.T) {
 		if err := dial(allowed, "inside.example", address); (err == nil) != ok {
 			t.Errorf("%s: %v", address, err)
 		}
+	}
+}
+
+// An address of this host is not reached though it is public, but by leave.
+func TestAddressesOfThisHostAreNotReached(t *testing.T) {
+	own := func() ([]net.Addr, error) {
+		return []net.Addr{
+			&net.IPNet{IP: net.ParseIP("8.8.4.4"), Mask: net.CIDRMask(24, 32)},
+			&net.IPNet{IP: net.ParseIP("2606:4700::1111"), Mask: net.CIDRMask(64, 128)},
+		}, nil
+	}
+	for address, here := range map[string]bool{"8.8.4.4:443": true, "[::ffff:8.8.4.4]:443": true, "[2606:4700::1111]:443": true, "8.8.4.5:443": false, "[2606:4700::1112]:443": false} {
+		if err := (Reach{own: own}).control("example.org")("tcp", address, nil); errors.Is(err, ErrAddress) != here {
+			t.Errorf("%s: %v", address, err)
+		}
+		allowed := Reach{own: own, Allowed: []netip.Prefix{netip.MustParsePrefix("8.8.4.4/32"), netip.MustParsePrefix("2606:4700::/32")}}
+		if err := allowed.control("example.org")("tcp", address, nil); err != nil {
+			t.Errorf("%s, allowed: %v", address, err)
+		}
+	}
+	unknown := func() ([]net.Addr, error) { return nil, errors.New("no interfaces") }
+	if err := (Reach{own: unknown}).control("example.org")("tcp", "8.8.4.4:443", nil); !errors.Is(err, ErrAddress) {
+		t.Errorf("without knowing them: %v", err)
 	}
 }

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -31,9 +29,9 @@ const (
 
 // Poster posts deliveries. Safe for concurrent use.
 type Poster struct {
-	client  *http.Client
-	timeout time.Duration
-	now     func() time.Time
+	transport *http.Transport // alone: a client would look at redirects
+	timeout   time.Duration
+	now       func() time.Time
 }
 
 // NewPoster makes one. An attempt may take timeout in all; now is the clock that it is
@@ -57,14 +55,11 @@ func NewPoster(reach Reach, timeout time.Duration, now func() time.Time, roots *
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true,
 	}
-	return &Poster{timeout: timeout, now: now, client: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &Poster{timeout: timeout, now: now, transport: transport}
 }
 
 // Close lets go of connections that nobody uses.
-func (p *Poster) Close() { p.client.CloseIdleConnections() }
+func (p *Poster) Close() { p.transport.CloseIdleConnections() }
 
 // Delivery is an event for an endpoint.
 type Delivery struct {
@@ -95,7 +90,8 @@ func (v Verdict) String() string { return [...]string{"delivered", "refused", "a
 // Outcome is what became of one attempt.
 type Outcome struct {
 	Verdict Verdict
-	// Cause says for people why it was not delivered, without the URL.
+	// Cause says for people why it was not delivered, in words of our own: without the
+	// URL, and with nothing that the endpoint has said but its status.
 	Cause string
 	// RetryAfter is how long the endpoint wants to be left alone, at most MaxRetryAfter.
 	RetryAfter time.Duration
@@ -106,16 +102,13 @@ func (p *Poster) Post(ctx context.Context, d Delivery) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(d.Body))
-	if err == nil && !signable(d.ID) {
-		err = errID
-	}
-	if err != nil {
-		return Outcome{Verdict: Refused, Cause: cause(err)}
+	if err != nil || !signable(d.ID) {
+		return Outcome{Verdict: Refused, Cause: "it cannot be posted"}
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "rookery-webhook/1")
 	d.Secret.sign(r.Header, d.ID, p.now(), d.Body)
-	answer, err := p.client.Do(r)
+	answer, err := p.transport.RoundTrip(r)
 	if err != nil {
 		return Outcome{Verdict: Away, Cause: cause(err)}
 	}
@@ -125,8 +118,6 @@ func (p *Poster) Post(ctx context.Context, d Delivery) Outcome {
 	_ = answer.Body.Close()
 	return p.judge(answer)
 }
-
-var errID = errors.New("id of an event")
 
 // judge says what an answer means.
 func (p *Poster) judge(answer *http.Response) Outcome {
@@ -153,16 +144,4 @@ func (p *Poster) retryAfter(text string) time.Duration {
 		wait = at.Sub(p.now())
 	}
 	return min(max(wait, 0), MaxRetryAfter)
-}
-
-// cause is an error without the URL that was called, which may have a secret in it.
-func cause(err error) string {
-	var of *url.Error
-	if errors.As(err, &of) {
-		err = of.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer in time"
-	}
-	return "no answer: " + err.Error()
 }

@@ -148,7 +148,7 @@ func TestEndpointThatMisbehavesIsAway(t *testing.T) {
 // connection open and says nothing.
 func raw(t *testing.T, answer string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +191,23 @@ func TestEndpointThatSwitchesProtocolsRefuses(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Fatal("the attempt does not end")
+	}
+}
+
+// Nothing of what an endpoint says comes into a cause, and a redirect to nowhere is an
+// answer.
+func TestCausesHaveNothingThatTheEndpointSays(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		want   Outcome
+	}{
+		"redirect to nowhere": {"HTTP/1.1 302 secret text\r\nLocation: ://%zz\r\nContent-Length: 0\r\n\r\n", Outcome{Verdict: Refused, Cause: "answer 302"}},
+		"no HTTP":             {"220 secret text\r\n\r\n", Outcome{Verdict: Away, Cause: "no answer: what came is not HTTP, or too long"}},
+		"no header":           {"HTTP/1.1 200 OK\r\nsecret text\r\n\r\n", Outcome{Verdict: Away, Cause: "no answer: what came is not HTTP, or too long"}},
+	} {
+		if o := newPoster(t, patience, nil).Post(t.Context(), Delivery{URL: raw(t, c.answer), ID: "m"}); o != c.want {
+			t.Errorf("%s: %+v, want %+v", name, o, c.want)
+		}
 	}
 }
 
