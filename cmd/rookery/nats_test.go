@@ -33,6 +33,11 @@ func TestTwoPeopleTalkOverANetworkThatKeeps(t *testing.T) {
 	if got := textsIn(t, bob.does("listen", "--json", "--for=500ms")); len(got) != 0 {
 		t.Errorf("again: %v", got)
 	}
+	for _, p := range []person{alice, bob} { // with what there is of the network in it
+		if status, result := checked(t, p.dir, p.key); status != 0 || !result.OK || result.Records == 0 {
+			t.Errorf("status %d: %+v", status, result)
+		}
+	}
 }
 
 func TestAStreamThatIsMissingIsSaid(t *testing.T) {

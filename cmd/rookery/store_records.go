@@ -14,6 +14,7 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/sessionactor"
+	"github.com/rookery-im/rookery/transport/courier"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -90,6 +91,9 @@ var parts = map[persistence.Kind]int{
 func (c *recordCheck) check(ctx context.Context, name persistence.Name, value []byte) error {
 	part, err := name.Parts()
 	if err != nil {
+		return err
+	}
+	if ours, err := courier.CheckRecord(name, value); ours {
 		return err
 	}
 	want, known := parts[name.Kind()]

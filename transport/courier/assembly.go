@@ -223,13 +223,9 @@ func loadSegments(ctx context.Context, store Store, only *wholeKey, of func(whos
 		prefix = persistence.NewName(persistence.KindSegment, only.hash[:], only.author[:])
 	}
 	return store.Scan(ctx, prefix, func(name persistence.Name, value []byte) error {
-		var r record.Segment
-		if err := unmarshal(name, value, &r); err != nil {
+		r, s, err := decodeSegment(name, value)
+		if err != nil {
 			return err
-		}
-		s, err := waku.DecodeSegment(r.GetSegment())
-		if err != nil || len(r.GetAuthor()) != x3dh.PublicKeySize {
-			return corrupt(name, "segment")
 		}
 		key := wholeKey{s.Hash, x3dh.IdentityPublicKey(r.GetAuthor())}
 		y := of(key.author[0])

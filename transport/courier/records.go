@@ -9,8 +9,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rookery-im/rookery/internal/secret"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
+	"github.com/rookery-im/rookery/proto/waku"
 	"github.com/rookery-im/rookery/transport/topic"
 	"github.com/rookery-im/rookery/x3dh"
 )
@@ -73,24 +75,32 @@ func encodeBlock(b *block) []byte {
 func (w *window) loadAll(ctx context.Context, store Store) error {
 	prefix := persistence.NewName(persistence.KindEnvelopes, []byte{w.which})
 	return store.Scan(ctx, prefix, func(name persistence.Name, value []byte) error {
-		number, err := lastPart(name, 2, 8)
+		number, ids, last, err := decodeBlock(name, value)
 		if err != nil {
 			return err
 		}
-		var r record.Envelopes
-		if err := unmarshal(name, value, &r); err != nil {
-			return err
-		}
-		if len(r.GetIds()) == 0 || len(r.GetIds())%idSize != 0 {
-			return corrupt(name, "ids")
-		}
-		ids := make([]id, 0, blockSize)
-		for part := range slices.Chunk(r.GetIds(), idSize) {
-			ids = append(ids, id(part))
-		}
-		w.load(binary.BigEndian.Uint64(number), ids, r.GetLast())
+		w.load(number, ids, last)
 		return nil
 	})
+}
+
+func decodeBlock(name persistence.Name, value []byte) (number uint64, ids []id, last int64, err error) {
+	part, err := lastPart(name, 2, 8)
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	var r record.Envelopes
+	if err := unmarshal(name, value, &r); err != nil {
+		return 0, nil, 0, err
+	}
+	if len(r.GetIds()) == 0 || len(r.GetIds())%idSize != 0 {
+		return 0, nil, 0, corrupt(name, "ids")
+	}
+	ids = make([]id, 0, blockSize)
+	for one := range slices.Chunk(r.GetIds(), idSize) {
+		ids = append(ids, id(one))
+	}
+	return binary.BigEndian.Uint64(part), ids, r.GetLast(), nil
 }
 
 func cursorName() persistence.Name { return persistence.NewName(persistence.KindCursor) }
@@ -103,8 +113,15 @@ func loadCursor(ctx context.Context, store Store) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return decodeCursor(cursorName(), value)
+}
+
+func decodeCursor(name persistence.Name, value []byte) (int64, error) {
+	if name != cursorName() {
+		return 0, corrupt(name, "name")
+	}
 	var r record.Cursor
-	if err := unmarshal(cursorName(), value, &r); err != nil {
+	if err := unmarshal(name, value, &r); err != nil {
 		return 0, err
 	}
 	return r.GetAt(), nil
@@ -130,35 +147,92 @@ func (r *route) record(at int64) persistence.Record {
 // loadRoutes reads the routes that were listened to. Nobody does so far.
 func loadRoutes(ctx context.Context, store Store, each func(*route)) error {
 	return store.Scan(ctx, persistence.NewName(persistence.KindListening), func(name persistence.Name, value []byte) error {
-		digest, err := lastPart(name, 1, idSize)
+		r, err := decodeRoute(name, value)
 		if err != nil {
 			return err
-		}
-		var l record.Listening
-		if err := unmarshal(name, value, &l); err != nil {
-			return err
-		}
-		r := &route{id: id(digest), progress: progress{stored: asFollowing, covered: l.GetCovered(), left: l.GetLeft()}}
-		if l.GetCovered() != 0 {
-			r.stored, r.storedAt = asOwn, l.GetCovered()
-		}
-		if key := l.GetKey(); len(key) == len(r.digest) {
-			r.digest = topic.Digest(key)
-		}
-		if len(l.GetPeer()) != 0 {
-			if len(l.GetPeer()) != x3dh.PublicKeySize || len(l.GetIdentity()) != x3dh.PublicKeySize || len(l.GetTopic()) != topic.Size {
-				return corrupt(name, "negotiated topic")
-			}
-			r.kind = topic.KindNegotiated
-			r.identity, r.peer = x3dh.IdentityPublicKey(l.GetIdentity()), x3dh.IdentityPublicKey(l.GetPeer())
-			r.setTopic(topic.Topic(l.GetTopic()))
-			r.proven, r.storedProven = l.GetProven(), l.GetProven()
 		}
 		each(r)
 		return nil
 	})
 }
 
+func decodeRoute(name persistence.Name, value []byte) (*route, error) {
+	digest, err := lastPart(name, 1, idSize)
+	if err != nil {
+		return nil, err
+	}
+	var l record.Listening
+	if err := unmarshal(name, value, &l); err != nil {
+		return nil, err
+	}
+	r := &route{id: id(digest), progress: progress{stored: asFollowing, covered: l.GetCovered(), left: l.GetLeft()}}
+	if l.GetCovered() != 0 {
+		r.stored, r.storedAt = asOwn, l.GetCovered()
+	}
+	if key := l.GetKey(); len(key) == len(r.digest) {
+		r.digest = topic.Digest(key)
+	}
+	if len(l.GetPeer()) != 0 {
+		if len(l.GetPeer()) != x3dh.PublicKeySize || len(l.GetIdentity()) != x3dh.PublicKeySize || len(l.GetTopic()) != topic.Size {
+			return nil, corrupt(name, "negotiated topic")
+		}
+		r.kind = topic.KindNegotiated
+		r.identity, r.peer = x3dh.IdentityPublicKey(l.GetIdentity()), x3dh.IdentityPublicKey(l.GetPeer())
+		r.setTopic(topic.Topic(l.GetTopic()))
+		r.proven, r.storedProven = l.GetProven(), l.GetProven()
+	}
+	return r, nil
+}
+
 func keyName(d topic.Digest) persistence.Name {
 	return persistence.NewName(persistence.KindTopicKey, d[:])
+}
+
+// decodeKey reads the key of a topic. What it decodes on the way is wiped.
+func decodeKey(name persistence.Name, value []byte) (key secret.Key, err error) {
+	if _, err := lastPart(name, 1, len(topic.Digest{})); err != nil {
+		return key, err
+	}
+	var r record.TopicKey
+	if err := unmarshal(name, value, &r); err != nil {
+		return key, err
+	}
+	defer clear(r.GetKey())
+	if key, err = secret.NewKey(r.GetKey()); err != nil {
+		return key, corrupt(name, "key")
+	}
+	return key, nil
+}
+
+func decodeSegment(name persistence.Name, value []byte) (r *record.Segment, s waku.Segment, err error) {
+	r = new(record.Segment)
+	if err := unmarshal(name, value, r); err != nil {
+		return nil, s, err
+	}
+	if s, err = waku.DecodeSegment(r.GetSegment()); err != nil || len(r.GetAuthor()) != x3dh.PublicKeySize {
+		return nil, s, corrupt(name, "segment")
+	}
+	return r, s, nil
+}
+
+// CheckRecord tells what is wrong with a record, ErrCorrupt, and whether it is one that
+// couriers write at all.
+func CheckRecord(name persistence.Name, value []byte) (ours bool, err error) {
+	switch name.Kind() {
+	case persistence.KindTopicKey:
+		key, err := decodeKey(name, value)
+		key.Wipe()
+		return true, err
+	case persistence.KindListening:
+		_, err = decodeRoute(name, value)
+	case persistence.KindCursor:
+		_, err = decodeCursor(name, value)
+	case persistence.KindEnvelopes:
+		_, _, _, err = decodeBlock(name, value)
+	case persistence.KindSegment:
+		_, _, err = decodeSegment(name, value)
+	default:
+		return false, nil
+	}
+	return true, err
 }

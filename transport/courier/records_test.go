@@ -78,6 +78,16 @@ func TestCorruptRecordsAreRefused(t *testing.T) {
 		if _, err := New(t.Context(), Options{Carrier: idle{}, Store: store}); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if ours, err := CheckRecord(r.Name, r.Value); !ours || !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: checked as %v, ours: %t", name, err, ours)
+		}
+	}
+	key := persistence.Record{Name: keyName(topic.Digest{1}), Value: encode(&record.TopicKey{Key: make([]byte, 31)})}
+	if ours, err := CheckRecord(key.Name, key.Value); !ours || !errors.Is(err, ErrCorrupt) {
+		t.Errorf("short topic key: %v, ours: %t", err, ours)
+	}
+	if ours, err := CheckRecord(persistence.NewName(persistence.KindContact), nil); ours || err != nil {
+		t.Errorf("a contact: %v, ours: %t", err, ours)
 	}
 }
 

@@ -208,15 +208,8 @@ func (s shelf) LoadTopicKey(name topic.Digest) (key secret.Key, found bool, err 
 		return key, false, err
 	}
 	defer clear(value)
-	var r record.TopicKey
-	if err := unmarshal(keyName(name), value, &r); err != nil {
-		return key, false, err
-	}
-	defer clear(r.GetKey())
-	if key, err = secret.NewKey(r.GetKey()); err != nil {
-		return key, false, corrupt(keyName(name), "key")
-	}
-	return key, true, nil
+	key, err = decodeKey(keyName(name), value)
+	return key, err == nil, err
 }
 
 // SaveTopicKey implements topic.Store. It is written with what comes next, if somebody
