@@ -19,7 +19,8 @@ func heap() int64 {
 }
 
 // The estimates that Options.MemoryBudget is kept by are within a third of what is
-// measured, and one who sleeps takes next to nothing.
+// measured, and one who sleeps takes next to nothing. With the race detector things take
+// what it needs as well.
 func TestMemoryIsNearTheEstimate(t *testing.T) {
 	const people, contacts = 200, 5
 	w := newWorld(t, backends[0], func(o *rookery.Options) {
@@ -58,7 +59,7 @@ func TestMemoryIsNearTheEstimate(t *testing.T) {
 		now := heap()
 		each := (now - base) / count
 		t.Logf("%s: %d bytes, estimated %d", what, each, weight)
-		if each > weight*4/3 || each < weight*2/3 {
+		if !raced && (each > weight*4/3 || each < weight*2/3) {
 			t.Errorf("%s: %d bytes, estimated %d", what, each, weight)
 		}
 		base = now

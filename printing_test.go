@@ -189,6 +189,7 @@ func TestPrintingShowsNoPrivateKey(t *testing.T) {
 		"discovered":    rookery.InstallationDiscovered{Identity: alice},
 		"error":         exists,
 	}
+	w.asleep(device{idle.PublicKey(), "idle"}) // so that nobody writes what is read here
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		// As a deep printer sees it, past all methods.
 		findSecret(t, "an identity's fields as "+verb, fmt.Sprintf(verb, reflect.ValueOf(idle).Elem()), scalar)

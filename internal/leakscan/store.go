@@ -12,6 +12,9 @@ import (
 // Store is a store of which all keys and plaintexts are secrets: those that it is
 // given, and those that lie between two states of a session.
 func (s *Scanner) Store(of persistence.Store) persistence.Store {
+	if s.idle {
+		return of
+	}
 	book := NewBook()
 	book.Learned = func(key Secret) { s.Key(key[:]) }
 	if r, ok := of.(recovering); ok {
