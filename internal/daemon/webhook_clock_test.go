@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -68,7 +69,8 @@ type clocked struct {
 	feed    *feed
 	hook    *hook
 	begun   time.Time
-	made    []time.Duration // since the beginning, of each attempt
+	mu      sync.Mutex
+	times   []time.Duration // since the beginning, of each attempt
 	answers func(attempt int, d webhook.Delivery) webhook.Outcome
 	acked   []string
 }
@@ -80,8 +82,11 @@ func newClocked(t *testing.T, notices bool) *clocked {
 	stopping := make(chan struct{})
 	c.webhooks = newWebhooks(options, stopping)
 	c.post = func(_ context.Context, d webhook.Delivery) webhook.Outcome {
-		c.made = append(c.made, time.Since(c.begun))
-		return c.answers(len(c.made), d)
+		c.mu.Lock()
+		c.times = append(c.times, time.Since(c.begun))
+		attempt := len(c.times)
+		c.mu.Unlock()
+		return c.answers(attempt, d)
 	}
 	of := hostedKey{rookery.PublicKey{2}, "here"}
 	if err := c.open(t.Context(), c.kept, map[hostedKey]*feed{of: c.feed}); err != nil {
@@ -99,6 +104,13 @@ func newClocked(t *testing.T, notices bool) *clocked {
 	return c
 }
 
+// made are the times of the attempts so far.
+func (c *clocked) made() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.times)
+}
+
 func (c *clocked) message(id string) {
 	c.feed.message(&apiv1.Event{Id: id, Durable: true, Payload: []byte(id)}, func() { c.acked = append(c.acked, id) })
 }
@@ -106,7 +118,8 @@ func (c *clocked) message(id string) {
 // between tells whether attempt n was made in a span behind the one before.
 func (c *clocked) between(t *testing.T, n int, least, most time.Duration) {
 	t.Helper()
-	if wait := c.made[n] - c.made[n-1]; wait < least || wait > most {
+	made := c.made()
+	if wait := made[n] - made[n-1]; wait < least || wait > most {
 		t.Errorf("attempt %d came %v behind the one before, want %v to %v", n+1, wait, least, most)
 	}
 }
@@ -126,8 +139,8 @@ func TestRefusedEventIsTriedAtGrowingIntervalsThenBuried(t *testing.T) {
 		c.message("good")
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if len(c.made) != 11 || len(c.acked) != 2 || len(c.hook.allLetters()) != 1 {
-			t.Fatalf("%d attempts, acknowledged %q, %d dead letters", len(c.made), c.acked, len(c.hook.allLetters()))
+		if len(c.made()) != 11 || len(c.acked) != 2 || len(c.hook.allLetters()) != 1 {
+			t.Fatalf("%d attempts, acknowledged %q, %d dead letters", len(c.made()), c.acked, len(c.hook.allLetters()))
 		}
 		for n := 1; n < 10; n++ {
 			wait := time.Second << (n - 1)
@@ -155,7 +168,7 @@ func TestEndpointThatIsAwayIsWaitedForAndNotForEver(t *testing.T) {
 			t.Fatalf("acknowledged %q, %d dead letters", c.acked, len(c.hook.allLetters()))
 		}
 		c.between(t, 3, 20*time.Minute, 20*time.Minute)
-		for n := 12; n < len(c.made); n++ {
+		for n := 12; n < len(c.made()); n++ {
 			c.between(t, n, 5*time.Minute, 10*time.Minute)
 		}
 		time.Sleep(72*time.Hour + 10*time.Minute - time.Since(c.begun))
@@ -180,8 +193,8 @@ func TestEventIsNotLostWhileItsDeadLetterCannotBeStored(t *testing.T) {
 		c.message("one")
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(c.acked) != 0 || len(c.hook.allLetters()) != 0 || len(c.made) < 12 {
-			t.Fatalf("acknowledged %q, %d dead letters, %d attempts", c.acked, len(c.hook.allLetters()), len(c.made))
+		if len(c.acked) != 0 || len(c.hook.allLetters()) != 0 || len(c.made()) < 12 {
+			t.Fatalf("acknowledged %q, %d dead letters, %d attempts", c.acked, len(c.hook.allLetters()), len(c.made()))
 		}
 		c.kept.mu.Lock()
 		c.kept.full = false
@@ -231,17 +244,17 @@ func TestEventThatIsOverIsNotPosted(t *testing.T) {
 		c.hook.addLetter(letter{name: letterName(&apiv1.Event{Id: "dead"})})
 		c.message("dead")
 		synctest.Wait()
-		if len(c.made) != 0 || len(c.acked) != 1 {
-			t.Errorf("%d attempts, acknowledged %q", len(c.made), c.acked)
+		if len(c.made()) != 0 || len(c.acked) != 1 {
+			t.Errorf("%d attempts, acknowledged %q", len(c.made()), c.acked)
 		}
 		c.message("forgotten")
 		synctest.Wait()
 		c.feed.forget("", c.feed.newest()) // of the contact ""
-		before := len(c.made)
+		before := len(c.made())
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if before != 1 || len(c.made) != before {
-			t.Errorf("%d attempts, %d before it was forgotten", len(c.made), before)
+		if before != 1 || len(c.made()) != before {
+			t.Errorf("%d attempts, %d before it was forgotten", len(c.made()), before)
 		}
 	})
 }

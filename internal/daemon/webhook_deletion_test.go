@@ -188,8 +188,8 @@ func TestAttemptsAreCountedAnewOnceAWebhookIsResumed(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if len(c.made) != 2 || len(c.hook.allLetters()) != 0 {
-			t.Errorf("%d attempts, %d dead letters", len(c.made), len(c.hook.allLetters()))
+		if len(c.made()) != 2 || len(c.hook.allLetters()) != 0 {
+			t.Errorf("%d attempts, %d dead letters", len(c.made()), len(c.hook.allLetters()))
 		}
 	})
 }
