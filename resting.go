@@ -223,13 +223,13 @@ func (r *restless) hurry() {
 	}
 }
 
-// Estimates of what is in memory, in bytes: of an identity that is awake, with its actor
-// and its bundle; of a contact; of the sessions with one of its installations.
+// Estimates of what is in memory, in bytes: of an identity that is awake, with its
+// actors; of a contact; of the sessions with one of its installations.
 // TestMemoryIsNearTheEstimate holds them near to what is measured.
 const (
 	identityWeight = 5000
 	contactWeight  = 6000
-	sessionWeight  = 6000
+	sessionWeight  = 6500
 )
 
 // defaultMemoryBudget is Options.MemoryBudget when it is not given.

@@ -215,7 +215,7 @@ type world struct {
 	t         *testing.T
 	air       *air
 	bag       *bag
-	leaks     *leakscan.Scanner // of the log, the events and the measurements
+	leaks     *leakscan.Scanner // of the log, the events and the measurements; nil: nobody looks
 	configure []func(*rookery.Options)
 	look      func() persistence.Store
 	measured  *meter // unless the test measures itself
@@ -226,9 +226,14 @@ type world struct {
 // newWorld opens an engine; it is closed with the test.
 func newWorld(t *testing.T, b backend, configure ...func(*rookery.Options)) *world {
 	t.Helper()
+	return newWorldWatchedBy(leakscan.Watch(t), t, b, configure...)
+}
+
+func newWorldWatchedBy(leaks *leakscan.Scanner, t *testing.T, b backend, configure ...func(*rookery.Options)) *world {
+	t.Helper()
 	where, look := b.make(t)
-	w := &world{t: t, air: newAir(), bag: newBag(), leaks: leakscan.Watch(t), measured: newMeter(t), look: look, configure: append(configure, where)}
-	w.bag.leaks = w.leaks
+	w := &world{t: t, air: newAir(), bag: newBag(), leaks: leaks, measured: newMeter(t), look: look, configure: append(configure, where)}
+	w.bag.leaks = leaks
 	w.open()
 	t.Cleanup(func() {
 		w.close()
@@ -246,7 +251,12 @@ func (w *world) open() {
 	for _, configure := range w.configure {
 		configure(&options)
 	}
-	w.watch(&options)
+	if w.leaks != nil {
+		w.watch(&options)
+	}
+	if options.MeterProvider == nil {
+		w.measured.configure(&options)
+	}
 	engine, err := rookery.Open(context.Background(), options)
 	if err != nil {
 		w.t.Fatal(err)
@@ -269,14 +279,13 @@ func (w *world) watch(options *rookery.Options) {
 	if options.Store != nil {
 		options.Store = w.leaks.Store(options.Store)
 	}
-	if options.MeterProvider == nil {
-		w.measured.configure(options)
-	}
 }
 
 func (w *world) close() {
 	w.t.Helper()
-	w.leaks.Value("a measurement", w.measured.collect())
+	if w.leaks != nil {
+		w.leaks.Value("a measurement", w.measured.collect())
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := w.engine.Close(ctx); err != nil {
@@ -358,7 +367,9 @@ func (w *world) introduceAll(ones, others []device) {
 
 func (w *world) send(from device, to rookery.PublicKey, payload string) rookery.Receipt {
 	w.t.Helper()
-	w.leaks.Text([]byte(payload))
+	if w.leaks != nil {
+		w.leaks.Text([]byte(payload))
+	}
 	receipt, err := w.at(from).Send(w.context(), to, []byte(payload))
 	if err != nil {
 		w.t.Fatalf("send %q: %v", payload, err)

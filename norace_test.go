@@ -1,6 +1,0 @@
-//go:build !race
-
-package rookery_test
-
-// raced: these tests were built with the race detector.
-const raced = false
