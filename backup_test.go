@@ -82,7 +82,7 @@ func TestBackupUnderTrafficIsOneMoment(t *testing.T) {
 			Owner: persistence.NewOwnerID(bob.key[:], bob.installation),
 			Ends:  sessionactor.Ends{Peer: alice.key, PeerInstallation: alice.installation},
 		}
-		sessions, err := sessionactor.Load(t.Context(), store, place)
+		sessions, err := sessionactor.Load(t.Context(), store, place, sessionactor.ID{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func TestMessageBetweenTwoThatSleepReadsContactAndSession(t *testing.T) {
 	store.take()
 	w.send(alice, bob.key, "again")
 	w.awaitMessages(3, bob)
-	want := map[string]int{"get contact": 2, "scan session": 2}
+	want := map[string]int{"get contact": 2, "get session": 2}
 	if reads := store.take(); !maps.Equal(reads, want) {
 		t.Errorf("the store was asked for %v, want %v", reads, want)
 	}

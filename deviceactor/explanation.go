@@ -52,7 +52,7 @@ func Explain(ctx context.Context, from Reader, owner persistence.OwnerID, own x3
 		in := &contact.Installations[i]
 		sessions, err := sessionactor.Load(ctx, from, sessionactor.Place{Owner: owner, Ends: sessionactor.Ends{
 			Own: own, OwnInstallation: installation, Peer: peer, PeerInstallation: in.ID,
-		}})
+		}}, in.Session)
 		if err != nil {
 			return x, err
 		}

@@ -90,7 +90,8 @@ func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 	sender := m.Message.InstallationID
 	now := a.config.Now()
 	part, err := a.contact.Incoming(a.config.View, r, prekey, now)
-	if _, known := a.contact.Find(sender); err == nil && !known && a.handovers.len() >= maxSessionActors {
+	from, known := a.contact.Find(sender)
+	if err == nil && !known && a.handovers.len() >= maxSessionActors {
 		err = ErrTooManyInstallations
 	}
 	if err != nil {
@@ -104,6 +105,7 @@ func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 		Incoming: part,
 		Encoded:  m.Encoded,
 		Now:      now,
+		Active:   from.Session,
 		Timed:    in.timing != nil,
 		Reply: actors.ReplyFunc(func(r sessionactor.Decrypted, err error) {
 			in.result, in.err = r, err
@@ -156,6 +158,8 @@ func (a *Actor) authentic(in *incoming, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	contact, used := contact.uses(in.sender, in.result.Active)
+	effects.add(used)
 	in.take(a, contact, effects)
 	return nil
 }

@@ -75,6 +75,9 @@ type Installation struct {
 	// Stale is set when the application was told that the installation is
 	// stale; whether it is one is a matter of OmittedSince and the time.
 	Stale bool
+	// Session is the one that was in use when it was last written to or heard of,
+	// where sessionactor.Load begins; zero if there was none.
+	Session sessionactor.ID
 }
 
 // Waits tells whether the user has to decide about it.
@@ -256,6 +259,18 @@ func (c Contact) heard(v View, id string, now int64) (Contact, Effects) {
 	e.put(in)
 	e.add(next.evicted(&c, v, now))
 	return next, e
+}
+
+// uses notes which session with an installation is in use.
+func (c Contact) uses(id string, session sessionactor.ID) (Contact, Effects) {
+	var e Effects
+	in, ok := c.Find(id)
+	if !ok || in.Session == session || session == (sessionactor.ID{}) {
+		return c, e
+	}
+	in.Session = session
+	e.put(in)
+	return c.put(in), e
 }
 
 // Enable notes the user's decision whether an installation is sent to. Of our own identity no

@@ -99,6 +99,7 @@ func (a *Actor) encrypt(m Send) {
 			Entry:   target.Entry,
 			Own:     a.ownEntry,
 			Now:     now,
+			Active:  target.Session,
 			Timed:   out.timing != nil,
 			Reply: actors.ReplyFunc(func(r sessionactor.Encrypted, err error) {
 				s.result, s.err = r, err
@@ -107,7 +108,7 @@ func (a *Actor) encrypt(m Send) {
 		}}
 		a.sessions.Tell(a.sessionName(target.ID), &s.ask)
 	}
-	out.waiting = len(shares)
+	out.waiting, out.shares = len(shares), shares
 	a.enqueue(&out.work, func(*work) error { return a.assemble(out) })
 }
 
@@ -126,6 +127,7 @@ type outgoing struct {
 	once    *Once
 	copyOf  *MessageID // see Send
 	draft   Draft
+	shares  []share      // one for each of its targets
 	bundle  *wire.Bundle // ours, which goes with it
 	receipt Receipt
 	message Outgoing
@@ -188,6 +190,11 @@ func (a *Actor) assemble(out *outgoing) error {
 		}
 		a.write(record)
 		out.copied = true
+	}
+	for i := range out.shares {
+		next, used := contact.uses(out.draft.Targets[i].ID, out.shares[i].result.Active)
+		contact = next
+		effects.add(used)
 	}
 	out.take(a, contact, effects)
 	return nil

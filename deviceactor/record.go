@@ -123,6 +123,9 @@ func (in *Installation) encode(r *record.Installation) {
 	if in.Bundle != (BundleHash{}) {
 		r.Bundle = in.Bundle[:]
 	}
+	if in.Session != (sessionactor.ID{}) {
+		r.Session = in.Session[:]
+	}
 }
 
 // LoadContact reads what is known of a peer; an unknown one is empty.
@@ -223,6 +226,13 @@ func decodeInstallation(r *record.Installation) (Installation, error) {
 		in.Bundle = BundleHash(hash)
 	default:
 		return in, fmt.Errorf("hash of a bundle of %d bytes", len(hash))
+	}
+	switch id := r.GetSession(); len(id) {
+	case 0:
+	case len(in.Session):
+		in.Session = sessionactor.ID(id)
+	default:
+		return in, fmt.Errorf("session id of %d bytes", len(id))
 	}
 	key := r.GetSignedPreKey()
 	if len(key) == 0 {

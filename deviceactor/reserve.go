@@ -73,10 +73,11 @@ func (a *Actor) lease(m Reserve) {
 	for i, target := range lease.targets {
 		self := a.self
 		a.sessions.Tell(a.sessionName(target.ID), sessionactor.Reserve{
-			Size:  m.Size,
-			Entry: target.Entry,
-			Own:   a.ownEntry,
-			Now:   now,
+			Size:   m.Size,
+			Entry:  target.Entry,
+			Own:    a.ownEntry,
+			Now:    now,
+			Active: target.Session,
 			Reply: actors.ReplyFunc(func(r sessionactor.Reserved, err error) {
 				self.Tell(reserved{w, i, r, err})
 			}),

@@ -50,27 +50,27 @@ func (a *Actor) Close() { a.config.Handover.release() }
 func (a *Actor) Receive(_ *actors.Context, message any) error {
 	switch m := message.(type) {
 	case *Encrypt:
-		if err := a.load(); err != nil {
+		if err := a.load(m.Active); err != nil {
 			return err
 		}
 		answer(a, m.Reply, func() (Encrypted, error) { return a.encrypt(m) })
 	case Reserve:
-		if err := a.load(); err != nil {
+		if err := a.load(m.Active); err != nil {
 			return err
 		}
 		answer(a, m.Reply, func() (Reserved, error) { return a.reserve(m) })
 	case *Decrypt:
-		if err := a.load(); err != nil {
+		if err := a.load(m.Active); err != nil {
 			return err
 		}
 		answer(a, m.Reply, func() (Decrypted, error) { return a.decrypt(m) })
 	case Expire:
-		if err := a.load(); err != nil {
+		if err := a.load(ID{}); err != nil {
 			return err
 		}
 		answer(a, m.Reply, func() (ExpiredSessions, error) { return a.expire(m) })
 	case Delete:
-		if err := a.load(); err != nil {
+		if err := a.load(ID{}); err != nil {
 			return err
 		}
 		answer(a, m.Reply, a.delete)
@@ -89,16 +89,16 @@ func answer[T any](a *Actor, to actors.Reply[T], step func() (T, error)) {
 	to.Send(result)
 }
 
-// load makes sure the state is in memory. A record that cannot be right stops
+// load makes sure the state is in memory; active is as for Load. A record that cannot be right stops
 // the actor for good instead of starting it over and over.
-func (a *Actor) load() error {
+func (a *Actor) load(active ID) error {
 	if a.sessions != nil {
 		return nil
 	}
 	if a.sessions = a.config.Handover.take(); a.sessions != nil {
 		return nil
 	}
-	s, err := Load(context.Background(), a.config.Reader, a.config.Place)
+	s, err := Load(context.Background(), a.config.Reader, a.config.Place, active)
 	if errors.Is(err, ErrCorrupt) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
@@ -119,7 +119,7 @@ func (a *Actor) encrypt(m *Encrypt) (Encrypted, error) {
 	took := watch.read()
 	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
-	return Encrypted{Part: part, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned, Took: took}, nil
+	return Encrypted{Part: part, Records: records, Transitions: change.Transitions, Active: change.Active, Started: change.Started, Turned: change.Turned, Took: took}, nil
 }
 
 func (a *Actor) decrypt(m *Decrypt) (Decrypted, error) {
@@ -131,7 +131,7 @@ func (a *Actor) decrypt(m *Decrypt) (Decrypted, error) {
 	took := watch.read()
 	records := a.config.Place.records(change, a.sessions)
 	a.advance(next, change)
-	return Decrypted{Payload: payload, Records: records, Transitions: change.Transitions, Started: change.Started, Turned: change.Turned, Took: took}, nil
+	return Decrypted{Payload: payload, Records: records, Transitions: change.Transitions, Active: change.Active, Started: change.Started, Turned: change.Turned, Took: took}, nil
 }
 
 func (a *Actor) expire(m Expire) (ExpiredSessions, error) {

@@ -206,7 +206,7 @@ func (s *Sessions) all() []*Session {
 func fingerprint(s Sessions) string {
 	var b bytes.Buffer
 	for i := range s.List {
-		fmt.Fprintf(&b, "%v %x\n", s.List[i].ID, s.List[i].append(nil, s.List[i].ID == s.Active, false))
+		fmt.Fprintf(&b, "%v %x\n", s.List[i].ID, (&storedSession{session: &s.List[i], active: s.List[i].ID == s.Active}).append(nil))
 		if skipped := s.Skipped[s.List[i].ID]; len(skipped.Refs()) > 0 {
 			fmt.Fprintf(&b, "  skipped %v\n", skipped.Refs())
 		}

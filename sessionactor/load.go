@@ -1,8 +1,10 @@
 package sessionactor
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,41 +17,99 @@ var ErrCorrupt = fmt.Errorf("sessionactor: %w", persistence.ErrCorrupt)
 
 // Reader reads records, those still on their way to the disk included.
 type Reader interface {
+	Get(ctx context.Context, name persistence.Name) ([]byte, error)
 	Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error
 }
 
-// Load reads all sessions of one peer installation.
-func Load(ctx context.Context, from Reader, place Place) (Sessions, error) {
-	var s Sessions
-	var skipping []ID // those that may have skipped message keys
-	err := from.Scan(ctx, place.sessions(), func(name persistence.Name, value []byte) error {
-		id, err := idOf(name)
-		if err != nil {
-			return err
-		}
-		session, active, bare, err := decodeSession(id, value)
-		if err != nil {
-			return fmt.Errorf("%w: session %v: %w", ErrCorrupt, id, err)
-		}
-		if active {
-			s.Active = id
-		}
-		if !bare {
-			skipping = append(skipping, id)
-		}
-		s.List = append(s.List, session)
-		return nil
-	})
+// Load reads all sessions of one peer installation. active is the one that was in use
+// when somebody looked last: if it still is, it names the others, and nothing has to be
+// searched for. Zero if that is not known.
+func Load(ctx context.Context, from Reader, place Place, active ID) (Sessions, error) {
+	l := loading{from: from, place: place}
+	found, err := l.named(ctx, active)
+	if err == nil && !found {
+		err = l.all(ctx)
+	}
 	if err != nil {
 		return Sessions{}, err
 	}
-	slices.SortStableFunc(s.List, func(a, b Session) int { return cmp.Compare(a.Created, b.Created) })
-	for _, id := range skipping {
+	s := l.sessions
+	slices.SortFunc(s.List, func(a, b Session) int {
+		return cmp.Or(cmp.Compare(a.Created, b.Created), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	for _, id := range l.skipping {
 		if err := s.loadSkipped(ctx, from, place, id); err != nil {
 			return Sessions{}, err
 		}
 	}
 	return s, nil
+}
+
+// loading is what was read so far.
+type loading struct {
+	from     Reader
+	place    Place
+	sessions Sessions
+	skipping []ID // those that may have skipped message keys
+}
+
+// all searches for the sessions.
+func (l *loading) all(ctx context.Context) error {
+	l.sessions, l.skipping = Sessions{}, nil
+	return l.from.Scan(ctx, l.place.sessions(), func(name persistence.Name, value []byte) error {
+		id, err := idOf(name)
+		if err != nil {
+			return err
+		}
+		_, err = l.take(id, value)
+		return err
+	})
+}
+
+// named looks the sessions up by their names, if the active one is at hand and tells
+// those of the others.
+func (l *loading) named(ctx context.Context, active ID) (bool, error) {
+	if active == (ID{}) {
+		return false, nil
+	}
+	r, err := l.get(ctx, active)
+	if err != nil || r == nil || l.sessions.Active != active || !r.listed {
+		return false, err
+	}
+	for _, id := range r.others {
+		if r, err := l.get(ctx, id); err != nil || r == nil {
+			return false, err
+		}
+	}
+	return l.sessions.Active == active, nil
+}
+
+// get looks one session up; nil if it is not there.
+func (l *loading) get(ctx context.Context, id ID) (*storedSession, error) {
+	value, err := l.from.Get(ctx, l.place.session(id))
+	if errors.Is(err, persistence.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.take(id, value)
+}
+
+// take adds a session that was read.
+func (l *loading) take(id ID, value []byte) (*storedSession, error) {
+	r, err := decodeSession(id, value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: session %v: %w", ErrCorrupt, id, err)
+	}
+	if r.active {
+		l.sessions.Active = id
+	}
+	if !r.bare {
+		l.skipping = append(l.skipping, id)
+	}
+	l.sessions.List = append(l.sessions.List, *r.session)
+	return r, nil
 }
 
 func (s *Sessions) loadSkipped(ctx context.Context, from Reader, place Place, id ID) error {

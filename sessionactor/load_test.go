@@ -1,6 +1,7 @@
 package sessionactor
 
 import (
+	"fmt"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -71,4 +72,71 @@ func TestLoadLooksForSkippedKeysOnlyWhereThereMayBeSome(t *testing.T) {
 		stored.values[name] = value
 	}
 	check("a record without the mark", 2, 0)
+}
+
+// Nothing is searched for as long as the session in use lists the others, whoever makes
+// them and however they go.
+func TestActiveSessionListsTheOthers(t *testing.T) {
+	alice, bob := newPair(t, t.Name())
+	stored := newShelf()
+	now := int64(1)
+	check := func(when string) {
+		t.Helper()
+		stored.scans, stored.gets = 0, 0
+		loaded, err := Load(t.Context(), stored, bob.place(), bob.sessions.Active)
+		if err != nil || fingerprint(loaded) != fingerprint(bob.sessions) {
+			t.Errorf("%s: %v,\n%s\nwant\n%s", when, err, fingerprint(loaded), fingerprint(bob.sessions))
+		}
+		scans, gets := 0, len(bob.sessions.List)
+		if gets > maxListed+1 {
+			scans, gets = 1, 1
+		}
+		if stored.scans != scans || stored.gets != gets {
+			t.Errorf("%s: %d scans and %d look-ups, want %d and %d", when, stored.scans, stored.gets, scans, gets)
+		}
+	}
+	apply := func(next Sessions, change Change, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored.apply(bob.place().Records(change, &bob.sessions))
+		bob.advance(t, next, change)
+	}
+	receive := func(p packet) {
+		t.Helper()
+		next, change, _, err := bob.sessions.Decrypt(&bob.key, bob.ends, bob.incoming(p), limits(), now)
+		apply(next, change, err)
+	}
+	send := func() {
+		t.Helper()
+		next, change, _, err := bob.sessions.Send(&bob.key, bob.ends, Outgoing{Payload: []byte("x"), Entry: bob.peer}, now, bob.rand)
+		apply(next, change, err)
+	}
+	for n := range maxListed + 3 {
+		now = int64(10 * (n + 1))
+		when := fmt.Sprint("session ", n, ", ")
+		if n%2 == 0 {
+			alice.rotate(t, now)
+			bob.peer = alice.entry()
+			send()
+			check(when + "made by us")
+		} else {
+			bob.rotate(t, now)
+			alice.sessions, alice.peer = Sessions{}, bob.entry()
+			receive(alice.send(t, "x", now))
+			check(when + "made by the peer")
+		}
+		send()
+		check(when + "used")
+	}
+	for now < 3*retention {
+		now += retention / 2
+		next, change := bob.sessions.Sweep(nil, now)
+		apply(next, change, nil)
+		check(fmt.Sprint("swept at ", now))
+	}
+	if n := len(bob.sessions.List); n != 1 {
+		t.Errorf("%d sessions are left", n)
+	}
 }

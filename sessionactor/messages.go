@@ -18,6 +18,7 @@ type Encrypt struct {
 	Entry   Entry
 	Own     Entry // see Outgoing
 	Now     int64 // ns
+	Active  ID    // see Load
 	Timed   bool  // the answer says how long the step took
 }
 
@@ -27,6 +28,7 @@ type Encrypted struct {
 	Part        wire.Part
 	Records     []persistence.Record
 	Transitions []Transition
+	Active      ID   // the session that is in use now
 	Started     bool // the message starts a new session
 	Turned      bool // it made the sending half of a DH ratchet step
 	Took        time.Duration
@@ -36,10 +38,11 @@ type Encrypted struct {
 // with them directly.
 type Reserve struct {
 	actors.Reply[Reserved]
-	Size  uint32
-	Entry Entry
-	Own   Entry // see Outgoing
-	Now   int64 // ns
+	Size   uint32
+	Entry  Entry
+	Own    Entry // see Outgoing
+	Now    int64 // ns
+	Active ID    // see Load
 }
 
 // Reserved answers Reserve. The reservation must not be used before the records
@@ -59,6 +62,7 @@ type Decrypt struct {
 	Incoming Incoming
 	Encoded  []byte // the message as it came, for quarantine
 	Now      int64  // ns
+	Active   ID     // see Load
 	Timed    bool   // the answer says how long the step took
 }
 
@@ -71,6 +75,7 @@ type Decrypted struct {
 	Payload     []byte
 	Records     []persistence.Record
 	Transitions []Transition
+	Active      ID   // the session that is in use now
 	Started     bool // the message started a new session
 	Turned      bool // it made the receiving half of a DH ratchet step
 	Took        time.Duration

@@ -64,10 +64,18 @@ func (p Place) Records(change Change, before *Sessions) []persistence.Record {
 // records are those of Records, with sessions that are not encoded yet.
 func (p Place) records(change Change, before *Sessions) []persistence.Record {
 	out := make([]persistence.Record, 0, len(change.Put)+len(change.Skipped.Add)+len(change.Skipped.Remove))
-	for i := range change.Put {
-		id := change.Put[i].ID
-		content := &sessionContent{change.Put[i], id == change.Active, change.skipped(id, before) == 0}
-		out = append(out, persistence.Record{Name: p.session(id), Content: content})
+	put := func(session *Session) {
+		content := &sessionContent{storedSession{session: session, bare: change.skipped(session.ID, before) == 0}}
+		if content.active = session.ID == change.Active; content.active {
+			content.others, content.listed = change.others(before)
+		}
+		out = append(out, persistence.Record{Name: p.session(session.ID), Content: content})
+	}
+	for _, session := range change.Put {
+		put(session)
+	}
+	if session := change.unwritten(before); session != nil {
+		put(session)
 	}
 	for _, k := range change.Skipped.Add {
 		value := (&record.SkippedKey{Ratchet: k.Ratchet.Bytes(), N: k.N, Seq: k.Seq, Key: k.Key.Bytes()}).Append(nil)
@@ -112,18 +120,65 @@ func (c *Change) skipped(id ID, before *Sessions) int {
 	return n
 }
 
+// maxListed is how many other sessions the active one lists at most; where there are
+// more they are searched for.
+const maxListed = 6
+
+// others are the ids of all sessions after the change but the active one; not listed if
+// they are too many.
+func (c *Change) others(before *Sessions) (others []ID, listed bool) {
+	note := func(id ID) {
+		if id != c.Active && !slices.Contains(others, id) && !slices.Contains(c.Drop, id) {
+			others = append(others, id)
+		}
+	}
+	for i := range before.List {
+		if note(before.List[i].ID); len(others) > maxListed {
+			return nil, false
+		}
+	}
+	for _, session := range c.Put {
+		note(session.ID)
+	}
+	if len(others) > maxListed {
+		return nil, false
+	}
+	return others, true
+}
+
+// unwritten is the active session if its record has to be written only since it lists
+// the others, and those are not the same any more.
+func (c *Change) unwritten(before *Sessions) *Session {
+	changed := len(c.Drop) > 0
+	for _, session := range c.Put {
+		if session.ID == c.Active {
+			return nil
+		}
+		changed = changed || before.find(session.ID) < 0
+	}
+	if i := before.find(c.Active); changed && i >= 0 {
+		return &before.List[i]
+	}
+	return nil
+}
+
 // maxRatchetKey is the size of the longest ratchet key, in bytes.
 const maxRatchetKey = 33
 
-// sessionContent is the record of a session.
-type sessionContent struct {
+// storedSession is what the record of a session says.
+type storedSession struct {
 	session *Session
 	active  bool
-	bare    bool // it has no skipped message keys
+	bare    bool // there is no need to look for its skipped message keys
+	others  []ID // if listed: all others, of the active one
+	listed  bool
 }
 
+// sessionContent is the record of a session that is not encoded yet.
+type sessionContent struct{ storedSession }
+
 // AppendValue implements persistence.Content.
-func (c *sessionContent) AppendValue(b []byte) []byte { return c.session.append(b, c.active, c.bare) }
+func (c *sessionContent) AppendValue(b []byte) []byte { return c.append(b) }
 
 // ValueSize implements persistence.Content.
 func (c *sessionContent) ValueSize() int { return sessionBytes }
@@ -131,11 +186,17 @@ func (c *sessionContent) ValueSize() int { return sessionBytes }
 // sessionBytes is about what a session takes, with all that it may remember.
 const sessionBytes = 1 << 10
 
-func (s *Session) append(b []byte, active, bare bool) []byte {
+func (c *storedSession) append(b []byte) []byte {
+	s := c.session
 	var (
 		seen         [len(s.Seen) * seenSize]byte
 		self, remote [maxRatchetKey]byte
+		others       [maxListed * len(ID{})]byte
 	)
+	list := others[:0]
+	for i := range c.others {
+		list = append(list, c.others[i][:]...)
+	}
 	madeFrom, own := s.MadeFrom.record(), s.Own.record()
 	r := record.Session{
 		Status:       uint32(s.Status),
@@ -146,10 +207,12 @@ func (s *Session) append(b []byte, active, bare bool) []byte {
 		MadeFrom:     &madeFrom,
 		Created:      s.Created,
 		Expired:      s.ExpiredAt,
-		Active:       active,
+		Active:       c.active,
 		Seen:         s.Seen.append(seen[:0]),
 
-		NothingSkipped: bare,
+		NothingSkipped: c.bare,
+		OthersListed:   c.listed,
+		Others:         list,
 	}
 	if !s.Own.IsZero() {
 		r.Own = &own
@@ -225,15 +288,21 @@ func (d *decoder) fail(err error) {
 	}
 }
 
-// decodeSession reads a session, whether it is the one in use, and whether there is
-// no need to look for its skipped message keys.
-func decodeSession(id ID, value []byte) (s Session, active, bare bool, err error) {
+func decodeSession(id ID, value []byte) (*storedSession, error) {
 	var r record.Session
 	if err := proto.Unmarshal(value, &r); err != nil {
-		return s, false, false, err
+		return nil, err
 	}
 	var d decoder
-	s = Session{
+	stored := &storedSession{session: new(Session), active: r.GetActive(), bare: r.GetNothingSkipped(), listed: r.GetOthersListed()}
+	for rest := r.GetOthers(); len(rest) > 0; {
+		var other ID
+		n := min(len(rest), len(other))
+		d.fixed(other[:], rest[:n])
+		stored.others, rest = append(stored.others, other), rest[n:]
+	}
+	s := stored.session
+	*s = Session{
 		ID:        id,
 		Status:    Status(r.GetStatus()), //nolint:gosec // checked below
 		Initiator: r.GetInitiator(),
@@ -254,7 +323,7 @@ func decodeSession(id ID, value []byte) (s Session, active, bare bool, err error
 	if s.Status != Forgotten {
 		s.Ratchet = d.ratchet(r.GetRatchet())
 	}
-	return s, r.GetActive(), r.GetNothingSkipped(), d.err
+	return stored, d.err
 }
 
 func (d *decoder) entry(r *record.BundleStamp) Entry {

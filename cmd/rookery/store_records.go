@@ -215,7 +215,7 @@ func (c *recordCheck) ofContact(ctx context.Context, owner persistence.OwnerID, 
 
 func decodesSession(ctx context.Context, from few, owner persistence.OwnerID, peer x3dh.IdentityPublicKey, rest [][]byte) error {
 	place := sessionactor.Place{Owner: owner, Ends: sessionactor.Ends{Peer: peer, PeerInstallation: string(rest[0])}}
-	_, err := sessionactor.Load(ctx, from, place)
+	_, err := sessionactor.Load(ctx, from, place, sessionactor.ID{})
 	return err
 }
 

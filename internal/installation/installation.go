@@ -117,7 +117,7 @@ func (i *Installation) sessions(ctx context.Context, c *contact, installation st
 	if s := c.sessions[installation]; s != nil {
 		return s, nil
 	}
-	s, err := sessionactor.Load(ctx, i.config.Store, i.place(c, installation))
+	s, err := sessionactor.Load(ctx, i.config.Store, i.place(c, installation), sessionactor.ID{})
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -26,7 +26,9 @@ func (x *Session) Append(b []byte) []byte {
 		b = x.Own.append(b, 11)
 	}
 	b = appendBytes(b, 12, x.Seen)
-	return appendBool(b, 13, x.NothingSkipped)
+	b = appendBool(b, 13, x.NothingSkipped)
+	b = appendBytes(b, 14, x.Others)
+	return appendBool(b, 15, x.OthersListed)
 }
 
 func (x *BundleStamp) append(b []byte, field protowire.Number) []byte {
@@ -117,6 +119,7 @@ func (x *Installation) append(b []byte, field protowire.Number) []byte {
 	b = appendBool(b, 12, x.BySibling)
 	b = appendBytes(b, 13, x.Bundle)
 	b = appendBool(b, 14, x.Denied)
+	b = appendBytes(b, 15, x.Session)
 	return end(b, start)
 }
 

@@ -438,7 +438,10 @@ type Installation struct {
 	// not known.
 	Bundle []byte `protobuf:"bytes,13,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// denied is set if the user said no to the device: it waits for no approval.
-	Denied        bool `protobuf:"varint,14,opt,name=denied,proto3" json:"denied,omitempty"`
+	Denied bool `protobuf:"varint,14,opt,name=denied,proto3" json:"denied,omitempty"`
+	// session is the id of the session that was in use when this was written: where to
+	// look first. It may be another since.
+	Session       []byte `protobuf:"bytes,15,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -571,6 +574,13 @@ func (x *Installation) GetDenied() bool {
 	return false
 }
 
+func (x *Installation) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
 // Session is one Double Ratchet session with one installation of a contact.
 // Its skipped message keys are records of their own.
 type Session struct {
@@ -594,8 +604,12 @@ type Session struct {
 	// nothing_skipped is set if the session has no skipped message keys. It may have
 	// none without it.
 	NothingSkipped bool `protobuf:"varint,13,opt,name=nothing_skipped,json=nothingSkipped,proto3" json:"nothing_skipped,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// others are the ids of all other sessions with the installation, 16 bytes each, if
+	// this is the active one and others_listed is set: none has to be searched for.
+	Others        []byte `protobuf:"bytes,14,opt,name=others,proto3" json:"others,omitempty"`
+	OthersListed  bool   `protobuf:"varint,15,opt,name=others_listed,json=othersListed,proto3" json:"others_listed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
@@ -715,6 +729,20 @@ func (x *Session) GetSeen() []byte {
 func (x *Session) GetNothingSkipped() bool {
 	if x != nil {
 		return x.NothingSkipped
+	}
+	return false
+}
+
+func (x *Session) GetOthers() []byte {
+	if x != nil {
+		return x.Others
+	}
+	return nil
+}
+
+func (x *Session) GetOthersListed() bool {
+	if x != nil {
+		return x.OthersListed
 	}
 	return false
 }
@@ -1941,7 +1969,7 @@ const file_record_record_proto_rawDesc = "" +
 	"\bstanding\x18\x05 \x01(\rR\bstanding\x12\x18\n" +
 	"\ablocked\x18\x06 \x01(\bR\ablocked\x12E\n" +
 	"\rinstallations\x18\b \x03(\v2\x1f.rookery.record.v1.InstallationR\rinstallations\x12\x14\n" +
-	"\x05whole\x18\t \x01(\bR\x05wholeJ\x04\b\a\x10\b\"\x9a\x03\n" +
+	"\x05whole\x18\t \x01(\bR\x05wholeJ\x04\b\a\x10\b\"\xb4\x03\n" +
 	"\fInstallation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x0esigned_pre_key\x18\x02 \x01(\fR\fsignedPreKey\x12\x18\n" +
@@ -1959,7 +1987,8 @@ const file_record_record_proto_rawDesc = "" +
 	"\n" +
 	"by_sibling\x18\f \x01(\bR\tbySibling\x12\x16\n" +
 	"\x06bundle\x18\r \x01(\fR\x06bundle\x12\x16\n" +
-	"\x06denied\x18\x0e \x01(\bR\x06denied\"\xc7\x03\n" +
+	"\x06denied\x18\x0e \x01(\bR\x06denied\x12\x18\n" +
+	"\asession\x18\x0f \x01(\fR\asession\"\x84\x04\n" +
 	"\aSession\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x1c\n" +
 	"\tinitiator\x18\x02 \x01(\bR\tinitiator\x12$\n" +
@@ -1974,7 +2003,9 @@ const file_record_record_proto_rawDesc = "" +
 	" \x01(\bR\x06active\x120\n" +
 	"\x03own\x18\v \x01(\v2\x1e.rookery.record.v1.BundleStampR\x03own\x12\x12\n" +
 	"\x04seen\x18\f \x01(\fR\x04seen\x12'\n" +
-	"\x0fnothing_skipped\x18\r \x01(\bR\x0enothingSkipped\"\x8a\x01\n" +
+	"\x0fnothing_skipped\x18\r \x01(\bR\x0enothingSkipped\x12\x16\n" +
+	"\x06others\x18\x0e \x01(\fR\x06others\x12#\n" +
+	"\rothers_listed\x18\x0f \x01(\bR\fothersListed\"\x8a\x01\n" +
 	"\vBundleStamp\x12\x1c\n" +
 	"\ttimestamp\x18\x01 \x01(\x03R\ttimestamp\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12$\n" +
