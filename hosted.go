@@ -198,7 +198,7 @@ func (h *hosted) askBundle(ctx *actors.Context, message any) {
 	i := h.identity
 	switch m := message.(type) {
 	case bundleactor.GetBundle:
-		if p := i.kept.published; p != nil && p.Good(i.now()) && !i.Retired() {
+		if p := i.atHand(); p != nil && p.Good(i.now()) {
 			m.Send(*p)
 			return
 		}
@@ -222,15 +222,23 @@ func (h *hosted) askBundle(ctx *actors.Context, message any) {
 // gotBundle keeps our bundle, unless it was asked for before it became another one.
 func (h *hosted) gotBundle(m gotBundle) {
 	if k := &h.identity.kept; m.outdated == k.outdated {
-		k.published = m.published
+		k.published.Store(m.published)
 	}
 }
 
 // outdate says that our bundle is about to become another one.
 func (h *hosted) outdate() {
 	k := &h.identity.kept
-	k.published = nil
+	k.published.Store(nil)
 	k.outdated++
+}
+
+// atHand is our bundle, if it is known and as long as it is that; nil otherwise.
+func (i *Identity) atHand() *bundleactor.Published {
+	if i.Retired() {
+		return nil
+	}
+	return i.kept.published.Load()
 }
 
 // refuse answers a message that nothing can be done for while the disk is full.
@@ -297,6 +305,7 @@ func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(strin
 			Reader:    i.engine.committer,
 			Stream:    i.engine.committer.NewStream(fence),
 			Bundle:    bundleOf{self},
+			AtHand:    i.atHand,
 			Transport: i.transport(),
 			Random:    i.engine.keys,
 			Now:       i.now,

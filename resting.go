@@ -35,7 +35,7 @@ type kept struct {
 	coolDowns deviceactor.CoolDowns
 	outboxes  deviceactor.Outboxes
 	// published is our bundle as it was asked for last; nil: the bundle actor is asked.
-	published *bundleactor.Published
+	published atomic.Pointer[bundleactor.Published]
 	// outdated counts how often it has become another one.
 	outdated int
 	// untold are events from before there was space to take over.

@@ -20,13 +20,16 @@ import (
 // Config is what an Actor needs. What is shared with other actors is safe for
 // concurrent use.
 type Config struct {
-	Identity  *x3dh.IdentityKey
-	View      View
-	Owner     persistence.OwnerID
-	Peer      x3dh.IdentityPublicKey
-	Reader    Reader
-	Stream    *persistence.Stream
-	Bundle    Teller // the bundle actor of the same hosted installation
+	Identity *x3dh.IdentityKey
+	View     View
+	Owner    persistence.OwnerID
+	Peer     x3dh.IdentityPublicKey
+	Reader   Reader
+	Stream   *persistence.Stream
+	Bundle   Teller // the bundle actor of the same hosted installation
+	// AtHand is the bundle that it would answer with, if that is known without asking;
+	// nil if not. Safe for concurrent use. If it is nil itself, the actor is asked always.
+	AtHand    func() *bundleactor.Published
 	Transport transport.Transport
 	Random    io.Reader
 	Now       func() int64 // ns since the epoch

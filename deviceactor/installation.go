@@ -45,6 +45,9 @@ const (
 	// staleAfter is how long an installation may stay omitted before nothing is
 	// sent to it any more (ns). Silence alone never does that.
 	staleAfter = int64(7 * 24 * time.Hour)
+	// activeEvery is how often it is noted that an installation is heard of (ns): a
+	// record less for most messages.
+	activeEvery = int64(time.Minute)
 )
 
 // Installation is one device of a contact.
@@ -60,7 +63,8 @@ type Installation struct {
 	// for the user's decision.
 	Denied bool
 	// Active is when its last authenticated message arrived (ns), 0 if none
-	// has. Being named by somebody else's bundle is no activity, so that a
+	// has; messages that follow within a minute are not told apart, unless there
+	// are more installations than are sent to. Being named by somebody else's bundle is no activity, so that a
 	// device that was only announced never takes the place of one that talks.
 	Active    int64
 	FirstSeen int64 // ns
@@ -246,7 +250,7 @@ func (c Contact) heard(v View, id string, now int64) (Contact, Effects) {
 	var e Effects
 	in, ok := c.Find(id)
 	switch {
-	case ok && in.Active == now:
+	case ok && (in.Active == now || len(c.Installations) <= c.cap(v) && within(in.Active, now, activeEvery)):
 		return c, e
 	case !ok && len(c.Installations) >= maxInstallations:
 		return c, e

@@ -30,12 +30,35 @@ func (a *Actor) send(m Send) {
 	if a.awaitsCode(m) {
 		return
 	}
-	if len(a.held) == 0 && a.bundle.Good(a.config.Now()) {
+	if len(a.held) == 0 && a.hasBundle() {
 		a.encrypt(m)
 		return
 	}
 	a.held = append(a.held, m)
 	a.askBundle()
+}
+
+// hasBundle tells whether our bundle is here and good.
+func (a *Actor) hasBundle() bool {
+	now := a.config.Now()
+	if a.bundle.Good(now) {
+		return true
+	}
+	if a.config.AtHand == nil {
+		return false
+	}
+	p := a.config.AtHand()
+	if p == nil || !p.Good(now) {
+		return false
+	}
+	a.hold(p)
+	return true
+}
+
+// hold keeps our bundle, which nobody changes.
+func (a *Actor) hold(p *bundleactor.Published) {
+	a.bundle, a.ours = *p, &p.Bundle
+	a.ownEntry = EntryOf(a.ours, a.config.View.Installation)
 }
 
 func (a *Actor) askBundle() {
@@ -54,9 +77,7 @@ func (a *Actor) gotBundle(m gotBundle) {
 	held := a.held
 	a.held = nil
 	if m.err == nil {
-		a.bundle = m.published
-		a.ours = &m.published.Bundle
-		a.ownEntry = EntryOf(a.ours, a.config.View.Installation)
+		a.hold(&m.published)
 	}
 	var store *persistence.StoreError
 	if errors.As(m.err, &store) { // a new bundle could not be kept

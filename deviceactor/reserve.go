@@ -23,7 +23,7 @@ type reserved struct {
 
 // reserve waits for our bundle, as sending does.
 func (a *Actor) reserve(m Reserve) {
-	if len(a.reserves) == 0 && a.bundle.Good(a.config.Now()) {
+	if len(a.reserves) == 0 && a.hasBundle() {
 		a.lease(m)
 		return
 	}

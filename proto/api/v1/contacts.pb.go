@@ -298,7 +298,7 @@ type Device struct {
 	// stale: the bundles of its identity have left it out for a week.
 	Stale           bool  `protobuf:"varint,3,opt,name=stale,proto3" json:"stale,omitempty"`
 	FirstSeenUnixMs int64 `protobuf:"varint,4,opt,name=first_seen_unix_ms,json=firstSeenUnixMs,proto3" json:"first_seen_unix_ms,omitempty"`
-	// active_unix_ms is when its last message came, 0 for never.
+	// active_unix_ms is when its last message came, to the minute, 0 for never.
 	ActiveUnixMs int64 `protobuf:"varint,5,opt,name=active_unix_ms,json=activeUnixMs,proto3" json:"active_unix_ms,omitempty"`
 	// denied: DenyDevice was called. A device that is neither enabled nor denied waits
 	// for a decision.
