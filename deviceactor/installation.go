@@ -250,7 +250,9 @@ func (c Contact) heard(v View, id string, now int64) (Contact, Effects) {
 	var e Effects
 	in, ok := c.Find(id)
 	switch {
-	case ok && (in.Active == now || len(c.Installations) <= c.cap(v) && within(in.Active, now, activeEvery)):
+	case ok && in.Active == now:
+		return c, e
+	case ok && in.Active != 0 && within(in.Active, now, activeEvery) && len(c.Installations) <= c.cap(v) && len(c.apart) == 0:
 		return c, e
 	case !ok && len(c.Installations) >= maxInstallations:
 		return c, e

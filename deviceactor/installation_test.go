@@ -395,13 +395,32 @@ func TestEnablingAContactsInstallationHasNoCap(t *testing.T) {
 	}
 }
 
-// The clock may have been ahead when a device was heard.
+// The clock may have been ahead when a device was heard. Of what follows within a minute
+// nothing is noted, unless it decides who is sent to.
 func TestActivityIsWhenADeviceWasHeardLast(t *testing.T) {
-	c := Contact{}.put(Installation{ID: "a", Enabled: true, Active: 10})
-	for _, test := range []struct{ now, want int64 }{{9, 9}, {10, 10}, {11, 11}} {
-		next, e := c.heard(here, "a", test.now)
-		if a, _ := next.Find("a"); a.Active != test.want || (len(e.Installations) == 1) != (test.want != 10) || len(e.Events) != 0 {
-			t.Errorf("heard at %d: %+v, %+v", test.now, a, e)
+	few := Contact{}.put(Installation{ID: "a", Enabled: true, Active: 10})
+	many := few
+	for _, id := range []string{"b", "c", "d"} {
+		many = many.put(Installation{ID: id, Enabled: true, Active: 10})
+	}
+	never := Contact{}.put(Installation{ID: "a", Enabled: true})
+	for _, test := range []struct {
+		of        Contact
+		now, want int64
+		noted     bool
+	}{
+		{few, 9, 9, true},
+		{few, 10, 10, false},
+		{few, 11, 10, false},
+		{few, 9 + activeEvery, 10, false},
+		{few, 10 + activeEvery, 10 + activeEvery, true},
+		{many, 10, 10, false},
+		{many, 11, 11, true},
+		{never, 11, 11, true},
+	} {
+		next, e := test.of.heard(here, "a", test.now)
+		if a, _ := next.Find("a"); a.Active != test.want || (len(e.Installations) == 1) != test.noted || len(e.Events) != 0 {
+			t.Errorf("one of %d, heard at %d: %+v, %+v", len(test.of.Installations), test.now, a, e)
 		}
 	}
 }

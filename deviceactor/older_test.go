@@ -145,7 +145,7 @@ func TestOlderContactBecomesOneRecordWithTheNextChange(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(again, next) || store.gets != 1 || store.scans != 0 {
 			t.Errorf("%s: got %+v, %v with %d look-ups and %d scans; want %+v", name, again, err, store.gets, store.scans, next)
 		}
-		again, e = again.heard(here, "a", 10)
+		again, e = again.heard(here, "a", 9+activeEvery)
 		if records := e.Records(owner, &again); len(records) != 1 {
 			t.Errorf("%s: the change after that writes %d records", name, len(records))
 		}
