@@ -48,6 +48,12 @@
 // time under the same Message.ID. Events of one identity come one after the other.
 // docs/events.md says of each what causes it and what to do.
 //
+// # Contexts
+//
+// What may wait, for the disk, for others or for the network, takes a context, and gives
+// its error when that ends first. What takes none waits for nothing: Identity.Follow,
+// Join and Leave tell the transport, which asks the network later.
+//
 // # Errors
 //
 // Errors of this package are about a call itself; what contacts, network and store

@@ -374,8 +374,7 @@ func (i *Identity) view() deviceactor.View {
 const maxListening = 1024
 
 // lookUp follows the contact code of a contact that no message can go to. The
-// transport may take its time, and may hand out what it has at once: so not on
-// the goroutine of the contact.
+// transport may hand out what it has at once: so not on the goroutine of the contact.
 func (i *Identity) lookUp(contact PublicKey) {
 	i.mu.Lock()
 	full := len(i.listening) >= maxListening

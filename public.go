@@ -21,7 +21,8 @@ func checkChat(chat string) error {
 }
 
 // Join listens to a public chat until Leave or Close; its messages come as
-// PublicMessage. It has to be called again after Open.
+// PublicMessage. It waits for nothing, so it takes no context: the network is asked
+// later. It has to be called again after Open.
 func (i *Identity) Join(chat string) error {
 	if err := checkChat(chat); err != nil {
 		return err
@@ -73,8 +74,8 @@ func (i *Identity) SendPublic(ctx context.Context, chat string, payload []byte) 
 
 // Follow takes the bundles that a contact publishes as its contact code, until
 // Close: the way to a first session with somebody whose bundle is not at hand.
-// InstallationDiscovered tells when there is one. It has to be called again
-// after Open. (5/SECURE-TRANSPORT, Bundle retrieval)
+// InstallationDiscovered tells when there is one. Like Join it waits for nothing. It
+// has to be called again after Open. (5/SECURE-TRANSPORT, Bundle retrieval)
 func (i *Identity) Follow(contact PublicKey) error {
 	if i.Retired() {
 		return ErrRetired

@@ -49,6 +49,10 @@ type Envelope struct {
 type Deliver func(e Envelope, done func(error))
 
 // Transport carries envelopes. All methods are safe for concurrent use.
+//
+// Publish, Subscribe and Host take no context, since they wait for nothing: an engine
+// opens, and takes messages to be sent, while there is no network, so none of them may
+// depend on one. What they ask for is done later, and again until it is done.
 type Transport interface {
 	// Publish hands an envelope to the network and returns at once. accepted
 	// is called exactly once, from any goroutine and possibly before Publish
@@ -56,7 +60,7 @@ type Transport interface {
 	// quick.
 	Publish(e Envelope, accepted func(error))
 	// Subscribe calls deliver for each envelope on the topic until cancel is
-	// called, from any goroutine. deliver must be quick; it or whoever it
+	// called, from any goroutine, perhaps before it returns. deliver must be quick; it or whoever it
 	// passes done to calls done exactly once: with nil when the envelope was
 	// dealt with for good, its message durable or refused, and with an error
 	// when it has to be delivered again later.

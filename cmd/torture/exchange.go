@@ -167,7 +167,7 @@ func (x *exchange) open(ctx context.Context) error {
 	x.reach.Network = x.command.Network
 	if x.command.Network == wakuNetwork {
 		var err error
-		if x.hub, x.reach.Address, err = openHub(x.dir, keys); err != nil {
+		if x.hub, x.reach.Address, err = openHub(ctx, x.dir, keys); err != nil {
 			return err
 		}
 	}

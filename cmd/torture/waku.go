@@ -49,7 +49,7 @@ type hub struct {
 
 // openHub starts the peer. It relays everything, and writes down what is on the
 // topics of the two.
-func openHub(dir string, keys [sides]x3dh.IdentityKey) (h *hub, address string, err error) {
+func openHub(ctx context.Context, dir string, keys [sides]x3dh.IdentityKey) (h *hub, address string, err error) {
 	topics, err := topicsOf(&keys)
 	if err != nil {
 		return nil, "", err
@@ -66,7 +66,7 @@ func openHub(dir string, keys [sides]x3dh.IdentityKey) (h *hub, address string, 
 	if len(addresses) == 0 {
 		err = errors.New("the relay peer listens nowhere")
 	} else {
-		err = h.carrier.Subscribe(topics...)
+		err = h.carrier.Subscribe(ctx, topics...)
 	}
 	if err != nil {
 		return nil, "", errors.Join(err, h.close())

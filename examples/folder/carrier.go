@@ -135,7 +135,7 @@ func (f *folder) read(name string) (carrier.Received, error) {
 }
 
 // Subscribe implements carrier.Carrier: everything is handed up, which is allowed.
-func (f *folder) Subscribe(...carrier.Topic) error { return nil }
+func (f *folder) Subscribe(ctx context.Context, _ ...carrier.Topic) error { return ctx.Err() }
 
 // Unsubscribe implements carrier.Carrier.
 func (f *folder) Unsubscribe(...carrier.Topic) {}

@@ -100,7 +100,7 @@ func (n *notes) takeSent() []carrier.Topic {
 	return sent
 }
 
-func (n *notes) Subscribe(topics ...carrier.Topic) error {
+func (n *notes) Subscribe(_ context.Context, topics ...carrier.Topic) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, t := range topics {

@@ -77,11 +77,14 @@ type Carrier interface {
 	Publish(m Message, accepted func(error))
 	// Receive names who takes what comes, once, before the first Subscribe.
 	Receive(r Receiver)
-	// Subscribe adds topics to those that are delivered; one that is there already
-	// stays once. It returns when messages published from then on are delivered, or
-	// will be, if the network is not reachable now. Nothing is subscribed on an error.
-	Subscribe(topics ...Topic) error
-	// Unsubscribe takes topics away; those that are not there are passed over.
+	// Subscribe adds topics to those that are delivered, until Unsubscribe or Close;
+	// one that is there already stays once. It returns when messages published from
+	// then on are delivered, or will be, if the network is not reachable now. ctx
+	// bounds how long it waits for the network's answer, not what it subscribes to.
+	// Nothing is subscribed on an error, which is that of ctx if it ends first.
+	Subscribe(ctx context.Context, topics ...Topic) error
+	// Unsubscribe takes topics away; those that are not there are passed over. It
+	// waits for nothing: the network may be told later.
 	Unsubscribe(topics ...Topic)
 	// History calls each for the kept messages of the topics from since up to, not
 	// including, until (ns since the epoch, the clock of Received.At), oldest first,

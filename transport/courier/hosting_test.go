@@ -175,7 +175,7 @@ func TestCarrierIsSubscribedToWhatIsWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, s := onStage(t)
 		calls, failing := 0, false // under the lock of the stage
-		s.subscribe = func(...carrier.Topic) error {
+		s.subscribe = func(context.Context, ...carrier.Topic) error {
 			if calls++; failing {
 				return errScripted
 			}
@@ -278,6 +278,43 @@ func TestClosedCourierRefusesEverything(t *testing.T) {
 		}
 		s.receiver.Deliver(carrier.Received{})
 		s.receiver.Gap(0)
+	})
+}
+
+// mute is a network that answers nobody.
+type mute struct {
+	*stage
+	ended chan error
+}
+
+func (m mute) Subscribe(ctx context.Context, _ ...carrier.Topic) error {
+	<-ctx.Done()
+	m.ended <- ctx.Err()
+	return ctx.Err()
+}
+
+// Who subscribes waits for no network, and Close ends what waits for one.
+func TestNetworkThatDoesNotAnswerHoldsUpNoSubscriber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mute{&stage{subscribed: make(map[carrier.Topic]bool)}, make(chan error, 1)}
+		h := newHouse(t, nil, func(o *courier.Options) { o.Carrier = m })
+		alice := newPerson(t, "alice")
+		began := time.Now()
+		h.live(alice)
+		h.listen(alice, transport.PublicTopic("chat"))
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("it waits for %v", waited)
+		}
+		settle()
+		select {
+		case err := <-m.ended:
+			t.Fatalf("ended with %v while the courier is open", err)
+		default:
+		}
+		h.close()
+		if err := <-m.ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
 	})
 }
 

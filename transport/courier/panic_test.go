@@ -17,8 +17,8 @@ import (
 // quiet is a carrier without a network.
 type quiet struct{ idle }
 
-func (quiet) Subscribe(...carrier.Topic) error { return nil }
-func (quiet) Health() carrier.Health           { return carrier.Health{} }
+func (quiet) Subscribe(context.Context, ...carrier.Topic) error { return nil }
+func (quiet) Health() carrier.Health                            { return carrier.Health{} }
 func (quiet) History(context.Context, []carrier.Topic, int64, int64, func(carrier.Received) error) error {
 	return nil
 }

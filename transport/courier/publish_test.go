@@ -1,6 +1,7 @@
 package courier_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -179,7 +180,7 @@ func TestNothingGoesWhileNobodyListensForTheAnswer(t *testing.T) {
 		alice, bob := newPerson(t, "alice"), newPerson(t, "bob")
 		h.live(alice)
 		settle()
-		s.set(func() { s.subscribe = func(...carrier.Topic) error { return errScripted } })
+		s.set(func() { s.subscribe = func(context.Context, ...carrier.Topic) error { return errScripted } })
 		began := time.Now()
 		err := publishOnce(h, transport.Envelope{Topic: transport.PersonalTopic(bob.public), Sender: alice.public, Payload: []byte("x")})
 		if !carrier.Retriable(err) || time.Since(began) > 10*time.Minute || len(s.taken()) != 0 {

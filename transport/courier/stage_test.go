@@ -21,7 +21,7 @@ type stage struct {
 	// What the network answers; nil is a network that takes everything and keeps
 	// nothing.
 	publish   func(carrier.Message, func(error))
-	subscribe func(...carrier.Topic) error
+	subscribe func(context.Context, ...carrier.Topic) error
 	history   func(ctx context.Context, topics []carrier.Topic, since, until int64, each func(carrier.Received) error) error
 }
 
@@ -39,11 +39,11 @@ func (s *stage) Publish(m carrier.Message, accepted func(error)) {
 
 func (s *stage) Receive(r carrier.Receiver) { s.receiver = r }
 
-func (s *stage) Subscribe(topics ...carrier.Topic) error {
+func (s *stage) Subscribe(ctx context.Context, topics ...carrier.Topic) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.subscribe != nil {
-		if err := s.subscribe(topics...); err != nil {
+		if err := s.subscribe(ctx, topics...); err != nil {
 			return err
 		}
 	}

@@ -214,8 +214,10 @@ func (c *Courier) adjust() error {
 	}
 	for len(on) > 0 {
 		some := on[:min(together, len(on))]
-		if err := c.options.Carrier.Subscribe(some...); err != nil {
-			c.log.Warn("the carrier refuses topics", "topics", len(some), "error", err)
+		if err := c.options.Carrier.Subscribe(c.ctx, some...); err != nil {
+			if c.ctx.Err() == nil {
+				c.log.Warn("the carrier refuses topics", "topics", len(some), "error", err)
+			}
 			c.mu.Lock()
 			for _, content := range on {
 				c.changed[content] = struct{}{}

@@ -137,7 +137,7 @@ func (*still) Publish(m carrier.Message, accepted func(error)) { accepted(m.Chec
 func (s *still) Receive(r carrier.Receiver) { s.receiver = r }
 
 // Subscribe implements carrier.Carrier.
-func (*still) Subscribe(...carrier.Topic) error { return nil }
+func (*still) Subscribe(context.Context, ...carrier.Topic) error { return nil }
 
 // Unsubscribe implements carrier.Carrier.
 func (*still) Unsubscribe(...carrier.Topic) {}

@@ -18,7 +18,7 @@ var closing = map[string]test{
 		p.gets(m)
 		p.end()
 		b.is("publish", p.try(b.message(topic)).wait(0), carrier.ErrClosed)
-		b.is("subscribe", p.Subscribe(b.topic()), carrier.ErrClosed)
+		b.is("subscribe", p.Subscribe(b.Context(), b.topic()), carrier.ErrClosed)
 		p.Unsubscribe(topic)
 		ctx, cancel := b.context()
 		defer cancel()

@@ -46,11 +46,11 @@ var failingFaults = []fault{
 		}
 	}},
 	{"subscribes only where the network is", "SubscribingDuringAnOutageHolds", func(c *twisted) {
-		c.subscribe = func(topics ...carrier.Topic) error {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
 			if err := c.Health().Err; err != nil {
 				return err
 			}
-			return c.Carrier.Subscribe(topics...)
+			return c.Carrier.Subscribe(ctx, topics...)
 		}
 	}},
 	{"does not tell what it missed", "MessagesMissedWhileCutOffAreToldOf", func(c *twisted) {

@@ -67,7 +67,7 @@ func (p *party) subscribe(topics ...carrier.Topic) {
 	p.topics = append(p.topics, topics...)
 	p.mu.Unlock()
 	if len(topics) > 0 {
-		p.b.ok(p.Subscribe(topics...))
+		p.b.ok(p.Subscribe(p.b.Context(), topics...))
 	}
 }
 

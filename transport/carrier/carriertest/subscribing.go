@@ -1,6 +1,7 @@
 package carriertest
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"time"
@@ -48,9 +49,9 @@ var subscribing = map[string]test{
 		p, other := b.open(), b.open()
 		topic, good := b.topic(), b.topic()
 		for _, bad := range []carrier.Topic{"", "a b", "tópico", carrier.Topic(strings.Repeat("t", carrier.MaxTopic+1))} {
-			b.is(string(bad), p.Subscribe(topic, bad), carrier.ErrMessage)
+			b.is(string(bad), p.Subscribe(b.Context(), topic, bad), carrier.ErrMessage)
 		}
-		b.ok(p.Subscribe())
+		b.ok(p.Subscribe(b.Context()))
 		p.subscribe(good)
 		foreign, own := b.message(topic), b.message(good)
 		other.publish(foreign)
@@ -60,6 +61,27 @@ var subscribing = map[string]test{
 			time.Sleep(b.network.Quiet)
 			if p.has([]carrier.Message{foreign}) != 0 {
 				b.Errorf("a message of a topic that was refused was delivered")
+			}
+		}
+	}},
+
+	"SubscribeEndsWithItsContext": {run: func(b *bench) {
+		p, other := b.open(), b.open()
+		topic, good := b.topic(), b.topic()
+		ctx, cancel := context.WithCancel(b.Context())
+		cancel()
+		b.is("subscribe", p.Subscribe(ctx, topic), context.Canceled)
+		ctx, cancel = context.WithCancel(b.Context())
+		b.ok(p.Subscribe(ctx, good))
+		cancel() // it bounds the call, and nothing else
+		foreign, own := b.message(topic), b.message(good)
+		other.publish(foreign)
+		other.publish(own)
+		p.gets(own)
+		if b.network.Exact {
+			time.Sleep(b.network.Quiet)
+			if p.has([]carrier.Message{foreign}) != 0 {
+				b.Errorf("a message of a topic was delivered whose Subscribe has failed")
 			}
 		}
 	}},
@@ -117,7 +139,7 @@ var subscribing = map[string]test{
 			strings.Repeat("x", carrier.MaxTopic-len(plain)),
 		} {
 			m := b.message(plain + carrier.Topic(tail))
-			if err := p.Subscribe(m.Topic); err != nil {
+			if err := p.Subscribe(b.Context(), m.Topic); err != nil {
 				b.is("subscribe to "+string(m.Topic), err, carrier.ErrMessage)
 				b.is("publish on "+string(m.Topic), p.try(m).wait(0), carrier.ErrMessage)
 				continue
@@ -155,7 +177,7 @@ var subscribing = map[string]test{
 		for i := range extra {
 			wait.Go(func() {
 				for range 50 {
-					if err := p.Subscribe(extra[i], topic); err != nil {
+					if err := p.Subscribe(b.Context(), extra[i], topic); err != nil {
 						b.Errorf("subscribe: %v", err)
 					}
 					p.Health()

@@ -14,17 +14,17 @@ import (
 var subscribingFaults = []fault{
 	{"replaces its topics", "TopicsComeAndGoWhileRunning", func(c *twisted) {
 		var last []carrier.Topic
-		c.subscribe = func(topics ...carrier.Topic) error {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
 			c.Carrier.Unsubscribe(last...)
 			last = topics
-			return c.Carrier.Subscribe(topics...)
+			return c.Carrier.Subscribe(ctx, topics...)
 		}
 	}},
 	{"unsubscribes all", "SubscribingTwiceStaysOnce", func(c *twisted) {
 		var all []carrier.Topic
-		c.subscribe = func(topics ...carrier.Topic) error {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
 			all = append(all, topics...)
-			return c.Carrier.Subscribe(topics...)
+			return c.Carrier.Subscribe(ctx, topics...)
 		}
 		c.unsubscribe = func(topics ...carrier.Topic) {
 			if len(topics) == 0 {
@@ -34,13 +34,26 @@ var subscribingFaults = []fault{
 		}
 	}},
 	{"subscribes by half", "NothingIsSubscribedOnAnError", func(c *twisted) {
-		c.subscribe = func(topics ...carrier.Topic) error {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
 			for _, topic := range topics {
-				if err := c.Carrier.Subscribe(topic); err != nil {
+				if err := c.Carrier.Subscribe(ctx, topic); err != nil {
 					return err
 				}
 			}
 			return nil
+		}
+	}},
+	{"has no ear for the context", "SubscribeEndsWithItsContext", func(c *twisted) {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
+			return c.Carrier.Subscribe(context.WithoutCancel(ctx), topics...)
+		}
+	}},
+	{"subscribes although the context has ended", "SubscribeEndsWithItsContext", func(c *twisted) {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
+			if err := c.Carrier.Subscribe(context.WithoutCancel(ctx), topics...); err != nil {
+				return err
+			}
+			return ctx.Err()
 		}
 	}},
 	{"never unsubscribes", "UnsubscribedTopicEnds", func(c *twisted) {
@@ -48,10 +61,10 @@ var subscribingFaults = []fault{
 	}},
 	{"has room for few topics", "ThousandsOfTopics", func(c *twisted) {
 		n := 0
-		c.subscribe = func(topics ...carrier.Topic) error {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
 			topics = topics[:min(len(topics), 1000-n)]
 			n += len(topics)
-			return c.Carrier.Subscribe(topics...)
+			return c.Carrier.Subscribe(ctx, topics...)
 		}
 	}},
 	{"asks for few topics", "ThousandsOfTopics", func(c *twisted) {
@@ -70,21 +83,21 @@ var subscribingFaults = []fault{
 		}
 	}},
 	{"subscribes a little later", "TopicIsSubscribedWhileMessagesCome", func(c *twisted) {
-		c.subscribe = func(topics ...carrier.Topic) error {
-			time.AfterFunc(20*time.Millisecond, func() { _ = c.Carrier.Subscribe(topics...) })
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
+			time.AfterFunc(20*time.Millisecond, func() { _ = c.Carrier.Subscribe(ctx, topics...) })
 			return nil
 		}
 	}},
 	{"subscribes anew to take one away", "EverythingAtOnce", func(c *twisted) {
 		var mu sync.Mutex
 		all := make(map[carrier.Topic]struct{})
-		c.subscribe = func(topics ...carrier.Topic) error {
+		c.subscribe = func(ctx context.Context, topics ...carrier.Topic) error {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, topic := range topics {
 				all[topic] = struct{}{}
 			}
-			return c.Carrier.Subscribe(topics...)
+			return c.Carrier.Subscribe(ctx, topics...)
 		}
 		c.unsubscribe = func(topics ...carrier.Topic) {
 			mu.Lock()
@@ -94,7 +107,7 @@ var subscribingFaults = []fault{
 				delete(all, topic)
 			}
 			time.Sleep(100 * time.Microsecond)
-			_ = c.Carrier.Subscribe(slices.Collect(maps.Keys(all))...)
+			_ = c.Carrier.Subscribe(context.Background(), slices.Collect(maps.Keys(all))...)
 		}
 	}},
 }

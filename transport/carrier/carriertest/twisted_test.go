@@ -15,7 +15,7 @@ type twisted struct {
 	tried       *atomic.Int64 // counts publications
 	publish     func(m carrier.Message, accepted func(error))
 	receive     func(r carrier.Receiver) carrier.Receiver
-	subscribe   func(topics ...carrier.Topic) error
+	subscribe   func(ctx context.Context, topics ...carrier.Topic) error
 	unsubscribe func(topics ...carrier.Topic)
 	history     func(ctx context.Context, topics []carrier.Topic, since, until int64, each func(carrier.Received) error) error
 	health      func() carrier.Health
@@ -38,11 +38,11 @@ func (c *twisted) Receive(r carrier.Receiver) {
 	c.Carrier.Receive(r)
 }
 
-func (c *twisted) Subscribe(topics ...carrier.Topic) error {
+func (c *twisted) Subscribe(ctx context.Context, topics ...carrier.Topic) error {
 	if c.subscribe != nil {
-		return c.subscribe(topics...)
+		return c.subscribe(ctx, topics...)
 	}
-	return c.Carrier.Subscribe(topics...)
+	return c.Carrier.Subscribe(ctx, topics...)
 }
 
 func (c *twisted) Unsubscribe(topics ...carrier.Topic) {

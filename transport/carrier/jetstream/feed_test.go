@@ -1,6 +1,8 @@
 package jetstream_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -88,6 +90,31 @@ func TestServerRestartsInTheMiddleOfTraffic(t *testing.T) {
 	}
 }
 
+// TestSubscribeEndsWithItsContextWhileTheServerIsSilent: and nothing is subscribed.
+func TestSubscribeEndsWithItsContextWhileTheServerIsSilent(t *testing.T) {
+	n := newNetwork(t, nil)
+	w := newWire(t, n.address)
+	o := n.options()
+	o.Servers, o.Timeout = []string{w.url()}, patience
+	sender, c := n.open(n.options()), n.open(o)
+	in := newInbox()
+	subscribe(t, c, in, topic)
+	w.setDeaf(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if err := c.Subscribe(ctx, topic+"2"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	w.setDeaf(false)
+	foreign, own := messages(topic+"2", 1), messages(topic, 1)
+	publishAll(t, sender, foreign)
+	publishAll(t, sender, own)
+	in.gets(t, own)
+	if n, _ := in.count(foreign); n != 0 {
+		t.Error("a message came of a topic whose Subscribe has failed")
+	}
+}
+
 // TestReceiverMaySubscribe: and so may others while it is busy.
 func TestReceiverMaySubscribe(t *testing.T) {
 	n := newNetwork(t, nil)
@@ -99,7 +126,7 @@ func TestReceiverMaySubscribe(t *testing.T) {
 		if r.Topic != topic {
 			return
 		}
-		if err := c.Subscribe(second); err != nil {
+		if err := c.Subscribe(t.Context(), second); err != nil {
 			t.Error(err)
 		}
 		<-blocked
@@ -108,7 +135,7 @@ func TestReceiverMaySubscribe(t *testing.T) {
 	for range 3 * 256 { // more than is asked for at once
 		publishAll(t, c, messages(topic, 1))
 	}
-	if err := c.Subscribe(third); err != nil {
+	if err := c.Subscribe(t.Context(), third); err != nil {
 		t.Fatal(err)
 	}
 	late := append(messages(second, 3), messages(third, 3)...)

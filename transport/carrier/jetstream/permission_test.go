@@ -77,7 +77,7 @@ func TestWhoMayOnlyPublishIsToldSo(t *testing.T) {
 	says(t, "history", err, "CONSUMER.CREATE")
 	in := newInbox()
 	writer.Receive(in)
-	says(t, "subscribe", writer.Subscribe(topic), "CONSUMER.CREATE")
+	says(t, "subscribe", writer.Subscribe(t.Context(), topic), "CONSUMER.CREATE")
 	eventually(t, "it goes on", func() bool { return writer.Health().Ready })
 	publishAll(t, writer, messages(topic, 1))
 }
@@ -114,7 +114,7 @@ func TestWhoHasOneTopic(t *testing.T) {
 	all, own := n.open(as(n, "all")), n.open(as(n, "own-topic"))
 	in := newInbox()
 	subscribe(t, own, in, "mine")
-	says(t, "subscribe to another", own.Subscribe("yours"), "CONSUMER.CREATE")
+	says(t, "subscribe to another", own.Subscribe(t.Context(), "yours"), "CONSUMER.CREATE")
 	m := append(messages("mine", 3), messages("yours", 3)...)
 	publishAll(t, all, m)
 	in.gets(t, m[:3])

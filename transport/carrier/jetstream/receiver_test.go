@@ -145,7 +145,7 @@ func history(t testing.TB, c carrier.Carrier, topics ...carrier.Topic) (kept []c
 func subscribe(t testing.TB, c carrier.Carrier, r carrier.Receiver, topics ...carrier.Topic) {
 	t.Helper()
 	c.Receive(r)
-	if err := c.Subscribe(topics...); err != nil {
+	if err := c.Subscribe(t.Context(), topics...); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -39,13 +39,13 @@ func TestTenThousandTopics(t *testing.T) {
 	start := time.Now()
 	for i, some := range [][]carrier.Topic{topics[:50], topics[50:9000], topics[9000:]} {
 		if i == 1 {
-			if err := receiver.Subscribe(some...); err != nil {
+			if err := receiver.Subscribe(t.Context(), some...); err != nil {
 				t.Fatal(err)
 			}
 			continue
 		}
 		for _, topic := range some {
-			if err := receiver.Subscribe(topic); err != nil {
+			if err := receiver.Subscribe(t.Context(), topic); err != nil {
 				t.Fatal(err)
 			}
 		}

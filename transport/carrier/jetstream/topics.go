@@ -82,14 +82,14 @@ func (c *Carrier) Receive(r carrier.Receiver) {
 }
 
 // Subscribe implements carrier.Carrier. ErrDenied if the account may not read.
-func (c *Carrier) Subscribe(topics ...carrier.Topic) error {
+func (c *Carrier) Subscribe(ctx context.Context, topics ...carrier.Topic) error {
 	for _, topic := range topics {
 		if err := topic.Check(); err != nil {
 			return err
 		}
 	}
-	if len(topics) == 0 {
-		return nil
+	if err := ctx.Err(); err != nil || len(topics) == 0 {
+		return err
 	}
 	added, version, err := c.add(topics)
 	if err != nil {
@@ -108,6 +108,9 @@ func (c *Carrier) Subscribe(topics ...carrier.Topic) error {
 		select {
 		case <-told:
 		case <-linked:
+		case <-ctx.Done():
+			c.remove(added)
+			return ctx.Err()
 		case <-c.ctx.Done():
 			return carrier.ErrClosed
 		}

@@ -139,11 +139,14 @@ func (c *Carrier) Receive(r carrier.Receiver) {
 }
 
 // Subscribe implements carrier.Carrier.
-func (c *Carrier) Subscribe(topics ...carrier.Topic) error {
+func (c *Carrier) Subscribe(ctx context.Context, topics ...carrier.Topic) error {
 	for _, topic := range topics {
 		if err := topic.Check(); err != nil {
 			return err
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	c.network.mu.Lock()
 	defer c.network.mu.Unlock()

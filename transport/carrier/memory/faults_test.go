@@ -238,7 +238,7 @@ func TestTooManyPublicationsAreBusy(t *testing.T) {
 func TestSubscribingNeedsAReceiver(t *testing.T) {
 	c := New(Options{}).Open()
 	defer func() { _ = c.Close() }()
-	if err := c.Subscribe(topic); !errors.Is(err, carrier.ErrOptions) {
+	if err := c.Subscribe(t.Context(), topic); !errors.Is(err, carrier.ErrOptions) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -108,7 +108,7 @@ func openFor(t *testing.T, n *Network, r *receiver) *Carrier {
 		}
 	})
 	c.Receive(r)
-	if err := c.Subscribe(topic); err != nil {
+	if err := c.Subscribe(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
 	return c

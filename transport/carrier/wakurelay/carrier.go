@@ -260,11 +260,14 @@ func (c *Carrier) Receive(r carrier.Receiver) { c.relay.inbox.receive(r) }
 
 // Subscribe implements carrier.Carrier. It is a matter of this process alone: all
 // messages of the shard come here anyway.
-func (c *Carrier) Subscribe(topics ...carrier.Topic) error {
+func (c *Carrier) Subscribe(ctx context.Context, topics ...carrier.Topic) error {
 	for _, topic := range topics {
 		if err := topic.Check(); err != nil {
 			return err
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -37,7 +37,7 @@ func TestMessagesPassThroughOthers(t *testing.T) {
 		row[i].Receive(takers[i])
 	}
 	for _, i := range []int{0, peers - 1} {
-		if err := row[i].Subscribe(topic); err != nil {
+		if err := row[i].Subscribe(t.Context(), topic); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -199,7 +199,7 @@ func listening(t testing.TB, o Options) (*Carrier, *taker) {
 	}
 	c, k := open(t, o), newTaker()
 	c.Receive(k)
-	if err := c.Subscribe(topic); err != nil {
+	if err := c.Subscribe(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
 	return c, k

@@ -87,24 +87,34 @@ func (c *Carrier) Receive(r carrier.Receiver) {
 
 // Subscribe implements carrier.Carrier. A Light node gives ErrTopics for more than
 // Options.MaxTopics.
-func (c *Carrier) Subscribe(topics ...carrier.Topic) error {
+func (c *Carrier) Subscribe(ctx context.Context, topics ...carrier.Topic) error {
 	if err := checkTopics(topics); err != nil {
 		return err
 	}
-	if c.light != nil {
-		return c.light.subscribe(topics)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
+	if c.light != nil {
+		return c.light.subscribe(ctx, topics)
+	}
+	var added []carrier.Topic
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return carrier.ErrClosed
 	}
 	for _, t := range topics {
-		c.topics[t] = struct{}{}
+		if _, there := c.topics[t]; !there {
+			c.topics[t] = struct{}{}
+			added = append(added, t)
+		}
 	}
 	c.mu.Unlock()
 	select {
 	case <-c.tried:
+	case <-ctx.Done():
+		c.Unsubscribe(added...)
+		return ctx.Err()
 	case <-c.ctx.Done():
 		return carrier.ErrClosed
 	}

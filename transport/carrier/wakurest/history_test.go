@@ -353,7 +353,7 @@ func TestHistoryRefusesTopicsItCannotAskFor(t *testing.T) {
 		m.Topic = bad
 		for what, err := range map[string]error{
 			"history":   h.History(t.Context(), []carrier.Topic{topic, bad}, 0, math.MaxInt64, nil),
-			"subscribe": c.Subscribe(topic, bad),
+			"subscribe": c.Subscribe(t.Context(), topic, bad),
 			"publish":   publish(t, c, m),
 		} {
 			if !errors.Is(err, carrier.ErrMessage) {

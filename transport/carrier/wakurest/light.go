@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,13 +78,14 @@ func (l *light) wants(t carrier.Topic) bool {
 }
 
 // subscribe waits until the node gathers the topics, or has failed to.
-func (l *light) subscribe(topics []carrier.Topic) error {
+func (l *light) subscribe(ctx context.Context, topics []carrier.Topic) error {
 	if l.c.ctx.Err() != nil {
 		return carrier.ErrClosed
 	}
 	now := time.Now()
 	l.mu.Lock()
-	if err := l.add(topics); err != nil {
+	added, err := l.add(topics)
+	if err != nil {
 		l.mu.Unlock()
 		return err
 	}
@@ -93,6 +96,9 @@ func (l *light) subscribe(topics []carrier.Topic) error {
 		l.kick()
 		select {
 		case <-changed:
+		case <-ctx.Done():
+			l.unsubscribe(added)
+			return ctx.Err()
 		case <-l.c.ctx.Done():
 			return carrier.ErrClosed
 		}
@@ -108,8 +114,8 @@ func (l *light) subscribe(topics []carrier.Topic) error {
 	return nil
 }
 
-// add adds all topics, or none.
-func (l *light) add(topics []carrier.Topic) error {
+// add adds all topics, or none, and gives those that are new.
+func (l *light) add(topics []carrier.Topic) ([]carrier.Topic, error) {
 	fresh := make(map[carrier.Topic]struct{})
 	wanted := 0
 	for _, g := range l.topics {
@@ -123,7 +129,7 @@ func (l *light) add(topics []carrier.Topic) error {
 		}
 	}
 	if n := wanted + len(fresh); n > l.c.o.MaxTopics {
-		return fmt.Errorf("%w: %d, more than %d", ErrTopics, n, l.c.o.MaxTopics)
+		return nil, fmt.Errorf("%w: %d, more than %d", ErrTopics, n, l.c.o.MaxTopics)
 	}
 	for t := range fresh {
 		if g := l.topics[t]; g != nil {
@@ -132,7 +138,7 @@ func (l *light) add(topics []carrier.Topic) error {
 			l.topics[t] = new(gathered)
 		}
 	}
-	return nil
+	return slices.Collect(maps.Keys(fresh)), nil
 }
 
 func (l *light) allOn(topics []carrier.Topic) bool {

@@ -1,6 +1,7 @@
 package wakurest_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func lightPair(t *testing.T, flavour standin.Flavour, change func(*wakurest.Opti
 	}
 	p.carrier = open(t, o)
 	p.carrier.Receive(p.got)
-	if err := p.carrier.Subscribe(topic); err != nil {
+	if err := p.carrier.Subscribe(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []*wakurest.Carrier{p.publisher, p.carrier} {
@@ -70,17 +71,17 @@ func TestFilterKeepsToWhatOthersTake(t *testing.T) {
 		for i := range topics {
 			topics[i] = carrier.Topic(fmt.Sprintf("/waku/1/0x%08x/rfc26", i))
 		}
-		if err := c.Subscribe(topics...); !errors.Is(err, wakurest.ErrTopics) || serving.Serves() != 0 {
+		if err := c.Subscribe(t.Context(), topics...); !errors.Is(err, wakurest.ErrTopics) || serving.Serves() != 0 {
 			t.Errorf("%s: 1001 topics: %v, %d served", flavour, err, serving.Serves())
 		}
-		if err := c.Subscribe(topics[:1000]...); err != nil || serving.Serves() != 1000 {
+		if err := c.Subscribe(t.Context(), topics[:1000]...); err != nil || serving.Serves() != 1000 {
 			t.Errorf("%s: 1000 topics: %v, %d served", flavour, err, serving.Serves())
 		}
-		if err := c.Subscribe(topics[1000]); !errors.Is(err, wakurest.ErrTopics) {
+		if err := c.Subscribe(t.Context(), topics[1000]); !errors.Is(err, wakurest.ErrTopics) {
 			t.Errorf("%s: one more: %v", flavour, err)
 		}
 		c.Unsubscribe(topics[:500]...)
-		if err := c.Subscribe(topics[1000]); err != nil {
+		if err := c.Subscribe(t.Context(), topics[1000]); err != nil {
 			t.Errorf("%s: one more after others went: %v", flavour, err)
 		}
 		eventually(t, "what nobody wants is taken back", func() bool { return serving.Serves() == 501 })
@@ -180,7 +181,7 @@ func TestFilterCacheOfAllTopicsIsToldAsAGap(t *testing.T) {
 			for i := range topics {
 				topics[i] = carrier.Topic(fmt.Sprintf("/waku/1/0x%08x/rfc26", i))
 			}
-			if err := p.carrier.Subscribe(topics...); err != nil {
+			if err := p.carrier.Subscribe(t.Context(), topics...); err != nil {
 				t.Fatal(err)
 			}
 			p.send(70, topics...)
@@ -218,7 +219,7 @@ func TestRefusedFilterIsTriedAgain(t *testing.T) {
 				return nil
 			})
 			other := carrier.Topic("/waku/1/0x55667788/rfc26")
-			if err := p.carrier.Subscribe(other); err != nil {
+			if err := p.carrier.Subscribe(t.Context(), other); err != nil {
 				t.Fatal(err)
 			}
 			if h := p.carrier.Health(); h.Ready || !carrier.Retriable(h.Err) {
@@ -237,6 +238,30 @@ func TestRefusedFilterIsTriedAgain(t *testing.T) {
 				t.Errorf("the gap begins %s after the message", time.Duration(since-missed.Time))
 			}
 		})
+	}
+}
+
+// TestSubscribeEndsWithItsContextWhileTheNodeIsSilent: and nothing is subscribed.
+func TestSubscribeEndsWithItsContextWhileTheNodeIsSilent(t *testing.T) {
+	p, serving := lightPair(t, standin.Nwaku, func(o *wakurest.Options) { o.Timeout = time.Minute })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p.node.Fail(func(r *http.Request) *standin.Fault {
+		if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/filter/") {
+			return nil
+		}
+		cancel() // the carrier waits for this answer
+		return &standin.Fault{Hang: true}
+	})
+	if err := p.carrier.Subscribe(ctx, topic, "/waku/1/0x55667788/rfc26"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	p.node.Fail(nil)
+	p.node.Restart() // the silence is over
+	eventually(t, "the topic of before is served", func() bool { return serving.Serves() > 0 })
+	p.settledAgain(t)
+	if n := serving.Serves(); n != 1 {
+		t.Errorf("%d topics are served", n)
 	}
 }
 
@@ -265,7 +290,7 @@ func TestNodeOfTheOtherKindTakesOver(t *testing.T) {
 	o.Light = true
 	p.carrier = open(t, o)
 	p.carrier.Receive(p.got)
-	if err := p.carrier.Subscribe(topic); err != nil {
+	if err := p.carrier.Subscribe(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
 	for _, flavour := range []standin.Flavour{standin.Nwaku, standin.GoWaku, standin.Nwaku} {

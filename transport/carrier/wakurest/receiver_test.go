@@ -135,7 +135,7 @@ func newPair(t *testing.T, flavour standin.Flavour, change func(*wakurest.Option
 	}
 	p.carrier = open(t, o)
 	p.carrier.Receive(p.got)
-	if err := p.carrier.Subscribe(topic); err != nil {
+	if err := p.carrier.Subscribe(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []*wakurest.Carrier{p.publisher, p.carrier} {

@@ -40,7 +40,7 @@ func TestNodeIsSubscribedOnceInItsLife(t *testing.T) {
 		c := open(t, quick(url))
 		got := new(receiver)
 		c.Receive(got)
-		if err := c.Subscribe(topic, "/another/1/topic/x"); err != nil {
+		if err := c.Subscribe(t.Context(), topic, "/another/1/topic/x"); err != nil {
 			t.Fatal(err)
 		}
 		publishAll(t, c, 3)
@@ -197,7 +197,7 @@ func TestMessagesOfAllFormsAreRead(t *testing.T) {
 			carrier := open(t, quick(serveNode(t, node)))
 			got := new(receiver)
 			carrier.Receive(got)
-			if err := carrier.Subscribe(topic); err != nil {
+			if err := carrier.Subscribe(t.Context(), topic); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "something comes", func() bool { return len(got.payloads()) > 4 })
