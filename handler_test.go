@@ -2,9 +2,11 @@ package rookery_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/cause"
@@ -45,6 +47,61 @@ func TestSlowHandlerHoldsUpItsIdentityAlone(t *testing.T) {
 	}
 	letGo()
 	w.awaitMessages(5, bob)
+}
+
+// However long the handler takes for one event, those that come meanwhile are reported
+// behind it, as many as are let in, and what was acknowledged stays so.
+func TestHandlerThatBlocksForLongLosesNothing(t *testing.T) {
+	const waiting = 5000
+	store := lasting{memstore.New()}
+	earlier, entered, release := make(chan rookery.Message, 1), make(chan struct{}), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	var refused atomic.Int64
+	w := newWorld(t, on(store), func(o *rookery.Options) {
+		o.MaxUnhandled = 2 * waiting
+		o.Handler = func(e rookery.Event) {
+			switch e := e.(type) {
+			case rookery.Message:
+				if string(e.Payload) == "earlier" {
+					earlier <- e
+					return
+				}
+				close(entered)
+				<-release
+				e.Ack()
+			case rookery.Refused:
+				refused.Add(1)
+			}
+		}
+	})
+	defer letGo()
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.send(alice, bob.key, "earlier")
+	m := <-earlier
+	w.send(alice, bob.key, "takes long")
+	<-entered
+	reached := func() { // all that bob was told by now
+		t.Helper()
+		if _, err := w.at(bob).Contact(w.context(), alice.key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 3 {
+		w.engine.Sweep(w.now().Add(time.Duration(n) * 6 * time.Minute))
+		reached()
+	}
+	w.air.deliver(slices.Repeat([]transport.Envelope{envelopeTo(bob, alice.key, []byte{0xff})}, waiting))
+	m.Ack()
+	eventually(t, "all envelopes", func() bool { return w.engine.Counts().Refused == waiting })
+	reached()
+	letGo()
+	eventually(t, "an empty inbox", func() bool { return count(t, store, persistence.KindInbox) == 0 })
+	eventually(t, "the end of the work", func() bool { return !w.at(bob).Busy() })
+	if n := refused.Load(); n != waiting {
+		t.Errorf("%d of %d were reported", n, waiting)
+	}
+	w.asleep(bob)
 }
 
 // A handler that panics costs one event of one identity. Its message stays in

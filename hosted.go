@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -122,8 +123,9 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 		New:       h.newContact(fence, ctx.Self()),
 	})
 	h.inbox = actors.NewChildren(ctx, actors.ChildrenOptions{
-		Buffer:    handOver,
+		Buffer:    math.MaxInt, // what is told here was accepted: Options.MaxUnhandled bounds it
 		IdleAfter: options.IdleAfter,
+		InUse:     i.busy, // the handler may take longer than that
 		New:       func(string) actors.Actor { return &inbox{identity: i, stream: i.engine.committer.NewStream(fence)} },
 	})
 	return nil

@@ -24,6 +24,10 @@ type ChildrenOptions struct {
 	// 0 means never. A child that is not Restless at the moment gets a Sweep each
 	// quarter of it.
 	IdleAfter time.Duration
+
+	// InUse tells that the children are in use at the moment also without messages: no
+	// Sweep passivates one then. nil: only messages count.
+	InUse func() bool
 }
 
 // Children is the parent's side of passivation: it owns which names have a
@@ -216,7 +220,7 @@ func (f *Children) sweep(now time.Time, tick any) {
 			continue
 		}
 		switch {
-		case c.used:
+		case c.used, f.options.InUse != nil && f.options.InUse():
 			c.used, c.since = false, now
 		case f.options.IdleAfter > 0 && now.Sub(c.since) >= f.options.IdleAfter:
 			f.stop(c)

@@ -47,6 +47,41 @@ func TestSweepPassivatesIdleChildrenOnly(t *testing.T) {
 	}
 }
 
+// A child is in use for as long as its family says so, and its time begins after that.
+func TestSweepPassivatesNobodyInUse(t *testing.T) {
+	const idleAfter = time.Minute
+	begin := time.Unix(1_700_000_000, 0)
+	system := newTestSystem(t, Options{})
+	var inUse atomic.Bool
+	ref := spawn(t, system, "parent", func() Actor {
+		return parentProbe(ChildrenOptions{IdleAfter: idleAfter, InUse: inUse.Load, New: func(string) Actor { return echoProbe() }})
+	})
+	if _, err := Ask(t.Context(), ref, func(r Reply[int]) any { return route{"child", ping{Reply: r}} }); err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		at    time.Duration
+		inUse bool
+		want  string // living and not stopping after it
+	}{
+		{0, true, "[child]"},
+		{time.Minute, true, "[child]"},
+		{time.Hour, true, "[child]"},
+		{time.Hour + 59*time.Second, false, "[child]"},
+		{time.Hour + 60*time.Second, false, "[]"},
+	} {
+		inUse.Store(step.inUse)
+		system.Sweep(begin.Add(step.at))
+		names, err := Ask(t.Context(), ref, func(r Reply[[]string]) any { return list{r} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(names); got != step.want {
+			t.Errorf("step %d: living %s, want %s", i, got, step.want)
+		}
+	}
+}
+
 func TestSweepReachesChildrenAndDoesNotPileUp(t *testing.T) {
 	begin := time.Unix(1_700_000_000, 0)
 	system := newTestSystem(t, Options{})
