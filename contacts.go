@@ -140,7 +140,10 @@ func (i *Identity) setBlocked(ctx context.Context, contact PublicKey, blocked bo
 // AwaitTaken waits until the transport has taken a message that Send has made
 // durable, with the id of its receipt, or until ctx ends: the message waits in the
 // store then, and is published again until it is taken, also after the next Open.
-// cause.ErrWithdrawn if the contact was denied meanwhile.
+// cause.ErrWithdrawn if the contact was denied meanwhile. cause.ErrUnsent of a message that
+// was given up (Unsent); when it is dropped that is remembered for Options.KeepReceipts,
+// and after that nobody knows: then the answer is nil, as of every message that does not
+// wait.
 func (i *Identity) AwaitTaken(ctx context.Context, contact PublicKey, id MessageID) error {
 	for {
 		err := i.askContact(ctx, contact, func(reply actors.Reply[struct{}]) any {

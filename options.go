@@ -83,8 +83,8 @@ type Options struct {
 	// After that an Unsent event says so, and it is dropped. Default: 30 days, as long
 	// as deployed networks keep messages; negative: forever.
 	KeepUnsent time.Duration
-	// KeepReceipts is for how long the keys of Identity.SendOnce are remembered.
-	// Default: 24 hours.
+	// KeepReceipts is for how long the keys of Identity.SendOnce are remembered, and that
+	// a message was dropped which no network has taken. Default: 24 hours.
 	KeepReceipts time.Duration
 	// PublishRate is how many envelopes are published per second, of all identities
 	// together, and PublishBurst how many at once (default: 1), with Carrier. What is

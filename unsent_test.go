@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
@@ -103,6 +104,51 @@ func TestUnsentMessageWaitsForTheHandler(t *testing.T) {
 			t.Error("it was not reported again")
 		}
 	}
+}
+
+// Who asks what became of a message that was given up is not told that the network has
+// it: neither before the handler knows of it nor after that, neither over a sleep nor
+// over the next Open, for as long as receipts are kept.
+func TestAwaitTakenTellsOfWhatWasGivenUp(t *testing.T) {
+	store := lasting{memory.New()}
+	reported, release := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, on(store), func(o *rookery.Options) {
+		o.KeepUnsent, o.KeepReceipts = time.Hour, 24*time.Hour
+		handle := o.Handler
+		o.Handler = func(e rookery.Event) {
+			if _, ok := e.(rookery.Unsent); ok {
+				close(reported)
+				<-release
+			}
+			handle(e)
+		}
+	})
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.air.refuseFrom(alice.key)
+	receipt := w.send(alice, bob.key, "never")
+	asked := func() error { return w.at(alice).AwaitTaken(w.context(), bob.key, receipt.ID) }
+	w.pass(2 * time.Hour)
+	w.sweepUntil("the report", func() bool {
+		select {
+		case <-reported:
+			return true
+		default:
+			return false
+		}
+	})
+	wantError(t, asked(), cause.ErrUnsent)
+	close(release)
+	eventually(t, "an empty outbox", func() bool { return count(t, store, persistence.KindOutbox) == 0 })
+	wantError(t, asked(), cause.ErrUnsent)
+	w.asleep(alice)
+	wantError(t, asked(), cause.ErrUnsent)
+	w.pass(23 * time.Hour)
+	w.reopen()
+	w.sweep()
+	wantError(t, asked(), cause.ErrUnsent)
+	w.pass(2 * time.Hour)
+	w.sweepUntil("the end of what is left of it", func() bool { return count(t, store, persistence.KindReceipt) == 0 })
 }
 
 // An identity that was made while there is no network publishes its contact code as

@@ -216,7 +216,7 @@ func (a *Actor) Close() {
 		w.finish(a, end)
 	}
 	a.endArrivals(end)
-	a.untaken(end)
+	a.untakenAll(end)
 	for _, m := range a.deferred {
 		if f, ok := m.(interface{ Fail(err error) }); ok {
 			f.Fail(end)
@@ -280,7 +280,7 @@ func (a *Actor) handle(message any) error {
 	case Republish:
 		a.publish(m.ID)
 	case Discard:
-		a.discard(m.ID)
+		return a.discard(m.ID)
 	case NetworkBack:
 		a.outage.passed()
 	case Expire:

@@ -116,7 +116,7 @@ func (a *Actor) deny(m Deny) {
 		a.write(records...)
 		a.contact = Contact{Identity: a.config.Peer}
 		clear(a.unaccepted)
-		a.untaken(ErrWithdrawn)
+		a.untakenAll(ErrWithdrawn)
 		return nil
 	})
 }

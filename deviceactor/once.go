@@ -52,11 +52,13 @@ func (o *Once) record(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, r 
 	return persistence.Record{Name: o.Name(owner, peer), Value: value}, nil
 }
 
-// KeptReceipt is the receipt of a message that was sent under a key.
+// KeptReceipt is the receipt of a message that was sent under a key, or what is left of
+// one that was dropped since no network has taken it.
 type KeptReceipt struct {
-	Receipt
-	Sent   int64 // ns
-	digest [16]byte
+	Receipt       // of one that was dropped the ID alone
+	Sent    int64 // ns, when it was durable, or was dropped
+	Dropped bool
+	digest  [16]byte
 }
 
 // DecodeReceipt reads one from its record. Why an installation was left out is a text
@@ -66,7 +68,7 @@ func DecodeReceipt(value []byte) (KeptReceipt, error) {
 	if err := proto.Unmarshal(value, &r); err != nil {
 		return KeptReceipt{}, fmt.Errorf("%w: receipt: %w", ErrCorrupt, err)
 	}
-	if len(r.GetMessageId()) != len(MessageID{}) || len(r.GetDigest()) != len(KeptReceipt{}.digest) {
+	if len(r.GetMessageId()) != len(MessageID{}) || !r.GetDropped() && len(r.GetDigest()) != len(KeptReceipt{}.digest) {
 		return KeptReceipt{}, fmt.Errorf("%w: receipt: sizes", ErrCorrupt)
 	}
 	kept := KeptReceipt{
@@ -74,8 +76,9 @@ func DecodeReceipt(value []byte) (KeptReceipt, error) {
 			ID: MessageID(r.GetMessageId()), Installations: r.GetInstallations(),
 			ForwardSecrecy: r.GetForwardSecrecy(), Started: int(r.GetStarted()),
 		},
-		Sent: r.GetSent(), digest: [16]byte(r.GetDigest()),
+		Sent: r.GetSent(), Dropped: r.GetDropped(),
 	}
+	copy(kept.digest[:], r.GetDigest())
 	for _, f := range r.GetFailed() {
 		kept.Failed = append(kept.Failed, InstallationError{f.GetInstallationId(), errors.New(f.GetError())})
 	}
@@ -83,4 +86,20 @@ func DecodeReceipt(value []byte) (KeptReceipt, error) {
 }
 
 // Of tells whether it is the receipt of the same payload.
-func (k *KeptReceipt) Of(o Once) bool { return k.digest == o.digest }
+func (k *KeptReceipt) Of(o Once) bool { return !k.Dropped && k.digest == o.digest }
+
+// droppedName names what is left of a message that was dropped. Keys are shorter than
+// ids: no receipt has that name.
+func droppedName(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id MessageID) persistence.Name {
+	return persistence.NewName(persistence.KindReceipt, owner[:], peer[:], id[:])
+}
+
+// dropped is what is left of a message that no network has taken: who asks what became
+// of it is told so for as long as receipts are kept.
+func dropped(owner persistence.OwnerID, peer x3dh.IdentityPublicKey, id MessageID, now int64) (persistence.Record, error) {
+	value, err := proto.Marshal(&record.Receipt{MessageId: id[:], Sent: now, Dropped: true})
+	if err != nil {
+		return persistence.Record{}, fmt.Errorf("deviceactor: encode receipt: %w", err)
+	}
+	return persistence.Record{Name: droppedName(owner, peer, id), Value: value}, nil
+}

@@ -163,22 +163,30 @@ func (a *Actor) giveUp(id MessageID) {
 	u := a.unaccepted[id]
 	u.told = true
 	a.unaccepted[id] = u
-	for _, m := range a.awaited[id] {
-		m.Fail(fmt.Errorf("%w within %v", ErrUnsent, a.config.KeepUnsent))
-	}
-	delete(a.awaited, id)
+	a.untaken(id, a.unsent())
 	a.config.Deliver(Unsent{a.config.Peer, id, u.created})
 }
 
-// discard drops a message that was given up.
-func (a *Actor) discard(id MessageID) {
+// discard drops a message that was given up, and leaves behind that it was, for
+// AwaitTaken.
+func (a *Actor) discard(id MessageID) error {
 	if u, ok := a.unaccepted[id]; !ok || !a.tooOld(u) || !u.refused {
-		return
+		return nil
+	}
+	left, err := dropped(a.config.Owner, a.config.Peer, id, a.config.Now())
+	if err != nil {
+		return err
 	}
 	delete(a.unaccepted, id)
+	a.untaken(id, a.unsent())
 	a.config.Counters.Unsent.Add(1)
-	a.accepted = append(a.accepted, id)
+	a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.config.Peer, id), Delete: true}, left)
+	a.prepared = append(a.prepared, &work{finish: func(*Actor, error) {}})
+	a.commit() // for the reader to show it
+	return nil
 }
+
+func (a *Actor) unsent() error { return fmt.Errorf("%w within %v", ErrUnsent, a.config.KeepUnsent) }
 
 // publish reads a message of the outbox and publishes it again.
 func (a *Actor) publish(id MessageID) {
@@ -201,10 +209,7 @@ func (a *Actor) publish(id MessageID) {
 	if err != nil {
 		a.config.Deliver(MessageRefused{Sender: a.config.Identity.Public(), Installation: a.config.View.Installation, Err: err})
 		delete(a.unaccepted, id)
-		for _, m := range a.awaited[id] {
-			m.Fail(err)
-		}
-		delete(a.awaited, id)
+		a.untaken(id, err)
 		return
 	}
 	a.transmit(id, o.Message, o.Created, forAnybody(o.Message), false)

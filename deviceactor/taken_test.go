@@ -1,10 +1,13 @@
 package deviceactor
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/rookery-im/rookery/actors"
+	"github.com/rookery-im/rookery/persistence"
 )
 
 // awaitTaken asks to be told when a message was taken.
@@ -72,3 +75,73 @@ func TestSenderIsToldWhenItsMessageWasWithdrawn(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Whenever somebody asks: what was given up was not taken. It does not matter whether it
+// was dropped by now, nor in which life of the contact it was given up.
+func TestSenderIsToldWhenItsMessageWasGivenUp(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.host("alice"), w.host("bob")
+	alice.keepUnsent = time.Hour
+	alice.meets(bob)
+	bobs := bob.key.Public()
+	alice.restart(bobs)
+	taken, err := alice.trySend(bob, "taken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice.line.refusing(true)
+	r, err := alice.trySend(bob, "never")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.now.Add(int64(time.Hour) + 1)
+	for range 3 {
+		w.sweep(alice, bob)
+	}
+	if n := len(reported[Unsent](alice)); n != 1 {
+		t.Fatalf("given up %d times", n)
+	}
+	asked := func(when string) {
+		t.Helper()
+		if err := wait(t, alice.awaitTaken(bob, r.ID)); !errors.Is(err, ErrUnsent) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	asked("after it was given up")
+	alice.restart(bobs)
+	waiting := alice.awaitTaken(bob, r.ID)
+	alice.contact(bobs).Tell(Discard{r.ID})
+	if err := wait(t, waiting); !errors.Is(err, ErrUnsent) {
+		t.Errorf("while it is dropped: %v", err)
+	}
+	asked("after it was dropped")
+	alice.restart(bobs)
+	asked("in the next life")
+	if outbox, left := alice.disk.count(t, persistence.KindOutbox), alice.disk.count(t, persistence.KindReceipt); outbox != 0 || left != 1 {
+		t.Errorf("%d in the outbox, and %d left of what was in it", outbox, left)
+	}
+	if err := wait(t, alice.awaitTaken(bob, taken.ID)); err != nil {
+		t.Errorf("of another one: %v", err)
+	}
+}
+
+// While the store cannot be read nobody knows whether a message was given up.
+func TestSenderIsNotToldWhatTheStoreDoesNotTell(t *testing.T) {
+	failing := errors.New("the disk is on fire")
+	a := New(Config{Reader: unreadable{err: failing}})
+	var got error
+	if err := a.Receive(nil, AwaitTaken{Reply: actors.ReplyFunc(func(_ struct{}, err error) { got = err })}); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(got, failing) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// unreadable is a store that fails.
+type unreadable struct {
+	Reader
+	err error
+}
+
+func (u unreadable) Get(context.Context, persistence.Name) ([]byte, error) { return nil, u.err }

@@ -37,7 +37,7 @@ const (
 	KindCursor       Kind = 16 // how far those on all the others were
 	KindEnvelopes    Kind = 17 // which envelopes were dealt with lately
 	KindSegment      Kind = 18 // a part of a message that has not come as a whole yet
-	KindReceipt      Kind = 19 // what became of a message that was sent under a key of the application's
+	KindReceipt      Kind = 19 // what became of a message that was sent under a key of the application's, or that no network has taken
 	KindKept         Kind = 20 // a record of the application's own
 )
 

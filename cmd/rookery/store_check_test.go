@@ -173,6 +173,17 @@ func TestCheckFindsOrphans(t *testing.T) {
 		{"message under another name", func(r []persistence.Record) persistence.Record {
 			return moved(first(r, persistence.KindOutbox), 2, nobody)
 		}, "another message than its name says", false},
+		{"dropped message under another name", func(r []persistence.Record) persistence.Record {
+			parts, err := first(r, persistence.KindOutbox).Name.Parts()
+			if err != nil {
+				t.Fatal(err)
+			}
+			value, err := proto.Marshal(&record.Receipt{MessageId: parts[2], Sent: 1, Dropped: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return persistence.Record{Name: persistence.NewName(persistence.KindReceipt, parts[0], parts[1], []byte(nobody)), Value: value}
+		}, "another message than its name says", false},
 		{"contact that is no point of the curve", func(r []persistence.Record) persistence.Record {
 			return moved(first(r, persistence.KindContact), 1, nobody)
 		}, "key", false},

@@ -83,7 +83,7 @@ var parts = map[persistence.Kind]int{
 	persistence.KindInbox:        3, // owner, contact, message
 	persistence.KindPublication:  1, // owner
 	persistence.KindCopy:         2, // owner, message
-	persistence.KindReceipt:      3, // owner, contact, key
+	persistence.KindReceipt:      3, // owner, contact, key; of one that was dropped owner, contact, message
 	persistence.KindKept:         2, // collection, name
 }
 
@@ -201,7 +201,10 @@ func (c *recordCheck) ofContact(ctx context.Context, owner persistence.OwnerID, 
 		}
 		return err
 	case persistence.KindReceipt:
-		_, err := deviceactor.DecodeReceipt(value)
+		m, err := deviceactor.DecodeReceipt(value)
+		if err == nil && m.Dropped && !bytes.Equal(m.ID[:], rest[0]) {
+			err = errors.New("it is of another message than its name says")
+		}
 		return err
 	case persistence.KindInbox:
 		m, err := deviceactor.DecodeReceived(value)

@@ -1598,10 +1598,13 @@ type Receipt struct {
 	Failed         []*LeftOut             `protobuf:"bytes,3,rep,name=failed,proto3" json:"failed,omitempty"`
 	ForwardSecrecy bool                   `protobuf:"varint,4,opt,name=forward_secrecy,json=forwardSecrecy,proto3" json:"forward_secrecy,omitempty"`
 	Started        uint32                 `protobuf:"varint,5,opt,name=started,proto3" json:"started,omitempty"`
-	// sent is when the message became durable.
+	// sent is when the message became durable, or when it was dropped.
 	Sent int64 `protobuf:"varint,6,opt,name=sent,proto3" json:"sent,omitempty"`
-	// digest tells another payload from the one that was sent.
-	Digest        []byte `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	// digest tells another payload from the one that was sent; empty if it was dropped.
+	Digest []byte `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	// dropped: no network has taken the message, whatever key it was sent under. Then
+	// there is nothing else but message_id and sent.
+	Dropped       bool `protobuf:"varint,8,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1683,6 +1686,13 @@ func (x *Receipt) GetDigest() []byte {
 		return x.Digest
 	}
 	return nil
+}
+
+func (x *Receipt) GetDropped() bool {
+	if x != nil {
+		return x.Dropped
+	}
+	return false
 }
 
 // LeftOut is an installation that a message could not be encrypted for.
@@ -2074,7 +2084,7 @@ const file_record_record_proto_rawDesc = "" +
 	"\aSegment\x12\x16\n" +
 	"\x06author\x18\x01 \x01(\fR\x06author\x12\x18\n" +
 	"\asegment\x18\x02 \x01(\fR\asegment\x12\x1a\n" +
-	"\breceived\x18\x03 \x01(\x03R\breceived\"\xf1\x01\n" +
+	"\breceived\x18\x03 \x01(\x03R\breceived\"\x8b\x02\n" +
 	"\aReceipt\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\fR\tmessageId\x12$\n" +
@@ -2083,7 +2093,8 @@ const file_record_record_proto_rawDesc = "" +
 	"\x0fforward_secrecy\x18\x04 \x01(\bR\x0eforwardSecrecy\x12\x18\n" +
 	"\astarted\x18\x05 \x01(\rR\astarted\x12\x12\n" +
 	"\x04sent\x18\x06 \x01(\x03R\x04sent\x12\x16\n" +
-	"\x06digest\x18\a \x01(\fR\x06digest\"H\n" +
+	"\x06digest\x18\a \x01(\fR\x06digest\x12\x18\n" +
+	"\adropped\x18\b \x01(\bR\adropped\"H\n" +
 	"\aLeftOut\x12'\n" +
 	"\x0finstallation_id\x18\x01 \x01(\tR\x0einstallationId\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\"\xdd\x01\n" +
