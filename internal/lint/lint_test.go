@@ -256,6 +256,27 @@ var rules = []rule{
 			"packaging/image":     "COPY --from=build a b\n",
 		},
 	},
+	{
+		name:  "dashboards show the metrics",
+		check: dashboardsShowTheMetrics,
+		broken: map[string]string{
+			"docs/metrics.md":       "| `rookery_shown` | gauge | a | `cause`, `stage` | |\n| `rookery_seconds` | histogram | b | | |\n| `rookery_hidden` | gauge | c | | |\n",
+			"packaging/alerts.yml":  "expr: rookery_shown{direction=~\"x\"} > 0\n",
+			"packaging/grouped.yml": "expr: sum by (cause, limit) (rookery_shown) > 0\n",
+			dashboardsFolder + "/over.json": `{"panels":[{"id":1,"gridPos":{"x":0,"y":0,"w":12,"h":4}},` +
+				`{"id":2,"gridPos":{"x":11,"y":3,"w":12,"h":4}}]}`,
+			dashboardsFolder + "/twice.json":  `{"panels":[{"id":1,"gridPos":{"x":0,"y":0,"w":1,"h":1}},{"id":1,"gridPos":{"x":1,"y":0,"w":1,"h":1}}]}`,
+			dashboardsFolder + "/beside.json": `{"panels":[{"id":1,"gridPos":{"x":20,"y":0,"w":8,"h":1}}]}`,
+			dashboardsFolder + "/none.json":   "panels",
+		},
+		fine: map[string]string{
+			dashboardsFolder + "/fine.json": `{"panels":[{"id":1,"gridPos":{"x":0,"y":0,"w":12,"h":4}},{"id":2,"gridPos":{"x":12,"y":0,"w":12,"h":4},` + "\n" +
+				`"expr": "sum by (cause) (rate(rookery_shown{instance=~\"$instance\",stage=\"x\"}[$__rate_interval]))",` + "\n" +
+				`"other": "sum by (le) (rookery_seconds_bucket)"}]}`,
+			"packaging/fine.yml":  "expr: rookery_shown{cause=~\"a|b\"}\n",
+			"packaging/README.md": "rookery_shown{gone=\"x\"}\n",
+		},
+	},
 }
 
 // manyTypes declares one type a line.

@@ -15,7 +15,7 @@ const (
 var (
 	// metricName is how Prometheus calls one of ours, also a part of a histogram.
 	metricName = regexp.MustCompile(`\brookery_[a-z][a-z_]*[a-z]\b`)
-	metricRow  = regexp.MustCompile("^\\| `(rookery_[a-z_]+)` \\| ([a-z]+) \\|")
+	metricRow  = regexp.MustCompile("^\\| `(rookery_[a-z_]+)` \\| ([a-z]+) \\|[^|]*\\|([^|]*)")
 	// commandLine is where packaging gives flags to the command: one of systemd, or an
 	// item of a list in YAML.
 	commandLine     = regexp.MustCompile(`^(ExecStart=|\s+- --)`)
@@ -28,17 +28,13 @@ var (
 // operators to install are those that the command has.
 func packagingNamesWhatExists(t *tree) []violation {
 	known := map[string]bool{}
+	for _, m := range metricsOf(t) {
+		for _, name := range m.series() {
+			known[name] = true
+		}
+	}
 	for _, f := range t.files {
 		switch {
-		case f.path == metricsPage:
-			eachLine(f, func(_ int, line string) {
-				if m := metricRow.FindStringSubmatch(line); m != nil {
-					known[m[1]] = true
-					for _, end := range []string{"_bucket", "_sum", "_count"} {
-						known[m[1]+end] = m[2] == "histogram"
-					}
-				}
-			})
 		case f.in(commandFolder) && f.syntax != nil && !f.isTest():
 			for _, m := range flagDeclared.FindAllStringSubmatch(string(f.text), -1) {
 				known["--"+m[1]] = true
