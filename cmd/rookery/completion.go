@@ -18,7 +18,8 @@ type CompletionCmd struct {
 const completeWords = "complete-words"
 
 // completions are scripts that ask by completeWords. A name of a file is what a word
-// can be that nothing is known for.
+// can be that nothing is known for. That of zsh may be sourced, or lie as _rookery in a
+// folder of $fpath, from where it is read when it is first asked.
 var completions = map[string]string{
 	// A shell that takes = for the end of a word shows it as a word.
 	"bash": `_rookery() {
@@ -34,15 +35,16 @@ _rookery() {
 	found=("${(@f)$("${words[1]}" ` + completeWords + ` "${(@)words[2,CURRENT]}" 2>/dev/null)}")
 	if [[ -n "$found" ]]; then compadd -- "${found[@]}"; else _files; fi
 }
-compdef _rookery rookery
+if [[ "${funcstack[1]}" == _rookery ]]; then _rookery; else compdef _rookery rookery; fi
 `,
 	"fish": `function __rookery_complete
-	set -l words (commandline -opc) (commandline -ct)
-	set -l found ($words[1] ` + completeWords + ` $words[2..-1] 2>/dev/null)
+	set -l words (commandline -opc)
+	set -l word (commandline -ct)
+	set -l found ($words[1] ` + completeWords + ` $words[2..-1] "$word" 2>/dev/null)
 	if test (count $found) -gt 0
 		printf '%s\n' $found
 	else
-		__fish_complete_path (commandline -ct)
+		__fish_complete_path "$word"
 	end
 end
 complete -c rookery -f -a '(__rookery_complete)'
