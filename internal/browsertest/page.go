@@ -141,7 +141,7 @@ type Control struct{ Role, Name string }
 // operated are the roles of controls.
 var operated = map[string]bool{
 	"button": true, "link": true, "textbox": true, "searchbox": true, "checkbox": true, "combobox": true,
-	"radio": true, "switch": true, "tab": true, "menuitem": true, "DisclosureTriangle": true, "image": true, "table": true, "navigation": true,
+	"radio": true, "switch": true, "tab": true, "menuitem": true, "alertdialog": true, "dialog": true, "DisclosureTriangle": true, "image": true, "table": true, "navigation": true,
 }
 
 // Controls gives all that a screen reader finds, with pictures, tables and landmarks.

@@ -91,6 +91,120 @@ func TestConsoleApprovesADeviceByKeyboardAlone(t *testing.T) {
 	page.Await(`document.activeElement.id === "token" && document.querySelectorAll(".devices").length === 0`)
 }
 
+// With nothing but keys somebody accepts a contact that asks, blocks it, ends that and
+// forgets it. Each is asked about first, but for the one that takes nothing away; who says
+// no has changed nothing and is where he was.
+func TestConsoleDecidesAboutAContactByKeyboardAlone(t *testing.T) {
+	h := newHouse(t)
+	alice, bob := h.resident("alice"), h.resident("bob")
+	alice.knows(bob)
+	alice.send(bob, "hello", "")
+	bob.listen("").message()
+	page, ok := h.console()
+	if !ok {
+		return
+	}
+	is := func(standing string, blocked bool) {
+		t.Helper()
+		var got struct {
+			Contact struct {
+				Standing string
+				Blocked  bool
+			}
+		}
+		bob.call("ContactService/GetContact", object{"contact": alice.key}, &got)
+		if got.Contact.Standing != standing || got.Contact.Blocked != blocked {
+			t.Errorf("got %+v, want %s, blocked %t", got, standing, blocked)
+		}
+	}
+	name := alice.key[:8] + "…" + alice.key[len(alice.key)-4:]
+	pressed := func(what string) {
+		t.Helper()
+		page.TabTo(`focus.getAttribute("aria-label") === ` + quoted(what+" contact "+name))
+		page.Press("Enter")
+	}
+	asked := func(what string) {
+		t.Helper()
+		page.Await(`document.activeElement.innerText === "Cancel" && document.activeElement.closest("dialog:modal")?.getAttribute("role") === "alertdialog"`)
+		page.Await(`document.querySelector("dialog h2").innerText === ` + quoted(what+" "+name+"?"))
+		h.named(page)
+	}
+	said := func(text string) {
+		t.Helper()
+		page.Await(`document.getElementById("said").innerText === ` + quoted(text) + ` && !document.querySelector("dialog")`)
+	}
+	logIn(page, bob.token)
+	page.TabTo(`focus.matches(".contacts summary") && focus.innerText.includes("requested")`)
+	page.Press("Enter")
+	for _, no := range []func(){
+		func() { page.Press("Escape") },
+		func() { page.Press("Enter") }, // where the focus is
+	} {
+		pressed("Accept")
+		asked("Accept")
+		no()
+		page.Await(`!document.querySelector("dialog") && document.activeElement.innerText === "Accept"`)
+		is("STANDING_REQUESTED", false)
+	}
+	for _, decision := range []struct {
+		what, done, shown, standing string
+		asks, blocked               bool
+	}{
+		{"Accept", "accepted", "accepted", "STANDING_ACCEPTED", true, false},
+		{"Block", "blocked", "accepted, blocked", "STANDING_ACCEPTED", true, true},
+		{"Unblock", "unblocked", "accepted", "STANDING_ACCEPTED", false, false},
+	} {
+		pressed(decision.what)
+		if decision.asks {
+			asked(decision.what)
+			page.TabTo(`focus.innerText === ` + quoted(decision.what) + ` && focus.closest("dialog")`)
+			page.Press(" ")
+		}
+		said("Contact " + name + " is " + decision.done + ".")
+		page.Await(`document.querySelector(".contacts .state").innerText === ` + quoted(decision.shown) + ` && document.activeElement.matches(".contacts summary")`)
+		is(decision.standing, decision.blocked)
+	}
+	var shown []string
+	if page.Look(`[...document.querySelectorAll(".contacts .actions button")].filter(n => n.checkVisibility() && n.innerText !== "Approve" && n.innerText !== "Deny").map(n => n.innerText)`, &shown); strings.Join(shown, " ") != "Block Forget" {
+		t.Errorf("of one that is accepted and not blocked can be decided %v", shown)
+	}
+	pressed("Forget")
+	asked("Forget")
+	page.TabTo(`focus.innerText === "Forget" && focus.closest("dialog")`)
+	page.Press("Enter")
+	said("Contact " + name + " is forgotten.")
+	page.Await(`document.querySelectorAll(".contacts li").length === 0 && document.activeElement.innerText === "Contacts"`)
+	h.refused("not_found", bob.token, "ContactService/GetContact", object{"identity": bob.key, "contact": alice.key})
+}
+
+// A question that is open when the token ends goes with all that is shown.
+func TestConsoleAsksNobodyWhoIsLoggedOut(t *testing.T) {
+	h := newHouse(t)
+	alice, bob := h.resident("alice"), h.resident("bob")
+	alice.knows(bob)
+	page, ok := h.console()
+	if !ok {
+		return
+	}
+	logIn(page, alice.token)
+	page.TabTo(`focus.matches(".contacts summary")`)
+	page.Press("Enter")
+	page.TabTo(`focus.innerText === "Forget"`)
+	page.Press("Enter")
+	page.Await(`document.activeElement.closest("dialog") !== null`)
+	for _, one := range must(h.tokens.List())(t) {
+		if one.Identity == alice.key {
+			if err := h.tokens.Revoke(one.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	page.Await(`document.activeElement.id === "token" && !document.querySelector("dialog") && ` + shows("not good any more"))
+	if n := len(h.hosting.Identities()); n != 2 {
+		t.Errorf("%d identities", n)
+	}
+}
+
 // Names that are HTML, paths or templates are shown as they are written. (What else may
 // be hostile, package console tries with answers of no daemon.)
 func TestConsoleShowsNamesAsTexts(t *testing.T) {

@@ -22,9 +22,10 @@ var answers = map[string]string{
 	"ContactService/ListContacts":    `{"contacts":[{"publicKey":"XA","standing":"XB"}]}`,
 	"ContactService/ExplainContact": `{"contact":{"publicKey":"XA","standing":"XB","devices":[{"installation":"XC"}]},"safetyNumber":"XD",
 		"devices":[{"installation":"XC","outlook":"XE","prekey":{"version":"XF"},"sessions":[{"id":"XG","state":"XH"}]}]}`,
-	"ContactService/DenyDevice": `{"code":"X","message":"XI"}`,
-	"DaemonService/GetStats":    `{"atUnixMs":"1","sent":"X","refusedByCause":[{"cause":"XJ","count":"1"}],"latencies":[{"direction":"XK","stage":"XL","times":{}}],"store":{"diskBytes":"XM"}}`,
-	"DaemonService/GetHealth":   `{"known":true,"detail":"XN"}`,
+	"ContactService/DenyDevice":    `{"code":"X","message":"XI"}`,
+	"ContactService/ForgetContact": `{"code":"X","message":"XP"}`,
+	"DaemonService/GetStats":       `{"atUnixMs":"1","sent":"X","refusedByCause":[{"cause":"XJ","count":"1"}],"latencies":[{"direction":"XK","stage":"XL","times":{}}],"store":{"diskBytes":"XM"}}`,
+	"DaemonService/GetHealth":      `{"known":true,"detail":"XN"}`,
 }
 
 // Whatever a daemon answers is shown as it is written: no text of it becomes a part of
@@ -33,7 +34,7 @@ func TestHostileAnswersAreTexts(t *testing.T) {
 	mux := served()
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		answer, ok := answers[strings.TrimPrefix(r.URL.Path, "/rookery.api.v1.")]
-		if !ok || strings.HasSuffix(r.URL.Path, "DenyDevice") {
+		if !ok || strings.HasPrefix(answer, `{"code"`) {
 			w.WriteHeader(http.StatusBadRequest)
 		}
 		_, _ = fmt.Fprint(w, strings.ReplaceAll(answer, "X", hostile))
@@ -65,6 +66,12 @@ func TestHostileAnswersAreTexts(t *testing.T) {
 	page.TabTo(`focus.innerText === "Deny"`)
 	page.Press("Enter")
 	seen("I")
+	page.TabTo(`focus.innerText === "Forget"`)
+	page.Press("Enter")
+	page.Await(`document.querySelector("dialog h2").innerText.startsWith("Forget <img")`)
+	page.TabTo(`focus.innerText === "Forget" && focus.closest("dialog")`)
+	page.Press("Enter")
+	seen("P")
 	page.TabTo(`focus.id === "to-engine"`)
 	page.Press("Enter")
 	seen("NJ")

@@ -1,8 +1,9 @@
-// One contact: what it is, and when it is opened the safety number, its devices and how
-// it stands with the sessions.
+// One contact: what it is, and when it is opened what can be decided about it, the safety
+// number, its devices and how it stands with the sessions.
 
-import { element, keyed, pairs, table, write } from "./dom.js";
 import { deviceList } from "./devices.js";
+import { ask } from "./dialog.js";
+import { button, element, keyed, pairs, table, write } from "./dom.js";
 import { count, short, time, word } from "./format.js";
 
 const outlooks = {
@@ -14,6 +15,23 @@ const outlooks = {
   OUTLOOK_REPEATS: "It has not answered on the session in use: each message carries what starts it.",
 };
 
+// decisions are what can be decided, when, and what is asked before if anything.
+const decisions = [
+  {
+    word: "Accept", done: "accepted", method: "AcceptContact", when: (contact) => contact.standing === "STANDING_REQUESTED" && !contact.blocked,
+    question: "Its messages come as messages of a contact from then on, not as requests. Nothing is sent: it learns of it with the first message back.",
+  },
+  {
+    word: "Block", done: "blocked", method: "BlockContact", when: (contact) => !contact.blocked,
+    question: "Everything from it is refused from then on, in public chats too, and nothing can be sent to it. It does not learn of it. What has come stays. Unblock ends it.",
+  },
+  { word: "Unblock", done: "unblocked", method: "UnblockContact", when: (contact) => contact.blocked },
+  {
+    word: "Forget", done: "forgotten", method: "ForgetContact", when: (contact) => !contact.blocked,
+    question: "All that is known of it is deleted: its sessions, and its messages that nobody has acknowledged. It does not learn of it. If it writes again, that is a new request. There is no way back.",
+  },
+];
+
 export class Contact {
   node;
   #api;
@@ -22,12 +40,16 @@ export class Contact {
   #secrecy = element("span", { class: "hint" });
   #inside = null; // made when it is opened
 
-  constructor(api, identity, key, say) {
+  // changed is called when something was decided, and shows what is then.
+  constructor(api, identity, key, say, changed) {
     this.#api = api;
     this.#whose = { identity, contact: key };
-    const opened = element("details", {}, element("summary", {}, element("span", { class: "key" }, short(key)), " ", this.#standing, " ", this.#secrecy));
+    const summary = element("summary", {}, element("span", { class: "key" }, short(key)), " ", this.#standing, " ", this.#secrecy);
+    const buttons = decisions.map((one) => button(one.word, () => this.#decide(one, summary, say, changed), { "aria-label": `${one.word} contact ${short(key)}` }));
+    const opened = element("details", {}, summary, element("span", { class: "actions" }, ...buttons));
     this.node = element("li", {}, opened);
     this.node.update = (contact) => {
+      decisions.forEach((one, n) => { buttons[n].hidden = !one.when(contact); });
       write(this.#standing, word(contact.standing, "STANDING_") + (contact.blocked ? ", blocked" : ""));
       write(this.#secrecy, contact.forwardSecrecy ? "forward secrecy" : "no forward secrecy yet");
     };
@@ -37,6 +59,19 @@ export class Contact {
       if (!this.#inside) this.#open(opened, say);
       this.#explain().catch((error) => say(error.message));
     });
+  }
+
+  async #decide(one, summary, say, changed) {
+    const name = short(this.#whose.contact);
+    if (one.question && !(await ask(`${one.word} ${name}?`, one.question, one.word))) return;
+    try {
+      await this.#api.call(`ContactService/${one.method}`, this.#whose);
+      say(`Contact ${name} is ${one.done}.`);
+      await changed();
+      if (summary.isConnected) summary.focus(); // the button is hidden
+    } catch (error) {
+      say(error.message);
+    }
   }
 
   #open(place, say) {

@@ -15,6 +15,7 @@ export class Identity {
   #title = element("h2", { tabindex: "-1" });
   #facts = pairs(["Public key", "This installation", "State"]);
   #devices;
+  #contactsTitle = element("h3", { tabindex: "-1" }, "Contacts");
   #contacts = element("ul", { class: "contacts" });
   #noContacts = element("p", { class: "hint" });
   #more;
@@ -33,7 +34,7 @@ export class Identity {
     });
     this.#more.hidden = true;
     place.replaceChildren(this.#title, this.#facts, this.#code(), this.#devices,
-      element("h3", {}, "Contacts"), this.#noContacts, this.#contacts, this.#more);
+      this.#contactsTitle, this.#noContacts, this.#contacts, this.#more);
   }
 
   async update(identity) {
@@ -57,8 +58,15 @@ export class Identity {
     }
     this.#more.hidden = !token;
     write(this.#noContacts, all.length === 0 ? "None." : "");
-    keyed(this.#contacts, all, (one) => one.publicKey, (one) => new Contact(this.#api, this.name, one.publicKey, this.#say).node);
+    keyed(this.#contacts, all, (one) => one.publicKey, (one) => new Contact(this.#api, this.name, one.publicKey, this.#say, () => this.#decided()).node);
     await Promise.all([...this.#contacts.children].map((node) => node.refresh()));
+  }
+
+  // decided shows what is known of the contacts now. The one that had the focus may be
+  // gone.
+  async #decided() {
+    this.#contactsTitle.focus();
+    await this.#showContacts();
   }
 
   // code is fetched when it is wanted: it may have to be made.

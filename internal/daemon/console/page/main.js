@@ -1,6 +1,7 @@
 // Logging in and out, and which view is shown.
 
 import { Api } from "./api.js";
+import { dismiss } from "./dialog.js";
 import { write } from "./dom.js";
 import { Engine } from "./engine.js";
 import { Identities } from "./identities.js";
@@ -43,6 +44,7 @@ async function logIn() {
 function logOut(why) {
   session?.api.close();
   session = null;
+  dismiss();
   for (const view of ["identities", "engine"]) {
     byID(view).replaceChildren();
     byID(view).hidden = true;
