@@ -3,9 +3,11 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	apiv1 "github.com/rookery-im/rookery/proto/api/v1"
 )
@@ -160,10 +162,22 @@ func (s contactService) ForgetContact(ctx context.Context, r *apiv1.ForgetContac
 	}
 	f := s.feeds.of(keyOf(i))
 	newest := f.newest() // by then: the contact may write again before we are told
-	if err := i.Deny(ctx, key); err != nil {
+	err = i.Deny(ctx, key)
+	if err != nil && !errors.Is(err, cause.ErrNoRequest) {
 		return nil, err
 	}
-	f.forget(key.String(), newest) // they are out of the inbox
+	if err == nil {
+		f.forget(key.String(), newest) // they are out of the inbox
+	}
+	// Also of a contact of which the engine knows nothing: it may have been forgotten by a
+	// call that ended before it came here.
+	letters, erased := s.webhooks.forgetContact(ctx, keyOf(i), key.String())
+	if erased != nil {
+		return nil, erased
+	}
+	if err != nil && letters == 0 {
+		return nil, err
+	}
 	return &apiv1.ForgetContactResponse{}, nil
 }
 

@@ -1,5 +1,7 @@
 package daemon
 
+import apiv1 "github.com/rookery-im/rookery/proto/api/v1"
+
 // hold has a webhook get each message of the feed, those that wait and those to come:
 // none leaves the engine before settle or release.
 func (f *feed) hold(webhook string) {
@@ -22,19 +24,19 @@ func (f *feed) held(e *entry) bool {
 }
 
 // settle notes that a webhook is done with a message: when all are it leaves the engine,
-// whether a consumer has acknowledged it or not.
-func (f *feed) settle(webhook, id string) {
+// whether a consumer has acknowledged it or not, and settle tells so.
+func (f *feed) settle(webhook, id string) (over bool) {
 	f.mu.Lock()
 	e := f.known[id]
 	if e == nil || e.notice > 0 || !f.webhooks[webhook] {
 		f.mu.Unlock()
-		return
+		return false
 	}
 	if e.had == nil {
 		e.had = make(map[string]bool)
 	}
 	e.had[webhook] = true
-	over := !f.held(e)
+	over = !f.held(e)
 	if over {
 		f.remove(e)
 	}
@@ -42,11 +44,13 @@ func (f *feed) settle(webhook, id string) {
 	if over {
 		e.ack()
 	}
+	return over
 }
 
 // release ends what hold began. What only that webhook had to have yet leaves the engine
 // if a consumer has acknowledged it or another webhook has had it, and waits otherwise.
-func (f *feed) release(webhook string) {
+// It gives the events that have left.
+func (f *feed) release(webhook string) (left []*apiv1.Event) {
 	var gone []*entry
 	f.mu.Lock()
 	delete(f.webhooks, webhook)
@@ -62,7 +66,9 @@ func (f *feed) release(webhook string) {
 	f.mu.Unlock()
 	for _, e := range gone {
 		e.ack()
+		left = append(left, e.event)
 	}
+	return left
 }
 
 // waits tells whether an event is still there, and anybody still wants it.

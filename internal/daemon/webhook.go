@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,12 +34,16 @@ type hook struct {
 	turn chan struct{}
 	ctx  context.Context // ends when the webhook is deleted
 	end  context.CancelFunc
+	// writing is held while dead letters are written and deleted, and never while
+	// something is posted: who forgets a contact does not wait for an endpoint.
+	writing sync.Mutex
 
 	mu        sync.Mutex
 	stored    *record.Webhook // replaced, never changed
 	letters   map[string]letter
-	bytes     int64 // of them
-	failures  int64 // since an attempt succeeded
+	bytes     int64             // of them
+	dropped   map[string]letter // see webhook_dropped.go
+	failures  int64             // since an attempt succeeded
 	cause     string
 	failed    time.Time
 	delivered time.Time
@@ -48,10 +53,23 @@ type hook struct {
 
 // letter is what is known of a dead letter without reading it.
 type letter struct {
-	name  string // of its record
-	event string // its id
-	first int64  // ns
-	size  int64  // bytes
+	name         string // of its record
+	event        string // its id
+	installation string // of ours
+	contact      string
+	durable      bool  // the engine stores its event too
+	first        int64 // ns
+	size         int64 // bytes
+	// fresh: it was made in this life of the daemon, so that the feed has its event as
+	// long as the engine has it.
+	fresh bool
+}
+
+func letterOf(event *apiv1.Event, first, size int64) letter {
+	return letter{
+		name: letterName(event), event: event.GetId(), installation: event.GetInstallation(), contact: event.GetContact(),
+		durable: event.GetDurable(), first: first, size: size,
+	}
 }
 
 // compare orders dead letters, the oldest first.
@@ -62,7 +80,7 @@ func (l letter) compare(other letter) int {
 func newHook(stored *record.Webhook, key rookery.PublicKey, secret webhook.Secret) *hook {
 	h := &hook{
 		id: stored.GetId(), key: key, secret: secret, turn: make(chan struct{}, 1),
-		stored: stored, letters: make(map[string]letter), resumed: make(chan struct{}),
+		stored: stored, letters: make(map[string]letter), dropped: make(map[string]letter), resumed: make(chan struct{}),
 		cause: stored.GetCause(),
 	}
 	if stored.GetFailed() != 0 {
@@ -178,12 +196,7 @@ func (h *hook) removeLetter(name string) {
 func (h *hook) allLetters() []letter {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := make([]letter, 0, len(h.letters))
-	for _, l := range h.letters {
-		all = append(all, l)
-	}
-	slices.SortFunc(all, letter.compare)
-	return all
+	return slices.SortedFunc(maps.Values(h.letters), letter.compare)
 }
 
 // view is the webhook as the API has it.

@@ -109,8 +109,8 @@ func (d *delivery) attempt(event *apiv1.Event, body []byte, made *attempts) (wai
 	switch stored := h.now(); {
 	case event.GetType() != apiv1.EventType_EVENT_TYPE_MISSED && !d.feed.waits(event.GetId()): // forgotten with its contact, or pushed out
 		return 0, true, nil
-	case h.hasLetter(name): // it became one before a crash
-		d.feed.settle(h.id, event.GetId())
+	case h.hasLetter(name) || h.hasDropped(name): // it became one in an earlier life
+		d.done(event)
 		return 0, true, nil
 	case stored.GetDisabled():
 		*made = attempts{} // counted anew once it is resumed
@@ -124,12 +124,8 @@ func (d *delivery) attempt(event *apiv1.Event, body []byte, made *attempts) (wai
 			return 0, false, errNoWebhook
 		}
 		made.n++
-		if d.delivered(h, outcome) {
-			d.feed.settle(h.id, event.GetId())
-			return 0, true, nil
-		}
-		if d.isDead(event, name, outcome, made) {
-			d.feed.settle(h.id, event.GetId())
+		if d.delivered(h, outcome) || d.isDead(event, outcome, made) {
+			d.done(event)
 			return 0, true, nil
 		}
 		wait := d.options.WebhookSchedule.Wait(made.n, outcome)
@@ -137,6 +133,13 @@ func (d *delivery) attempt(event *apiv1.Event, body []byte, made *attempts) (wai
 			*made = attempts{}
 		}
 		return wait, false, nil
+	}
+}
+
+// done says that the webhook needs an event no more.
+func (d *delivery) done(event *apiv1.Event) {
+	if d.feed.settle(d.hook.id, event.GetId()) {
+		d.left(d.hook.key, event)
 	}
 }
 
@@ -171,7 +174,7 @@ func (w *webhooks) disable(h *hook, cause string, at time.Time) {
 
 // isDead makes a dead letter of an event that was tried often or long enough, if there is
 // room, and tells whether it is one.
-func (d *delivery) isDead(event *apiv1.Event, name string, outcome webhook.Outcome, made *attempts) bool {
+func (d *delivery) isDead(event *apiv1.Event, outcome webhook.Outcome, made *attempts) bool {
 	if outcome.Verdict == webhook.Refused {
 		made.refused++
 	}
@@ -185,11 +188,14 @@ func (d *delivery) isDead(event *apiv1.Event, name string, outcome webhook.Outco
 	if err != nil {
 		return false
 	}
-	l := letter{name: name, event: event.GetId(), first: made.first.UnixNano(), size: int64(len(content))}
-	if !d.hook.hasRoom(l.size) {
+	l := letterOf(plain, made.first.UnixNano(), int64(len(content)))
+	l.fresh = true
+	d.hook.writing.Lock()
+	defer d.hook.writing.Unlock()
+	if !d.hook.hasRoom(l.size) || event.GetDurable() && !d.feed.waits(event.GetId()) { // forgotten with its contact meanwhile
 		return false
 	}
-	one, err := recordOf(lettersCollection(d.hook.id), name, &record.DeadLetter{
+	one, err := recordOf(lettersCollection(d.hook.id), l.name, &record.DeadLetter{
 		Event: content, Attempts: int64(made.n), Cause: printable(outcome.Cause), First: l.first, Last: now.UnixNano(),
 	})
 	if err == nil {

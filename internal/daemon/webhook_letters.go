@@ -135,6 +135,11 @@ func (w *webhooks) again(ctx context.Context, h *hook, l letter, done *apiv1.Red
 		done.Delivered++
 		return outcome.Verdict, w.drop(ctx, h, []letter{l})
 	}
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	if !h.hasLetter(l.name) { // forgotten with its contact meanwhile
+		return outcome.Verdict, nil
+	}
 	next, _ := proto.Clone(stored).(*record.DeadLetter)
 	next.Attempts++
 	next.Cause, next.Last = printable(outcome.Cause), w.options.Now().UnixNano()
@@ -146,17 +151,67 @@ func (w *webhooks) again(ctx context.Context, h *hook, l letter, done *apiv1.Red
 	return outcome.Verdict, err
 }
 
-// drop deletes dead letters. The caller has the turn.
+// drop deletes dead letters. The caller has the turn. What another webhook may not have
+// had yet is noted as dropped.
 func (w *webhooks) drop(ctx context.Context, h *hook, letters []letter) error {
-	records := make([]keep.Record, len(letters))
-	for n, l := range letters {
-		records[n] = keep.Record{Collection: lettersCollection(h.id), Name: l.name}
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	letters = slices.DeleteFunc(slices.Clone(letters), func(l letter) bool { return !h.hasLetter(l.name) })
+	marks, records, err := w.marking(h, letters)
+	if err == nil {
+		for _, l := range letters {
+			records = append(records, keep.Record{Collection: lettersCollection(h.id), Name: l.name})
+		}
+		err = w.keeper.Keep(ctx, records...)
 	}
-	if err := w.keeper.Keep(ctx, records...); err != nil {
+	if err != nil {
+		w.marks.Add(-int64(len(marks)))
 		return err
 	}
 	for _, l := range letters {
 		h.removeLetter(l.name)
 	}
+	w.marked(h, marks)
 	return nil
+}
+
+// forgetContact deletes the dead letters of a contact that an installation has forgotten,
+// and tells how many there were.
+func (w *webhooks) forgetContact(ctx context.Context, of hostedKey, contact string) (n int, err error) {
+	theirs := func(l letter) bool { return l.installation == of.installation && l.contact == contact }
+	for _, h := range w.sorted(&of.key) {
+		letters, err := w.eraseLetters(ctx, h, theirs)
+		n += letters
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// eraseLetters deletes dead letters, and that others were dropped.
+func (w *webhooks) eraseLetters(ctx context.Context, h *hook, of func(letter) bool) (int, error) {
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	var records []keep.Record
+	letters, dropped := h.allLetters(), h.allDropped()
+	letters = slices.DeleteFunc(letters, func(l letter) bool { return !of(l) })
+	dropped = slices.DeleteFunc(dropped, func(l letter) bool { return !of(l) })
+	for _, l := range letters {
+		records = append(records, keep.Record{Collection: lettersCollection(h.id), Name: l.name})
+	}
+	for _, l := range dropped {
+		records = append(records, keep.Record{Collection: droppedCollection(h.id), Name: l.name})
+	}
+	if len(records) == 0 {
+		return 0, nil
+	}
+	if err := w.keeper.Keep(ctx, records...); err != nil {
+		return 0, err
+	}
+	for _, l := range letters {
+		h.removeLetter(l.name)
+	}
+	w.unmarked(h, dropped)
+	return len(letters), nil
 }

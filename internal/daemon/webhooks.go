@@ -37,6 +37,7 @@ type webhooks struct {
 	post     func(context.Context, webhook.Delivery) webhook.Outcome
 	outcomes [webhook.Gone + 1]atomic.Int64 // attempts, by their verdicts
 	buried   atomic.Int64                   // dead letters so far
+	marks    atomic.Int64                   // at least as many as are dropped, see webhook_dropped.go
 
 	mu       sync.Mutex
 	all      map[string]*hook
@@ -78,6 +79,9 @@ func (w *webhooks) open(ctx context.Context, from keeper, hosted map[hostedKey]*
 		if err := w.readLetters(ctx, h); err != nil {
 			return err
 		}
+		if err := w.readDropped(ctx, h); err != nil {
+			return err
+		}
 	}
 	w.mu.Lock()
 	for _, h := range ours {
@@ -104,7 +108,7 @@ func (w *webhooks) readLetters(ctx context.Context, h *hook) error {
 		if err != nil {
 			return err
 		}
-		h.addLetter(letter{name: r.Name, event: event.GetId(), first: stored.GetFirst(), size: int64(len(stored.GetEvent()))})
+		h.addLetter(letterOf(event, stored.GetFirst(), int64(len(stored.GetEvent()))))
 	}
 	return nil
 }
@@ -256,7 +260,9 @@ func (w *webhooks) remove(ctx context.Context, h *hook, discard bool) error {
 	}
 	w.mu.Unlock()
 	for _, f := range feeds {
-		f.release(h.id)
+		for _, event := range f.release(h.id) {
+			w.left(h.key, event)
+		}
 	}
 	return nil
 }
@@ -264,12 +270,14 @@ func (w *webhooks) remove(ctx context.Context, h *hook, discard bool) error {
 // erase deletes what is kept of a webhook.
 func (w *webhooks) erase(ctx context.Context, h *hook) error {
 	records := []keep.Record{{Collection: webhooksCollection, Name: h.id}}
-	for r, err := range w.keeper.Kept(ctx, lettersCollection(h.id)) {
-		if err != nil {
-			return err
+	for _, collection := range []string{lettersCollection(h.id), droppedCollection(h.id)} {
+		for r, err := range w.keeper.Kept(ctx, collection) {
+			if err != nil {
+				return err
+			}
+			r.Value = nil
+			records = append(records, r)
 		}
-		r.Value = nil
-		records = append(records, r)
 	}
 	return w.keeper.Keep(ctx, records...)
 }

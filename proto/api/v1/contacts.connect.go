@@ -81,8 +81,9 @@ type ContactServiceClient interface {
 	AddContact(context.Context, *AddContactRequest) (*AddContactResponse, error)
 	// AcceptContact answers a contact request. failed_precondition if none waits.
 	AcceptContact(context.Context, *AcceptContactRequest) (*AcceptContactResponse, error)
-	// ForgetContact deletes all that is known of a contact, its unacknowledged messages
-	// too: the answer "no" to a contact request. failed_precondition if nothing is known.
+	// ForgetContact deletes all that is known of a contact, its unacknowledged messages and
+	// its dead letters too: the answer "no" to a contact request. failed_precondition if
+	// nothing is known.
 	ForgetContact(context.Context, *ForgetContactRequest) (*ForgetContactResponse, error)
 	// BlockContact refuses everything of a contact, known or not, from then on.
 	BlockContact(context.Context, *BlockContactRequest) (*BlockContactResponse, error)
@@ -310,8 +311,9 @@ type ContactServiceHandler interface {
 	AddContact(context.Context, *AddContactRequest) (*AddContactResponse, error)
 	// AcceptContact answers a contact request. failed_precondition if none waits.
 	AcceptContact(context.Context, *AcceptContactRequest) (*AcceptContactResponse, error)
-	// ForgetContact deletes all that is known of a contact, its unacknowledged messages
-	// too: the answer "no" to a contact request. failed_precondition if nothing is known.
+	// ForgetContact deletes all that is known of a contact, its unacknowledged messages and
+	// its dead letters too: the answer "no" to a contact request. failed_precondition if
+	// nothing is known.
 	ForgetContact(context.Context, *ForgetContactRequest) (*ForgetContactResponse, error)
 	// BlockContact refuses everything of a contact, known or not, from then on.
 	BlockContact(context.Context, *BlockContactRequest) (*BlockContactResponse, error)

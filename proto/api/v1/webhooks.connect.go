@@ -71,10 +71,10 @@ type WebhookServiceClient interface {
 	// ListDeadLetters gives the events that an endpoint has not taken, the oldest first.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
 	// RedeliverDeadLetters tries each once more, the oldest first, until the endpoint does
-	// not answer or half of the time for a request is over. What was delivered is a dead
-	// letter no more.
+	// not answer or half of the time for a request is over; the response tells how many were
+	// not tried. What was delivered is a dead letter no more.
 	RedeliverDeadLetters(context.Context, *RedeliverDeadLettersRequest) (*RedeliverDeadLettersResponse, error)
-	// DropDeadLetters deletes them for good.
+	// DropDeadLetters deletes them for good: they are not posted again.
 	DropDeadLetters(context.Context, *DropDeadLettersRequest) (*DropDeadLettersResponse, error)
 }
 
@@ -226,10 +226,10 @@ type WebhookServiceHandler interface {
 	// ListDeadLetters gives the events that an endpoint has not taken, the oldest first.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
 	// RedeliverDeadLetters tries each once more, the oldest first, until the endpoint does
-	// not answer or half of the time for a request is over. What was delivered is a dead
-	// letter no more.
+	// not answer or half of the time for a request is over; the response tells how many were
+	// not tried. What was delivered is a dead letter no more.
 	RedeliverDeadLetters(context.Context, *RedeliverDeadLettersRequest) (*RedeliverDeadLettersResponse, error)
-	// DropDeadLetters deletes them for good.
+	// DropDeadLetters deletes them for good: they are not posted again.
 	DropDeadLetters(context.Context, *DropDeadLettersRequest) (*DropDeadLettersResponse, error)
 }
 
