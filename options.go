@@ -98,7 +98,7 @@ type Options struct {
 	// MemoryBudget is how many bytes identities that are awake, their contacts and
 	// sessions may take, as estimated (docs/operations.md, Sizing). Over it those
 	// identities that were not used for the longest time leave memory before
-	// IdleAfter; those with work under way stay. Default: 512 MiB; negative: no limit.
+	// IdleAfter; those with work under way stay. Default: 384 MiB; negative: no limit.
 	MemoryBudget int64
 	// MaxInFlight and MaxInFlightPerContact bound the messages under way in
 	// both directions; over them Send is refused with cause.ErrOverloaded and
