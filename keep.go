@@ -26,7 +26,7 @@ func (e *Engine) Keep(ctx context.Context, records ...keep.Record) error {
 	batch := persistence.Batch{Records: make([]persistence.Record, len(records))}
 	for n, r := range records {
 		var err error
-		if batch.Records[n], err = r.Write(); err != nil {
+		if batch.Records[n], err = r.Encode(); err != nil {
 			return err
 		}
 	}
@@ -49,7 +49,7 @@ func (e *Engine) Kept(ctx context.Context, collection string) iter.Seq2[keep.Rec
 		}
 		if err == nil {
 			err = keptError(e.store.Scan(ctx, all, func(name persistence.Name, value []byte) error {
-				r, err := keep.Read(name, bytes.Clone(value))
+				r, err := keep.Decode(name, bytes.Clone(value))
 				if err == nil && !yield(r, nil) {
 					err = errEnough
 				}

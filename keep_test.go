@@ -61,7 +61,8 @@ func TestKeptRecordsOutliveTheEngineAndIdentities(t *testing.T) {
 				}
 			}
 			write(keep.Record{Collection: "a", Name: "one", Value: []byte("1")}, keep.Record{Collection: "a", Name: "two", Value: []byte("2")},
-				keep.Record{Collection: "ab", Name: "one", Value: []byte("other")}, keep.Record{Collection: "a", Name: "empty", Value: []byte{}})
+				keep.Record{Collection: "ab", Name: "one", Value: []byte("other")}, keep.Record{Collection: "a", Name: "empty", Value: []byte{}},
+				keep.Record{Collection: "empty", Name: "first", Value: []byte{}})
 			write(keep.Record{Collection: "a", Name: "two"}, keep.Record{Collection: "a", Name: "one", Value: []byte("new")}, keep.Record{Collection: "a", Name: "none"})
 			if err := w.engine.DeleteIdentity(w.context(), alice.key, w.at(alice).InstallationID()); err != nil {
 				t.Fatal(err)
@@ -69,6 +70,7 @@ func TestKeptRecordsOutliveTheEngineAndIdentities(t *testing.T) {
 			for range 2 {
 				sameKept(t, w.kept("a"), map[string]string{"one": "new", "empty": ""})
 				sameKept(t, w.kept("ab"), map[string]string{"one": "other"})
+				sameKept(t, w.kept("empty"), map[string]string{"first": ""})
 				sameKept(t, w.kept("b"), map[string]string{})
 				if value, found, err := w.engine.KeptValue(w.context(), "a", "one"); err != nil || !found || string(value) != "new" {
 					t.Errorf("got %q, %t, %v", value, found, err)

@@ -35,8 +35,8 @@ func (r Record) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "record %q in %q, %d bytes", r.Name, r.Collection, len(r.Value))
 }
 
-// Write is the record as a store takes it. ErrRecord.
-func (r Record) Write() (persistence.Record, error) {
+// Encode is the record as a store takes it. ErrRecord.
+func (r Record) Encode() (persistence.Record, error) {
 	name, err := NameOf(r.Collection, r.Name)
 	if err == nil && len(r.Value) > MaxValue {
 		err = fmt.Errorf("%w: a value of %d bytes", ErrRecord, len(r.Value))
@@ -59,11 +59,15 @@ func NameOf(collection string, name ...string) (persistence.Name, error) {
 	return persistence.NewName(persistence.KindKept, parts...), nil
 }
 
-// Read is the record of a store. persistence.ErrCorrupt.
-func Read(name persistence.Name, value []byte) (Record, error) {
+// Decode is the record of a store; its value is that slice, or empty and not nil.
+// persistence.ErrCorrupt.
+func Decode(name persistence.Name, value []byte) (Record, error) {
 	parts, err := name.Parts()
 	if err != nil || name.Kind() != persistence.KindKept || len(parts) != 2 {
 		return Record{}, fmt.Errorf("rookery: %v: %w: not named as a record of the application's", name, persistence.ErrCorrupt)
+	}
+	if value == nil {
+		value = []byte{} // nil would delete it
 	}
 	return Record{string(parts[0]), string(parts[1]), value}, nil
 }
