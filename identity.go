@@ -242,13 +242,19 @@ func (i *Identity) TakeBundle(ctx context.Context, contact PublicKey, bundle []b
 
 // PublishContactCode publishes our bundle on our contact-code topic, so that
 // others find it. The engine does that by itself when the bundle changes and on
-// schedule. accepted is called when the transport has taken it or not.
+// schedule. accepted is called when the transport has taken it or not; one that it has
+// taken the engine counts as published.
 func (i *Identity) PublishContactCode(ctx context.Context, accepted func(error)) error {
 	p, err := i.published(ctx)
 	if err != nil {
 		return err
 	}
-	i.publishCode(p, accepted)
+	i.publishCode(p, func(err error) {
+		if err == nil {
+			i.actor.Tell(toBundle{bundleactor.Taken{Bundle: &p.Bundle}})
+		}
+		accepted(err)
+	})
 	return nil
 }
 

@@ -172,6 +172,10 @@ func (a *Actor) Receive(_ *actors.Context, message any) error {
 			a.attempt.failures = 0
 			a.sweep()
 		}
+	case Taken:
+		if !a.config.Retired {
+			a.taken(m.Bundle)
+		}
 	case committed:
 		a.settle(m)
 	case answered:
@@ -228,7 +232,12 @@ func (a *Actor) answered(m answered) {
 		t.retry = a.config.Now() + int64(Retry(a.config.Owner, t.failures))
 		return
 	}
-	t.failures, t.taken = 0, m.bundle
+	a.taken(m.bundle)
+}
+
+// taken notes that a network has a bundle of ours.
+func (a *Actor) taken(bundle *wire.Bundle) {
+	a.attempt.failures, a.attempt.taken = 0, bundle
 	if !a.renewing {
 		a.note()
 	}

@@ -66,6 +66,10 @@ type SetSiblings struct {
 	Siblings []Sibling
 }
 
+// Taken says that a network has taken a bundle of ours that somebody else than the actor
+// has published for everybody.
+type Taken struct{ Bundle *wire.Bundle }
+
 // NetworkBack says that the network can be reached again: what it has not taken is
 // published now. Who hosts many tells them one after the other.
 type NetworkBack struct{}

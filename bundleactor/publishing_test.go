@@ -181,3 +181,27 @@ func TestPanicDuringARenewalShowsNothingThatIsLost(t *testing.T) {
 		})
 	}
 }
+
+// What somebody else has published counts like what the actor does, once it is durable:
+// there is nothing left to publish, unless the bundle has become another one meanwhile.
+func TestBundleThatOthersHavePublishedCounts(t *testing.T) {
+	h := hostPublishing(t)
+	first := h.get()
+	h.ref.Tell(Taken{&first.Bundle})
+	h.settle()
+	if s, err := Load(t.Context(), h.disk, owner); err != nil || s.Announced != noon || s.Changed != 0 {
+		t.Errorf("announced %d, changed %d, %v", s.Announced, s.Changed, err)
+	}
+	h.tick(noon)
+	h.none("although it is published")
+	siblings := []Sibling{sibling(t, another, 1)}
+	h.now.Store(noon + hour)
+	if _, err := ask(h, func(r actors.Reply[Published]) any { return SetSiblings{r, siblings} }); err != nil {
+		t.Fatal(err)
+	}
+	h.ref.Tell(Taken{&first.Bundle})
+	h.settle()
+	if s, err := Load(t.Context(), h.disk, owner); err != nil || s.Announced != noon+hour || s.Changed != noon+hour {
+		t.Errorf("of an older one: announced %d, changed %d, %v", s.Announced, s.Changed, err)
+	}
+}
