@@ -5,6 +5,7 @@ import (
 
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/internal/keypool"
+	"github.com/rookery-im/rookery/persistence"
 )
 
 // Sweep tells the tick of a moment to all actors: tests of what takes days do
@@ -14,6 +15,9 @@ func (e *Engine) Sweep(now time.Time) { e.system.Sweep(now) }
 // SweepNever leaves the ticks to Sweep: else one that comes after five seconds of a
 // slow machine does what a test has not come to yet.
 func (o *Options) SweepNever() { o.sweepEvery = -1 }
+
+// SeeStore has the engine use its store in Dir through what see makes of it.
+func (o *Options) SeeStore(see func(persistence.Store) persistence.Store) { o.seeing = see }
 
 // KeysAhead counts the key pairs that were made ahead of their use.
 func (e *Engine) KeysAhead() keypool.Counts { return e.keys.Counts() }

@@ -64,7 +64,8 @@ type Options struct {
 	// Default: crypto/rand.
 	Random io.Reader
 	// MaxInstallations is how many installations of a contact a message goes
-	// to, the most recently active first. Default: 3, as deployed.
+	// to, the most recently active first. Default:
+	// deviceactor.DefaultMaxInstallations, as deployed.
 	MaxInstallations int
 	// Requests says what becomes of the first message of an unknown identity.
 	// Default: AcceptAll.
@@ -115,7 +116,8 @@ type Options struct {
 	DirectBlock int
 
 	limits     ratchet.Limits
-	sweepEvery time.Duration // negative: only when Engine.system is told to
+	seeing     func(persistence.Store) persistence.Store // of that in Dir, what is used; nil: itself
+	sweepEvery time.Duration                             // negative: only when Engine.system is told to
 }
 
 // Format implements fmt.Formatter: what the interfaces stand for may hold
@@ -148,7 +150,7 @@ func (o Options) withDefaults() Options {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	o.MaxInstallations = orDefault(o.MaxInstallations, 3)
+	o.MaxInstallations = orDefault(o.MaxInstallations, deviceactor.DefaultMaxInstallations)
 	if o.Schedule == (bundleactor.Schedule{}) {
 		o.Schedule = bundleactor.DefaultSchedule()
 	}
@@ -193,6 +195,9 @@ func (o Options) open(ctx context.Context) (persistence.Store, ownStore, error) 
 	})
 	if err != nil {
 		return nil, ownStore{}, err // and no nil *sealing.Store in an interface
+	}
+	if o.seeing != nil {
+		return o.seeing(own.sealed), own, nil
 	}
 	return own.sealed, own, nil
 }

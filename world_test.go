@@ -279,6 +279,7 @@ func (w *world) watch(options *rookery.Options) {
 	if options.Store != nil {
 		options.Store = w.leaks.Store(options.Store)
 	}
+	options.SeeStore(w.leaks.Store)
 }
 
 func (w *world) close() {

@@ -22,6 +22,9 @@ type View struct {
 	Retired bool
 }
 
+// DefaultMaxInstallations is View.MaxInstallations where the application says nothing.
+const DefaultMaxInstallations = 3
+
 // ErrRetired: the installation has a successor, which has to be used instead.
 var ErrRetired = bundleactor.ErrRetired
 

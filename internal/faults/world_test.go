@@ -129,7 +129,7 @@ func (w *world) open() error {
 	before := w.ledger.read()
 	w.begun, w.sent = len(before.delivered), len(before.receipts)
 	w.engine, err = rookery.Open(ctx, rookery.Options{
-		Store:     w.store,
+		Store:     w.leaks.Store(w.store),
 		Transport: w.air,
 		Handler:   w.handle,
 		Logger:    w.leaks.Logger(nil),
