@@ -72,7 +72,7 @@ func (i *Identity) Explain(ctx context.Context, contact PublicKey) (deviceactor.
 	if err := i.accepting(); err != nil {
 		return deviceactor.Explanation{}, err
 	}
-	x, err := deviceactor.Explain(ctx, i.engine.committer, i.owner, i.public, i.installation, contact, i.now())
+	x, err := deviceactor.Explain(ctx, i.engine.committer, i.owner, i.view(), contact, i.now())
 	return x, i.outcome(err)
 }
 

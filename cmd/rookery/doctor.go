@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/rookery-im/rookery/internal/footprint"
 	"github.com/rookery-im/rookery/persistence"
 )
 
@@ -15,7 +16,7 @@ type DoctorCmd struct {
 	Dir string `name:"dir" required:"" type:"path" env:"ROOKERY_DIR" placeholder:"DIR" help:"Directory of the store (ROOKERY_DIR)."`
 	opener
 	Transport string        `name:"transport" env:"ROOKERY_TRANSPORT" placeholder:"NETWORK" help:"The network that is tried: as of the other commands (ROOKERY_TRANSPORT)."`
-	Wait      time.Duration `name:"wait" default:"10s" help:"How long the network may take to be there."`
+	Wait      time.Duration `name:"wait" default:"10s" help:"How long the network may take to be there, and its history to answer."`
 	JSON      bool          `name:"json" help:"Write one JSON object instead of text."`
 }
 
@@ -58,8 +59,8 @@ var (
 func (c *DoctorCmd) Run(out *output) error {
 	ctx, stop := interruptible()
 	defer stop()
-	result := doctorResult{Directory: c.Dir, Worst: fine, Findings: []diagnosis{}}
-	if err := c.examine(ctx, &result, time.Now()); err != nil {
+	result, err := c.examine(ctx, surroundings{now: time.Now(), free: footprint.Free})
+	if err != nil {
 		return explained(err)
 	}
 	if c.JSON {
@@ -69,7 +70,12 @@ func (c *DoctorCmd) Run(out *output) error {
 	} else {
 		result.print(out.stdout)
 	}
-	switch result.Worst {
+	return result.outcome()
+}
+
+// outcome is what the command ends with.
+func (r *doctorResult) outcome() error {
+	switch r.Worst {
 	case failure:
 		return errDoctorFailed
 	case warning:
@@ -81,13 +87,14 @@ func (c *DoctorCmd) Run(out *output) error {
 
 // examine looks from the outside in: what is wrong outside hides what is inside. An
 // error is one of looking, not of what is looked at.
-func (c *DoctorCmd) examine(ctx context.Context, r *doctorResult, now time.Time) error {
+func (c *DoctorCmd) examine(ctx context.Context, on surroundings) (doctorResult, error) {
+	r := doctorResult{Directory: c.Dir, Worst: fine, Findings: []diagnosis{}}
 	if err := exists(c.Dir); err != nil {
 		r.fails("directory", err, "rookery identity create makes a store; else look at --dir")
-		return nil
+		return r, nil
 	}
-	r.examinePlace(c.Dir, c.KeyFile)
-	r.examineClock(c.Dir, now)
+	r.examinePlace(c.Dir, c.opener, on)
+	r.examineClock(c.Dir, on.now)
 	place := storePlace{Dir: c.Dir, opener: c.opener}
 	store, err := place.tryStart(ctx, true)
 	switch {
@@ -96,31 +103,29 @@ func (c *DoctorCmd) examine(ctx context.Context, r *doctorResult, now time.Time)
 			Severity: warning, About: "lock", What: "a running process has the store open: what is in it, and its network, cannot be looked at",
 			Do: "if it serves: rookery health, and its log; else stop it and look again",
 		})
-		return nil
+		return r, nil
 	case err != nil:
 		r.fails("store", err, "")
-		return nil
+		return r, nil
 	}
 	r.add(diagnosis{Severity: fine, About: "lock", What: "no process has the store open"})
 	r.add(diagnosis{Severity: fine, About: "key", What: "it opens the store"})
-	var people doctorResult // shown last
-	err = r.examineStore(ctx, store, c.Dir, now)
-	if err == nil {
-		err = people.examinePeople(ctx, store, now.UnixNano())
+	err = r.examineStore(ctx, store, c.Dir, on.now)
+	var people doctorResult // shown last, and looked at in any case
+	err = errors.Join(err, people.examinePeople(ctx, store, on.now.UnixNano()), store.Close())
+	if ctx.Err() != nil {
+		return r, ctx.Err()
 	}
-	if err = errors.Join(err, store.Close()); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
+	if err != nil {
 		r.fails("store", err, "rookery store check says which records; see a damaged disk in docs/operations.md")
 	}
-	if err := c.examineNetwork(ctx, r); err != nil {
-		return err
+	if err := c.examineNetwork(ctx, &r); err != nil {
+		return r, err
 	}
 	for _, d := range people.Findings {
 		r.add(d)
 	}
-	return nil
+	return r, nil
 }
 
 func (r *doctorResult) add(d diagnosis) {
@@ -135,7 +140,7 @@ func (r *doctorResult) fails(about string, err error, do string) {
 	if hint := hintFor(err); hint != "" {
 		do = hint
 	}
-	r.add(diagnosis{Severity: failure, About: about, What: said(err), Do: do})
+	r.add(diagnosis{Severity: failure, About: about, What: inOneLine(err), Do: do})
 }
 
 func (r *doctorResult) print(w io.Writer) {

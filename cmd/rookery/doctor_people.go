@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,35 +25,83 @@ const (
 )
 
 // examinePeople looks at each identity and whom it knows, as session explain does.
+// What cannot be read keeps nobody from being looked at who can.
 func (r *doctorResult) examinePeople(ctx context.Context, store persistence.Store, now int64) error {
-	all, err := storedIdentities(ctx, store)
+	var lost damage
+	all, err := storedIdentities(ctx, store, func(name persistence.Name, err error) error { return lost.take(refuse(name, err)) })
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 {
+	if lost.count > 0 {
+		r.add(lost.found("identity"))
+	}
+	if len(all)+lost.count == 0 {
 		r.add(diagnosis{Severity: warning, About: "identity", What: "the store hosts nobody", Do: "rookery identity create, or import"})
 	}
 	for _, us := range all {
-		about := identityReport{r, us, now}
-		if us.successor != "" {
-			about.add(diagnosis{Severity: note, About: "identity", What: "its device was replaced by " + us.successor, Next: "it only reads"})
-			continue
-		}
-		if err := about.bundle(ctx, store); err != nil {
-			return err
-		}
-		if err := about.contacts(ctx, store); err != nil {
+		if err := (identityReport{r, us, now, make(map[string]damage)}).examine(ctx, store); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// damage is what cannot be read of one thing.
+type damage struct {
+	count int
+	first error
+}
+
+// take counts what is damaged, and gives back any other error.
+func (d *damage) take(err error) error {
+	if err == nil || !errors.Is(err, persistence.ErrCorrupt) {
+		return err
+	}
+	if d.count++; d.first == nil {
+		d.first = err
+	}
+	return nil
+}
+
+func (d *damage) found(about string) diagnosis {
+	return diagnosis{
+		Severity: failure, About: about, What: fmt.Sprintf("%d cannot be read, the first since %s", d.count, inOneLine(d.first)),
+		Do: "rookery store check names the records; look at the disk, and restore a backup (docs/operations.md, A damaged disk)",
+	}
+}
+
 // identityReport adds what is found about one identity.
 type identityReport struct {
-	r   *doctorResult
-	us  storedIdentity
-	now int64
+	r      *doctorResult
+	us     storedIdentity
+	now    int64
+	damage map[string]damage // by what it is about
+}
+
+func (i identityReport) examine(ctx context.Context, store persistence.Store) error {
+	if i.us.successor != "" {
+		i.add(diagnosis{Severity: note, About: "identity", What: "its device was replaced by " + i.us.successor, Next: "it only reads"})
+	} else if err := i.goesOn("bundle", i.bundle(ctx, store)); err != nil {
+		return err
+	}
+	if err := i.contacts(ctx, store); err != nil {
+		return err
+	}
+	for _, about := range slices.Sorted(maps.Keys(i.damage)) {
+		lost := i.damage[about]
+		i.add(lost.found(about))
+	}
+	return nil
+}
+
+// goesOn notes what is damaged; it gives back any other error.
+func (i identityReport) goesOn(about string, err error) error {
+	lost := i.damage[about]
+	err = lost.take(err)
+	if lost.count > 0 {
+		i.damage[about] = lost
+	}
+	return err
 }
 
 func (i identityReport) add(d diagnosis) {
@@ -76,7 +126,7 @@ func (i identityReport) bundle(ctx context.Context, store persistence.Store) err
 	current, found := s.Keys.Current()
 	switch {
 	case s.Doubted != 0:
-		d.Severity, d.What = warning, fmt.Sprintf("the clock contradicts, since %v, what was signed before", i.ago(s.Doubted))
+		d.Severity, d.What = warning, fmt.Sprintf("for %v the clock has contradicted what was signed before", i.ago(s.Doubted))
 		d.Next, d.Do = "contacts may not take what is signed now", "set the clock, and keep it set (NTP)"
 	case s.Signed > i.now+int64(clockSlack):
 		d.Severity, d.What = warning, fmt.Sprintf("it was signed %v from now: the clock has gone back", -i.ago(s.Signed))
@@ -87,13 +137,13 @@ func (i identityReport) bundle(ctx context.Context, store persistence.Store) err
 		d.Severity, d.What = warning, fmt.Sprintf("its prekey is %v old: contacts cannot start sessions any more", i.ago(current.Created))
 		d.Next = "the next command that opens the store makes a new one"
 	case s.Announced == 0 && i.now-s.Changed > int64(unpublished):
-		d.Severity, d.What = warning, "listen or serve has never published the contact code"
+		d.Severity, d.What = warning, "no network has ever taken the contact code"
 		d.Next = "who has only the public key writes without forward secrecy"
 	case s.Changed != 0 && i.now-s.Changed > int64(unpublished):
 		d.Severity, d.What = warning, fmt.Sprintf("the newest one is not published, %v after it was made", i.ago(s.Changed))
 		d.Next = "contacts write to the older one, as long as it can be used"
 	case s.Announced == 0:
-		d.Severity, d.What = note, fmt.Sprintf("made %v ago, and not published by listen or serve yet", i.ago(s.Signed))
+		d.Severity, d.What = note, fmt.Sprintf("made %v ago, and no network has taken it yet", i.ago(s.Signed))
 	case i.now-current.Created > int64(schedule.Rotate):
 		d.Severity, d.What = note, fmt.Sprintf("published %v ago; its prekey is %v old", i.ago(s.Announced), i.ago(current.Created))
 		d.Next, d.Do = "the next command that opens the store makes a new one", ""
@@ -118,31 +168,47 @@ type crowd struct {
 	unsent, unacknowledged                            int
 }
 
-// contacts looks at all contacts of the identity.
+// contacts looks at all contacts of the identity, and at what waits. One that was
+// replaced has no use for theirs any more.
 func (i identityReport) contacts(ctx context.Context, store persistence.Store) error {
 	var c crowd
-	var keys []rookery.PublicKey
-	err := eachStoredContact(ctx, store, i.us, func(key rookery.PublicKey) error {
-		keys = append(keys, key)
-		return ctx.Err()
-	})
+	damaged := func(about string) func(persistence.Name, error) error {
+		return func(name persistence.Name, err error) error { return i.goesOn(about, refuse(name, err)) }
+	}
+	keys, err := storedContacts(ctx, store, i.us, damaged("contacts"))
 	if err != nil {
 		return err
 	}
 	for _, key := range keys {
-		if key == i.us.key {
-			err = i.ownDevices(ctx, store)
-		} else {
-			err = c.take(ctx, store, i, key)
+		switch {
+		case i.us.successor != "":
+			continue
+		case key == i.us.key:
+			err = i.goesOn("devices", i.ownDevices(ctx, store))
+		default:
+			err = i.goesOn("contacts", c.take(ctx, store, i, key))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := c.takeOutbox(ctx, store, i.us); err != nil {
+	err = eachRecord(ctx, store, persistence.NewName(persistence.KindOutbox, i.us.owner[:]), func(name persistence.Name, value []byte) error {
+		return i.goesOn("outbox", c.takeUnsent(name, value))
+	}, damaged("outbox"))
+	if err != nil {
 		return err
 	}
-	i.judge(c)
+	err = eachRecord(ctx, store, persistence.NewName(persistence.KindInbox, i.us.owner[:]), func(persistence.Name, []byte) error {
+		c.unacknowledged++
+		return nil
+	}, damaged("inbox"))
+	if err != nil {
+		return err
+	}
+	if i.us.successor == "" {
+		i.judge(c)
+	}
+	i.judgeWaiting(c)
 	return nil
 }
 
@@ -153,8 +219,8 @@ func (i identityReport) ownDevices(ctx context.Context, store persistence.Store)
 		return err
 	}
 	var waiting []string
-	for _, in := range ours.Installations {
-		if !in.Enabled && !in.Denied && in.ID != i.us.installation {
+	for n := range ours.Installations {
+		if in := &ours.Installations[n]; in.Waits() && in.ID != i.us.installation {
 			waiting = append(waiting, in.ID)
 		}
 	}
@@ -169,40 +235,41 @@ func (i identityReport) ownDevices(ctx context.Context, store persistence.Store)
 
 // take looks at one contact.
 func (c *crowd) take(ctx context.Context, store persistence.Store, i identityReport, key rookery.PublicKey) error {
-	x, err := deviceactor.Explain(ctx, store, i.us.owner, i.us.key, i.us.installation, key, i.now)
-	if err != nil {
-		return err
-	}
 	name := fmt.Sprintf("%.8s", key.String())
 	c.all++
-	c.unacknowledged += x.Unacknowledged
-	if x.Blocked || x.Standing == deviceactor.Stranger {
+	x, err := deviceactor.Explain(ctx, store, i.us.owner, i.us.view(), key, i.now)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", name, err)
+	case x.Blocked, x.Standing == deviceactor.Stranger:
 		return nil
-	}
-	if x.Standing == deviceactor.Requested {
+	case x.Standing == deviceactor.Requested:
 		c.asking = append(c.asking, name)
 		return nil
-	}
-	if len(x.Installations) == 0 {
+	case len(x.Installations) == 0:
 		c.unknown = append(c.unknown, name)
 		return nil
 	}
-	reached := false
-	for n, in := range x.Installations {
-		switch with := x.Sessions[n]; {
-		case in.Denied:
-		case !in.Enabled:
-			c.waiting = append(c.waiting, name)
-		case in.Stale, with.Outlook == sessionactor.NeedsPreKey, with.Outlook == sessionactor.NeedsNewerPreKey:
-		case with.Outlook == sessionactor.Repeats && silent(with.Summaries, i.now):
-			c.unanswered = append(c.unanswered, name)
-			reached = true
+	waits, reached, unanswered, answered := false, false, false, false
+	for _, with := range x.Sessions {
+		switch {
+		case with.Exclusion == deviceactor.ByWaiting:
+			waits = true
+		case with.Exclusion != deviceactor.Included, with.Outlook == sessionactor.NeedsPreKey, with.Outlook == sessionactor.NeedsNewerPreKey:
 		default:
 			reached = true
+			unanswered = unanswered || with.Outlook == sessionactor.Repeats && silent(with.Summaries, i.now)
+			answered = answered || with.Outlook == sessionactor.Continues || with.Outlook == sessionactor.Rekeys
 		}
 	}
-	if !reached {
+	if waits {
+		c.waiting = append(c.waiting, name)
+	}
+	switch {
+	case !reached:
 		c.unreachable = append(c.unreachable, name)
+	case unanswered && !answered:
+		c.unanswered = append(c.unanswered, name)
 	}
 	return nil
 }
@@ -212,19 +279,17 @@ func silent(sessions []sessionactor.Summary, now int64) bool {
 	return !slices.ContainsFunc(sessions, func(s sessionactor.Summary) bool { return now-s.Created < int64(unanswered) })
 }
 
-// takeOutbox looks for how long messages wait for a network.
-func (c *crowd) takeOutbox(ctx context.Context, store persistence.Store, us storedIdentity) error {
-	return store.Scan(ctx, persistence.NewName(persistence.KindOutbox, us.owner[:]), func(name persistence.Name, value []byte) error {
-		m, err := deviceactor.DecodeOutgoing(value)
-		if err != nil {
-			return fmt.Errorf("%v: %w", name, err)
-		}
-		c.unsent++
-		if c.oldestUnsent == 0 || m.Created < c.oldestUnsent {
-			c.oldestUnsent = m.Created
-		}
-		return ctx.Err()
-	})
+// takeUnsent takes a message that waits for a network.
+func (c *crowd) takeUnsent(name persistence.Name, value []byte) error {
+	c.unsent++
+	m, err := deviceactor.DecodeOutgoing(value)
+	if err != nil {
+		return refuse(name, err)
+	}
+	if c.oldestUnsent == 0 || m.Created < c.oldestUnsent {
+		c.oldestUnsent = m.Created
+	}
+	return nil
 }
 
 // judge says what is so with the contacts.
@@ -240,9 +305,13 @@ func (i identityReport) judge(c crowd) {
 	about(warning, c.unreachable, "without a device that can be written to", "messages to them are refused", "rookery session explain CONTACT says why for each device")
 	about(note, c.waiting, "with a device that waits for approval", "it gets nothing; what it sends is read", "rookery device approve ID --contact CONTACT")
 	about(note, c.unanswered, "that have not answered for a week", outlooks[sessionactor.Repeats], "")
+}
+
+// judgeWaiting says for how long messages wait.
+func (i identityReport) judgeWaiting(c crowd) {
 	switch wait := i.ago(c.oldestUnsent); {
 	case c.unsent == 0:
-	case wait > unsent:
+	case c.oldestUnsent != 0 && wait > unsent:
 		i.add(diagnosis{
 			Severity: warning, About: "outbox", What: fmt.Sprintf("%d messages were not taken by a network, the oldest for %v", c.unsent, wait),
 			Next: "they go out with the next command that has a network; after 30 days they are given up", Do: "look at the network, then rookery listen or serve",

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/rookery-im/rookery/internal/footprint"
 )
 
 const (
@@ -20,76 +23,148 @@ const (
 	clockSlack = 2 * time.Minute
 )
 
-// examinePlace looks at the files of a store and the room for more.
-func (r *doctorResult) examinePlace(dir, keyFile string) {
-	open, err := openToOthers(dir)
-	switch {
-	case err != nil:
-		r.fails("directory", err, "it has to be readable by the user that runs this")
-	case open != "":
+// surroundings are what a store lies in, as the machine shows them.
+type surroundings struct {
+	now  time.Time
+	free func(dir string) (bytes int64, known bool)
+}
+
+// examinePlace looks at the files of a store, at what opens it, and at the room for more.
+func (r *doctorResult) examinePlace(dir string, with opener, on surroundings) {
+	places := directories(dir)
+	r.examineModes(places, with.Anchor)
+	if file := with.file(); file != "" && slices.ContainsFunc(places, func(place string) bool { return below(place, resolved(file)) }) {
 		r.add(diagnosis{
-			Severity: failure, About: "directory", What: open + " can be read or changed by others",
-			Next: "the store is not opened", Do: "chmod -R go= " + dir,
-		})
-	default:
-		r.add(diagnosis{Severity: fine, About: "directory", What: "it is its user's alone"})
-	}
-	if inside, err := filepath.Rel(dir, keyFile); keyFile != "" && err == nil && filepath.IsLocal(inside) {
-		r.add(diagnosis{
-			Severity: warning, About: "key", What: "the key file lies in the directory that it opens: who takes one has both",
-			Do: "move it to another disk and give its place with --key-file",
+			Severity: warning, About: "key", What: "the file that opens the store lies in it: who takes one has both",
+			Do: "move it to another disk and give its place with --key-file or --passphrase-file, or in ROOKERY_KEY_FILE",
 		})
 	}
-	free, known := footprint.Free(dir)
-	if !known {
+	least := int64(math.MaxInt64)
+	for _, place := range places {
+		if free, known := on.free(place); known {
+			least = min(least, free)
+		}
+	}
+	if least == math.MaxInt64 { // the system does not say
 		return
 	}
-	room := diagnosis{Severity: fine, About: "disk", What: fmt.Sprintf("%d MiB are free", free>>20)}
+	room := diagnosis{Severity: fine, About: "disk", What: fmt.Sprintf("%d MiB are free", least>>20)}
 	switch {
-	case free < leastFree:
+	case least < leastFree:
 		room.Severity, room.Do = failure, "make room; the store goes on by itself"
 		room.Next = "what is to be sent is refused, what comes waits with the network"
-	case free < scarceFree:
+	case least < scarceFree:
 		room.Severity, room.Do = warning, "make room before the store turns to refusing"
 	}
 	r.add(room)
 }
 
-// openToOthers finds what others than the owner may use.
-func openToOthers(dir string) (name string, err error) {
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) { // of a store that is in use
-				return nil
-			}
-			return err
-		}
-		info, err := entry.Info()
+// directories are where a store really lies: its own, and that of its records if a link
+// leads elsewhere.
+func directories(dir string) []string {
+	own := resolved(dir)
+	if records := resolved(filepath.Join(own, "records")); !below(own, records) {
+		return []string{own, records}
+	}
+	return []string{own}
+}
+
+// resolved is where a path leads; itself, absolute, if that cannot be told.
+func resolved(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	return path
+}
+
+// below tells whether a path lies in a directory. Both are resolved.
+func below(dir, path string) bool {
+	inside, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(inside)
+}
+
+// examineModes looks at what others than the store's user may use: an error is what
+// opening refuses, the rest is behind a directory that only its user enters.
+func (r *doctorResult) examineModes(places []string, anchor string) {
+	if runtime.GOOS == "windows" { // has no such modes
+		return
+	}
+	own := places[0]
+	refused, err := openToOthers(
+		own, filepath.Join(own, "records"), filepath.Join(own, "keyring"), cmp.Or(anchor, filepath.Join(own, "anchor")),
+	)
+	switch {
+	case err != nil:
+		r.fails("directory", err, "it has to be readable by the user that runs this")
+		return
+	case len(refused) > 0:
+		r.add(diagnosis{
+			Severity: failure, About: "directory", What: some(refused) + " can be read or changed by others",
+			Next: "the store is not opened", Do: "chmod go= " + strings.Join(refused, " "),
+		})
+		return
+	}
+	r.add(diagnosis{Severity: fine, About: "directory", What: "it is its user's alone"})
+	if loose := looseFiles(places); len(loose) > 0 {
+		r.add(diagnosis{
+			Severity: note, About: "directory", What: fmt.Sprintf("%d files in it could be read or changed by others, if the directory let them in: %s", len(loose), some(loose)),
+			Next: "the store is opened all the same", Do: "chmod -R go= " + strings.Join(places, " "),
+		})
+	}
+}
+
+// openToOthers are those files that others than their user may use. What is missing is
+// told by who opens it.
+func openToOthers(files ...string) (open []string, err error) {
+	for _, file := range files {
+		info, err := os.Stat(file)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil
 		case err != nil:
-			return err
+			return nil, err
 		case info.Mode().Perm()&0o077 != 0:
-			name = path
-			return fs.SkipAll
+			open = append(open, file)
 		}
-		return nil
+	}
+	return open, nil
+}
+
+// looseFiles are all files with such modes. Links have none that mean anything.
+func looseFiles(places []string) (loose []string) {
+	walkFiles(places, func(path string, info fs.FileInfo) {
+		if info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o077 != 0 {
+			loose = append(loose, path)
+		}
 	})
-	return name, err
+	return loose
+}
+
+// walkFiles shows all that is not a directory, as far as it can be looked at: files of a
+// store in use come and go.
+func walkFiles(places []string, show func(path string, info fs.FileInfo)) {
+	for _, place := range places {
+		_ = filepath.WalkDir(place, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return nil //nolint:nilerr // see above
+			}
+			if info, err := entry.Info(); err == nil {
+				show(path, info)
+			}
+			return nil
+		})
+	}
 }
 
 // examineClock compares the clock with the files, which it has written itself.
 func (r *doctorResult) examineClock(dir string, now time.Time) {
 	var newest time.Time
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error { // what cannot be read was told
-		if err != nil || entry.IsDir() {
-			return nil //nolint:nilerr // see above
-		}
-		if info, err := entry.Info(); err == nil && info.ModTime().After(newest) {
+	walkFiles(directories(dir), func(_ string, info fs.FileInfo) {
+		if info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}
-		return nil
 	})
 	clock := diagnosis{Severity: fine, About: "clock", What: "it is not behind what was written before"}
 	if behind := newest.Sub(now); behind > clockSlack {

@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rookery-im/rookery/internal/footprint"
 	"github.com/rookery-im/rookery/persistence/sealing"
 )
-
-// forgotten is how long after their use keys may be recovered from the disk, if the
-// store is open or was closed in order.
-const forgotten = time.Hour
 
 // examineStore looks at the records, as store check and store stats do.
 func (r *doctorResult) examineStore(ctx context.Context, store *sealing.Store, dir string, now time.Time) error {
@@ -18,16 +15,15 @@ func (r *doctorResult) examineStore(ctx context.Context, store *sealing.Store, d
 	if err := check.walk(ctx, store); err != nil {
 		return err
 	}
-	orphans := check.orphans()
-	switch damaged := check.Wrong - orphans; {
-	case damaged > 0:
+	switch {
+	case check.Wrong > 0:
 		r.add(diagnosis{
-			Severity: failure, About: "store", What: fmt.Sprintf("%d of %d records cannot be read", damaged, check.Records),
+			Severity: failure, About: "store", What: fmt.Sprintf("%d of %d records cannot be read", check.Wrong, check.Records),
 			Next: "who they belong to does not work; everybody else does",
 			Do:   "rookery store check names them; look at the disk, and restore a backup",
 		})
-	case orphans > 0:
-		r.add(diagnosis{Severity: note, About: "store", What: fmt.Sprintf("%d records are in order, %d of them lead nowhere", check.Records, orphans)})
+	case check.Orphans > 0:
+		r.add(diagnosis{Severity: note, About: "store", What: fmt.Sprintf("%d records are in order; to %d of them nothing leads", check.Records, check.Orphans)})
 	default:
 		r.add(diagnosis{Severity: fine, About: "store", What: fmt.Sprintf("%d records are in order", check.Records)})
 	}
@@ -42,34 +38,19 @@ func (r *doctorResult) examineStore(ctx context.Context, store *sealing.Store, d
 	if err != nil {
 		return err
 	}
-	if len(stats.Epochs) > 1 {
-		oldest := stats.Epochs[0].Created
+	if !stats.Clean {
+		since := now
 		for _, e := range stats.Epochs {
-			if e.Created.Before(oldest) {
-				oldest = e.Created
+			if e.Created.Before(since) {
+				since = e.Created
 			}
 		}
-		if age := now.Sub(oldest); age > 2*forgotten {
-			r.add(diagnosis{
-				Severity: warning, About: "store",
-				What: fmt.Sprintf("%d epochs are kept, the oldest for %v: it was not closed in order, and keys that were used up since can be recovered by who has what opens it", len(stats.Epochs), age.Truncate(time.Minute)),
-				Next: "the next open seals all anew and destroys the older keys", Do: "rookery store rekey, or start what uses the store",
-			})
-		}
+		r.add(diagnosis{
+			Severity: warning, About: "store",
+			What: fmt.Sprintf("it was not closed in order: keys that were used up in the last %v can be recovered by who has what opens it", max(now.Sub(since).Truncate(time.Minute), time.Minute)),
+			Next: "the next open seals all anew and destroys the older keys", Do: "rookery store rekey, or start what uses the store",
+		})
 	}
-	size, err := diskSize(dir)
-	if err == nil {
-		r.add(diagnosis{Severity: fine, About: "store", What: fmt.Sprintf("%d KiB on disk, %d commits, %d epochs", size>>10, stats.Commits, len(stats.Epochs))})
-	}
-	return err
-}
-
-// orphans counts those among the findings, as far as they are listed.
-func (r *checkResult) orphans() (n uint64) {
-	for _, f := range r.Findings {
-		if f.Orphan {
-			n++
-		}
-	}
-	return n
+	r.add(diagnosis{Severity: fine, About: "store", What: fmt.Sprintf("%d KiB on disk, %d commits, %d epochs", footprint.Directory(dir)>>10, stats.Commits, len(stats.Epochs))})
+	return nil
 }

@@ -39,7 +39,7 @@ var hints = []struct {
 	{rookery.ErrPublicKey, "a public key has 66 or 130 hexadecimal digits, the longer one begins with 04"},
 	{rookery.ErrPhrase, "twelve or more words of the BIP-39 list, in their order"},
 	{rookery.ErrPrivateKey, "a private key has 64 hexadecimal digits"},
-	{jetstream.ErrStream, "with ,create=true behind the address a stream that is missing is made"},
+	{jetstream.ErrNoStream, "with ,create=true behind the address a stream that is missing is made"},
 	{rookery.ErrPayloadSize, "a message has 1 byte to 1 MiB"},
 }
 

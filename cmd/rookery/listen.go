@@ -56,7 +56,7 @@ func (c *ListenCmd) Run(out *output) error {
 				_ = publishCode(ctx, i) // messages may come without it, too
 			}
 		})
-		_, _ = fmt.Fprintf(out.progress.to, "rookery: listening for %s\n", listed(whom))
+		_, _ = fmt.Fprintf(out.progress.to, "rookery: listening for %s\n", listed(whom, namesOf))
 		l.begin(whom)
 		return l.wait(ctx, c.For)
 	})

@@ -34,7 +34,7 @@ func TestTwoPeopleTalkOverANetworkThatKeeps(t *testing.T) {
 		t.Errorf("again: %v", got)
 	}
 	for _, p := range []person{alice, bob} { // with what there is of the network in it
-		if status, result := checked(t, p.dir, p.key); status != 0 || !result.OK || result.Records == 0 {
+		if status, result := checked(t, p.dir, p.key); status != 0 || !result.OK || result.Orphans != 0 || result.Records == 0 {
 			t.Errorf("status %d: %+v", status, result)
 		}
 	}

@@ -31,8 +31,7 @@ type progress struct {
 const plainEvery = 2 * time.Second
 
 func newProgress(f *os.File) *progress {
-	info, err := f.Stat()
-	return &progress{to: f, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	return &progress{to: f, terminal: isTerminal(f)}
 }
 
 // plain has lines written one after the other, also on a terminal.

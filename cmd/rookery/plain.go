@@ -57,6 +57,9 @@ func said(err error) string {
 	return strings.Join(lines, "\n")
 }
 
+// inOneLine is said in the middle of something else.
+func inOneLine(err error) string { return strings.Join(strings.Fields(said(err)), " ") }
+
 // writeIndented writes a text of somebody else line by line, so that none of it looks
 // like a line of ours.
 func writeIndented(w io.Writer, text string) error {

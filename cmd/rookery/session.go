@@ -87,7 +87,7 @@ func (c *SessionExplainCmd) Run(out *output) error {
 }
 
 func (c *SessionExplainCmd) explain(ctx context.Context, store persistence.Store, now int64) (contactExplained, error) {
-	all, err := storedIdentities(ctx, store)
+	all, err := storedIdentities(ctx, store, refuse)
 	if err != nil {
 		return contactExplained{}, err
 	}
@@ -107,7 +107,7 @@ func (c *SessionExplainCmd) explain(ctx context.Context, store persistence.Store
 
 // explainContact says what the store has of a contact.
 func explainContact(ctx context.Context, store persistence.Store, us storedIdentity, key rookery.PublicKey, now int64) (contactExplained, error) {
-	x, err := deviceactor.Explain(ctx, store, us.owner, us.key, us.installation, key, now)
+	x, err := deviceactor.Explain(ctx, store, us.owner, us.view(), key, now)
 	if err != nil {
 		return contactExplained{}, err
 	}

@@ -11,6 +11,7 @@ import (
 // explainDevice says how it stands with a device, and what happens next.
 func explainDevice(of rookery.PublicKey, in deviceactor.Installation, with deviceactor.ExplainedSessions) deviceExplained {
 	d := deviceExplained{deviceView: viewDevice(of, in), Sessions: []sessionView{}}
+	d.Stale = with.Exclusion == deviceactor.ByAge
 	if !in.Entry.IsZero() {
 		d.PreKey = &prekeyView{
 			Version: in.Entry.Version, Signed: stamp(in.Entry.Timestamp),
@@ -23,7 +24,11 @@ func explainDevice(of rookery.PublicKey, in deviceactor.Installation, with devic
 			Created: stamp(s.Created), Skipped: s.Skipped, Deleted: stamp(s.DeletedAt),
 		})
 	}
-	d.Next = nextOf(d, with.Outlook)
+	if with.Exclusion == deviceactor.Included {
+		d.Next = outlooks[with.Outlook]
+	} else {
+		d.Next = exclusions[with.Exclusion]
+	}
 	return d
 }
 
@@ -40,15 +45,14 @@ var outlooks = map[sessionactor.Outlook]string{
 // outlookOfUnknown says what a message does to whom no device is known of.
 const outlookOfUnknown = "a message looks the contact code up first, and goes out without forward secrecy if there is none"
 
-// nextOf says what happens next with a device.
-func nextOf(d deviceExplained, outlook sessionactor.Outlook) string {
-	switch {
-	case !d.Enabled:
-		return "it gets nothing until it is approved (rookery device approve); what it sends is read"
-	case d.Stale:
-		return "it gets nothing until a bundle comes from itself: its identity has left it out for a week"
-	}
-	return outlooks[outlook]
+// exclusions say why a device gets nothing.
+var exclusions = map[deviceactor.Exclusion]string{
+	deviceactor.ByRetirement: "it gets nothing: our installation was replaced and only reads",
+	deviceactor.ByBlock:      "it gets nothing, and what it sends is refused: the contact is blocked",
+	deviceactor.ByDecision:   "it was disabled, and gets nothing until it is approved (rookery device approve); what it sends is read",
+	deviceactor.ByWaiting:    "it gets nothing until it is approved (rookery device approve); what it sends is read",
+	deviceactor.ByAge:        "it gets nothing until a bundle comes from itself: its identity has left it out for a week",
+	deviceactor.ByNumber:     "it gets nothing until it sends: others of its identity, as many as a message goes to, were active later",
 }
 
 // whatIsNext says what happens next with a contact as a whole.

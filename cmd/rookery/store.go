@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,11 @@ func (p *opener) unlock() (keyring.Protector, error) {
 		return keyring.FromEnvironment(os.LookupEnv)
 	}
 	return protector(p.KeyFile, p.PassphraseFile)
+}
+
+// file names the file that opens the store, "" if a passphrase in the environment does.
+func (p *opener) file() string {
+	return cmp.Or(p.KeyFile, p.PassphraseFile, os.Getenv(keyring.KeyFileVariable))
 }
 
 // protector is one of a key file and a file with a passphrase.

@@ -22,6 +22,7 @@ type checkResult struct {
 	Records    uint64    `json:"records"`
 	RolledBack bool      `json:"rolled_back"`
 	Wrong      uint64    `json:"wrong"`
+	Orphans    uint64    `json:"orphans"` // in order, but nothing leads to them
 	Findings   []finding `json:"findings"`
 	OK         bool      `json:"ok"`
 }
@@ -33,8 +34,8 @@ type finding struct {
 	Orphan  bool   `json:"orphan"`
 }
 
-// maxFindings bounds the list: a store that is not what it was has one for each
-// record.
+// maxFindings bounds the list, of orphans and of what is wrong alike: a store that is not
+// what it was has one for each record.
 const maxFindings = 1000
 
 // errStoreWrong is the bad result of a check.
@@ -65,50 +66,33 @@ func (c *StoreCheckCmd) Run(out *output) error {
 	return err
 }
 
-// pieceRecords are looked at in one go; a record that cannot be opened ends one.
-const pieceRecords = 4096
-
-// walk checks all records, going on behind those that cannot be opened.
+// walk checks all records.
 func (r *checkResult) walk(ctx context.Context, store persistence.Store) error {
 	check := recordCheck{store: store, hosted: make(map[persistence.OwnerID]bool)}
-	last := persistence.Name("")
-	for {
-		shown := 0
-		err := store.ScanAfter(ctx, last, pieceRecords, func(name persistence.Name, value []byte) error {
-			shown++
-			last = name
-			if name.Kind() != persistence.KindFence { // looked at by the store when it opens
-				r.Records++
-				r.note(name, check.check(ctx, name, value))
-			}
-			return ctx.Err()
-		})
-		var bad *persistence.RecordError
-		switch {
-		case err == nil && shown < pieceRecords:
-			return nil
-		case err == nil:
-		case errors.As(err, &bad) && bad.Name > last && errors.Is(err, persistence.ErrCorrupt):
-			last = bad.Name
+	return eachRecord(ctx, store, "", func(name persistence.Name, value []byte) error {
+		if name.Kind() != persistence.KindFence { // looked at by the store when it opens
 			r.Records++
-			r.note(bad.Name, bad.Err)
-		case errors.Is(err, persistence.ErrCorrupt): // below the records: nothing behind it can be read
-			r.note(last, fmt.Errorf("behind it: %w", err))
-			return nil
-		default:
-			return err
+			r.note(name, check.check(ctx, name, value))
 		}
-	}
+		return nil
+	}, func(name persistence.Name, err error) error {
+		r.Records++
+		r.note(name, err)
+		return nil
+	})
 }
 
-// note adds what is wrong with a record, if anything is.
+// note adds what is wrong with a record, if anything is. An orphan is in order.
 func (r *checkResult) note(name persistence.Name, err error) {
 	if err == nil {
 		return
 	}
-	r.Wrong++
-	if len(r.Findings) < maxFindings {
-		r.Findings = append(r.Findings, finding{name.String(), err.Error(), errors.Is(err, errOrphan)})
+	orphan, of := errors.Is(err, errOrphan), &r.Wrong
+	if orphan {
+		of = &r.Orphans
+	}
+	if *of++; *of <= maxFindings {
+		r.Findings = append(r.Findings, finding{name.String(), err.Error(), orphan})
 	}
 }
 
@@ -117,7 +101,7 @@ func (r *checkResult) print(w io.Writer) {
 	for _, f := range r.Findings {
 		_, _ = fmt.Fprintf(w, "  %s: %s\n", f.Record, f.Problem)
 	}
-	if more := r.Wrong - uint64(len(r.Findings)); more > 0 {
+	if more := r.Wrong + r.Orphans - uint64(len(r.Findings)); more > 0 {
 		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
 	}
 	if r.RolledBack {
@@ -125,4 +109,5 @@ func (r *checkResult) print(w io.Writer) {
 	}
 	field(w, "records", "%d", r.Records)
 	field(w, "not in order", "%d", r.Wrong)
+	field(w, "orphans", "%d", r.Orphans)
 }

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/x3dh"
@@ -24,105 +24,77 @@ type storedIdentity struct {
 	successor    string // "" while it is in use
 }
 
-// storedIdentities are all of a store.
-func storedIdentities(ctx context.Context, store persistence.Store) ([]storedIdentity, error) {
+// storedIdentities are all of a store; damaged is told of those that cannot be read.
+func storedIdentities(ctx context.Context, store persistence.Store, damaged func(persistence.Name, error) error) ([]storedIdentity, error) {
 	var all []storedIdentity
-	err := store.Scan(ctx, persistence.NewName(persistence.KindIdentity), func(name persistence.Name, value []byte) error {
-		var r record.Identity
-		if err := proto.Unmarshal(value, &r); err != nil {
-			return fmt.Errorf("%v: %w", name, errors.Join(persistence.ErrCorrupt, err))
+	err := eachRecord(ctx, store, persistence.NewName(persistence.KindIdentity), func(name persistence.Name, value []byte) error {
+		one, err := decodeStored(value)
+		if err != nil {
+			return damaged(name, err)
 		}
-		defer clear(r.GetIdentityKey())
-		key, err := x3dh.ParseIdentity(r.GetPublicKey())
-		if err != nil { // written before the public key was
-			private, err := x3dh.NewIdentity(r.GetIdentityKey())
-			if err != nil {
-				return fmt.Errorf("%v: %w", name, err)
-			}
-			key = private.Public()
-			private.Wipe()
-		}
-		all = append(all, storedIdentity{
-			owner: persistence.NewOwnerID(key[:], r.GetInstallationId()), key: key,
-			installation: r.GetInstallationId(), name: r.GetName(), successor: r.GetSuccessor(),
-		})
+		all = append(all, one)
 		return nil
-	})
+	}, damaged)
 	return all, err
+}
+
+func decodeStored(value []byte) (storedIdentity, error) {
+	var r record.Identity
+	if err := proto.Unmarshal(value, &r); err != nil {
+		return storedIdentity{}, errors.Join(persistence.ErrCorrupt, err)
+	}
+	defer clear(r.GetIdentityKey())
+	key, err := x3dh.ParseIdentity(r.GetPublicKey())
+	if err != nil { // written before the public key was
+		private, err := x3dh.NewIdentity(r.GetIdentityKey())
+		if err != nil {
+			return storedIdentity{}, errors.Join(persistence.ErrCorrupt, err)
+		}
+		key = private.Public()
+		private.Wipe()
+	}
+	return storedIdentity{
+		owner: persistence.NewOwnerID(key[:], r.GetInstallationId()), key: key,
+		installation: r.GetInstallationId(), name: r.GetName(), successor: r.GetSuccessor(),
+	}, nil
+}
+
+// view is how the rules see the identity, as the command line and the daemon have them.
+func (i storedIdentity) view() deviceactor.View {
+	return deviceactor.View{
+		Own: i.key, Installation: i.installation, MaxInstallations: deviceactor.DefaultMaxInstallations,
+		Requests: rookery.Ask, Retired: i.successor != "",
+	}
 }
 
 // pickStored finds the identity that is meant as pickIdentity does.
 func pickStored(all []storedIdentity, who string) (storedIdentity, error) {
-	ways := []func(storedIdentity) bool{
-		func(i storedIdentity) bool { return i.name == who },
-		func(i storedIdentity) bool { return begins(i.key.String(), who) || begins(i.installation, who) },
-		func(i storedIdentity) bool {
-			key, err := rookery.ParsePublicKey(who)
-			return err == nil && key == i.key
-		},
-	}
-	if who == "" {
-		ways = []func(storedIdentity) bool{func(storedIdentity) bool { return true }}
-	}
-	for _, means := range ways {
-		var found, inUse []storedIdentity
-		for _, i := range all {
-			if means(i) {
-				found = append(found, i)
-				if i.successor == "" {
-					inUse = append(inUse, i)
-				}
-			}
-		}
-		if len(inUse) > 0 {
-			found = inUse
-		}
-		switch len(found) {
-		case 0:
-		case 1:
-			return found[0], nil
-		default:
-			return storedIdentity{}, fmt.Errorf("which identity? %w; say more with --identity", errAmbiguous)
-		}
-	}
-	return storedIdentity{}, fmt.Errorf("identity %q %w", who, errUnknown)
+	return pick(all, who, func(i storedIdentity) named { return named{i.name, i.key, i.installation, i.successor != ""} })
 }
 
-// pickStoredContact finds the contact of an identity that is meant.
+// pickStoredContact finds the contact of an identity that is meant as pickContact does.
 func pickStoredContact(ctx context.Context, store persistence.Store, of storedIdentity, who string) (rookery.PublicKey, error) {
-	if key, err := rookery.ParsePublicKey(who); err == nil {
-		return key, nil
-	}
-	var found []rookery.PublicKey
-	err := eachStoredContact(ctx, store, of, func(key rookery.PublicKey) error {
-		if key != of.key && begins(key.String(), who) {
-			found = append(found, key)
-		}
-		return nil
+	return pickKey(who, func() ([]rookery.PublicKey, error) {
+		all, err := storedContacts(ctx, store, of, refuse)
+		return slices.DeleteFunc(all, func(key rookery.PublicKey) bool { return key == of.key }), err
 	})
-	switch {
-	case err != nil:
-		return rookery.PublicKey{}, err
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1:
-		return rookery.PublicKey{}, fmt.Errorf("contact %q: %w: %v and %v begin so", who, errAmbiguous, found[0], found[1])
-	}
-	return rookery.PublicKey{}, fmt.Errorf("contact %q %w: the beginning of a known contact's key, of %d digits or more, or a whole key", strings.TrimSpace(who), errUnknown, leastPrefix)
 }
 
-// eachStoredContact calls fn for all contacts of an identity, itself among them if it
-// has other devices.
-func eachStoredContact(ctx context.Context, store persistence.Store, of storedIdentity, fn func(rookery.PublicKey) error) error {
-	return store.Scan(ctx, persistence.NewName(persistence.KindContact, of.owner[:]), func(name persistence.Name, _ []byte) error {
+// storedContacts are all contacts of an identity, itself among them if it has other
+// devices; damaged is told of those that cannot be read.
+func storedContacts(ctx context.Context, store persistence.Store, of storedIdentity, damaged func(persistence.Name, error) error) ([]rookery.PublicKey, error) {
+	var all []rookery.PublicKey
+	err := eachRecord(ctx, store, persistence.NewName(persistence.KindContact, of.owner[:]), func(name persistence.Name, _ []byte) error {
 		parts, err := name.Parts()
 		if err != nil || len(parts) != 2 {
-			return fmt.Errorf("%v: %w", name, persistence.ErrCorrupt)
+			return damaged(name, persistence.ErrCorrupt)
 		}
 		key, err := x3dh.ParseIdentity(parts[1])
 		if err != nil {
-			return fmt.Errorf("%v: %w", name, persistence.ErrCorrupt)
+			return damaged(name, errors.Join(persistence.ErrCorrupt, err))
 		}
-		return fn(key)
-	})
+		all = append(all, key)
+		return nil
+	}, damaged)
+	return all, err
 }

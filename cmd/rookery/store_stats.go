@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"time"
+
+	"github.com/rookery-im/rookery/internal/footprint"
 )
 
 // StoreStatsCmd says what a store holds.
@@ -24,6 +24,7 @@ type statsResult struct {
 	Commits   uint64      `json:"commits"`
 	Recovery  uint64      `json:"recovery"`
 	Pending   bool        `json:"recovery_pending"`
+	Clean     bool        `json:"clean"` // it was closed in order: there is nothing to forget
 	DiskBytes int64       `json:"disk_bytes"`
 }
 
@@ -54,7 +55,7 @@ func (c *StoreStatsCmd) Run(out *output) error {
 	}
 	result := statsResult{
 		Directory: c.Dir, Kinds: []kindStats{}, Epochs: []epochStat{},
-		Commits: stats.Commits, Recovery: stats.Recovery, Pending: stats.Pending,
+		Commits: stats.Commits, Recovery: stats.Recovery, Pending: stats.Pending, Clean: stats.Clean, DiskBytes: footprint.Directory(c.Dir),
 	}
 	for _, k := range stats.Kinds {
 		result.Kinds = append(result.Kinds, kindStats{k.Kind.String(), k.Records, k.Bytes})
@@ -63,28 +64,10 @@ func (c *StoreStatsCmd) Run(out *output) error {
 		age := time.Since(e.Created).Truncate(time.Second)
 		result.Epochs = append(result.Epochs, epochStat{e.ID, e.Created.UTC(), int64(age.Seconds()), e.Records})
 	}
-	if result.DiskBytes, err = diskSize(c.Dir); err != nil {
-		return err
-	}
 	if c.JSON {
 		return json.NewEncoder(out.stdout).Encode(result)
 	}
 	return result.print(out.stdout)
-}
-
-// diskSize adds up the files below a directory, in bytes.
-func diskSize(dir string) (size int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			size += info.Size()
-		}
-		return err
-	})
-	return size, err
 }
 
 func (r *statsResult) print(w io.Writer) error {
@@ -105,6 +88,7 @@ func (r *statsResult) print(w io.Writer) error {
 		recovery += ", to be made by the next open"
 	}
 	field(w, "last recovery", "%s", recovery)
+	field(w, "closed in order", "%s", map[bool]string{true: "yes", false: "no"}[r.Clean])
 	field(w, "on disk", "%d bytes", r.DiskBytes)
 	return err
 }

@@ -41,13 +41,11 @@ func openCarrier(ctx context.Context, spec transportSpec) (carrier.Carrier, erro
 	case wakuTransport:
 		return openWaku(spec)
 	case wakuRESTTransport:
-		light, err := spec.flag("light")
+		options, err := restOptions(spec)
 		if err != nil {
 			return nil, err
 		}
-		return orNil(wakurest.New(wakurest.Options{
-			URL: spec.address, Light: light, PubsubTopic: spec.option("pubsub"), StorePeer: spec.option("store-peer"),
-		}))
+		return orNil(wakurest.New(options))
 	case natsTransport:
 		create, err := spec.flag("create")
 		if err != nil {
@@ -63,6 +61,13 @@ func openCarrier(ctx context.Context, spec transportSpec) (carrier.Carrier, erro
 	case memoryTransport: // is no carrier
 	}
 	return nil, fmt.Errorf("%w: %q", errTransport, spec.kind)
+}
+
+func restOptions(spec transportSpec) (wakurest.Options, error) {
+	light, err := spec.flag("light")
+	return wakurest.Options{
+		URL: spec.address, Light: light, PubsubTopic: spec.option("pubsub"), StorePeer: spec.option("store-peer"),
+	}, err
 }
 
 func openWaku(spec transportSpec) (carrier.Carrier, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -117,6 +118,12 @@ func (s transportSpec) option(name string) string {
 		}
 	}
 	return ""
+}
+
+// without is the spec without an option.
+func (s transportSpec) without(name string) transportSpec {
+	s.options = slices.DeleteFunc(slices.Clone(s.options), func(o transportOption) bool { return o.name == name })
+	return s
 }
 
 // all gives the values of an option that may be there several times.

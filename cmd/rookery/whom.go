@@ -44,30 +44,44 @@ func inOrder(engine *rookery.Engine) []*rookery.Identity {
 	return all
 }
 
-// pickIdentity finds the one that is meant: by its name, or by the beginning of its
-// key or installation id; "" means the only one. One that was replaced is meant only
-// if no other is.
+// named is what an identity is meant by.
+type named struct {
+	name         string
+	key          rookery.PublicKey
+	installation string
+	replaced     bool
+}
+
+// pickIdentity finds the one that is meant.
 func pickIdentity(engine *rookery.Engine, who string) (*rookery.Identity, error) {
-	all := inOrder(engine)
+	return pick(inOrder(engine), who, namesOf)
+}
+
+func namesOf(i *rookery.Identity) named {
+	return named{i.Name(), i.PublicKey(), i.InstallationID(), i.Retired()}
+}
+
+// pick finds the one that is meant: by its name, or by the beginning of its key or
+// installation id; "" means the only one. One that was replaced is meant only if no
+// other is.
+func pick[T any](all []T, who string, names func(T) named) (one T, err error) {
 	if len(all) == 0 {
-		return nil, fmt.Errorf("identity %w: there is none in the store yet (rookery identity create makes one)", errUnknown)
+		return one, fmt.Errorf("identity %w: there is none in the store yet (rookery identity create makes one)", errUnknown)
 	}
-	ways := []func(*rookery.Identity) bool{
-		func(i *rookery.Identity) bool { return i.Name() == who },
-		func(i *rookery.Identity) bool {
-			return begins(i.PublicKey().String(), who) || begins(i.InstallationID(), who)
-		},
-		func(i *rookery.Identity) bool {
+	ways := []func(named) bool{
+		func(n named) bool { return n.name == who },
+		func(n named) bool { return begins(n.key.String(), who) || begins(n.installation, who) },
+		func(n named) bool {
 			key, err := rookery.ParsePublicKey(who)
-			return err == nil && key == i.PublicKey()
+			return err == nil && key == n.key
 		},
 	}
 	if who == "" {
-		ways = []func(*rookery.Identity) bool{func(*rookery.Identity) bool { return true }}
+		ways = []func(named) bool{func(named) bool { return true }}
 	}
 	for _, means := range ways {
-		found := slices.DeleteFunc(slices.Clone(all), func(i *rookery.Identity) bool { return !means(i) })
-		if inUse := slices.DeleteFunc(slices.Clone(found), (*rookery.Identity).Retired); len(inUse) > 0 {
+		found := slices.DeleteFunc(slices.Clone(all), func(i T) bool { return !means(names(i)) })
+		if inUse := slices.DeleteFunc(slices.Clone(found), func(i T) bool { return names(i).replaced }); len(inUse) > 0 {
 			found = inUse
 		}
 		switch len(found) {
@@ -75,48 +89,58 @@ func pickIdentity(engine *rookery.Engine, who string) (*rookery.Identity, error)
 		case 1:
 			return found[0], nil
 		default:
-			return nil, fmt.Errorf("which identity? %w; say more with --identity: %s", errAmbiguous, listed(found))
+			return one, fmt.Errorf("which identity? %w; say more with --identity: %s", errAmbiguous, listed(found, names))
 		}
 	}
-	return nil, fmt.Errorf("identity %q %w: there are %s", who, errUnknown, listed(all))
+	return one, fmt.Errorf("identity %q %w: there are %s", who, errUnknown, listed(all, names))
 }
 
 // listed names some identities.
-func listed(all []*rookery.Identity) string {
+func listed[T any](all []T, names func(T) named) string {
 	const few = 5
-	var names []string
+	var texts []string
 	for _, i := range all[:min(few, len(all))] {
-		names = append(names, strings.TrimSpace(fmt.Sprintf("%s %s/%s", i.Name(), i.PublicKey(), i.InstallationID())))
+		n := names(i)
+		texts = append(texts, strings.TrimSpace(fmt.Sprintf("%s %s/%s", n.name, n.key, n.installation)))
 	}
 	if len(all) > few {
-		names = append(names, fmt.Sprintf("and %d more", len(all)-few))
+		texts = append(texts, fmt.Sprintf("and %d more", len(all)-few))
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(texts, ", ")
 }
 
 // pickContact finds who is meant: a public key, known or not, or the beginning of
 // that of a contact.
 func pickContact(ctx context.Context, i *rookery.Identity, who string) (rookery.PublicKey, error) {
-	key, err := rookery.ParsePublicKey(who)
-	if err == nil {
+	return pickKey(who, func() (all []rookery.PublicKey, err error) {
+		for c, err := range i.Contacts(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c.Identity)
+		}
+		return all, nil
+	})
+}
+
+// pickKey finds the key that is meant, which need not be a known one if it is whole.
+func pickKey(who string, known func() ([]rookery.PublicKey, error)) (rookery.PublicKey, error) {
+	key, malformed := rookery.ParsePublicKey(who)
+	if malformed == nil {
 		return key, nil
 	}
-	var found []rookery.PublicKey
-	for c, err := range i.Contacts(ctx) {
-		if err != nil {
-			return key, err
-		}
-		if begins(c.Identity.String(), who) {
-			found = append(found, c.Identity)
-		}
+	all, err := known()
+	if err != nil {
+		return key, err
 	}
+	found := slices.DeleteFunc(all, func(key rookery.PublicKey) bool { return !begins(key.String(), who) })
 	switch {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
 		return key, fmt.Errorf("contact %q: %w: %v and %v begin so", who, errAmbiguous, found[0], found[1])
 	case strings.Trim(strings.TrimPrefix(strings.ToLower(who), "0x"), "0123456789abcdef") != "":
-		return key, fmt.Errorf("contact %q: %w", who, err)
+		return key, fmt.Errorf("contact %q: %w", who, malformed)
 	}
 	return key, fmt.Errorf("contact %q %w: the beginning of a known contact's key, of %d digits or more, or a whole key", who, errUnknown, leastPrefix)
 }

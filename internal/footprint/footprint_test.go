@@ -43,8 +43,14 @@ func TestDirectoryCountsFilesBelow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := Directory(dir); got != 1024 {
-		t.Errorf("%d bytes, want 1024", got)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, link} {
+		if got := Directory(path); got != 1024 {
+			t.Errorf("%s: %d bytes, want 1024", path, got)
+		}
 	}
 	if got := Directory(filepath.Join(dir, "missing")); got != 0 {
 		t.Errorf("%d bytes of a directory that does not exist", got)

@@ -60,7 +60,9 @@ func TestOnlyTheLastRotationLeavesAStoreClean(t *testing.T) {
 		options.ReadOnly = true
 		store := open(t, options)
 		defer shut(t, store)
-		return store.Clean()
+		stats, err := store.Stats(t.Context())
+		ok(t, err)
+		return stats.Clean
 	}
 	options, records := over(t)
 	store := open(t, options)

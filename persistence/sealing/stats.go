@@ -18,6 +18,9 @@ type Stats struct {
 	// no new start has been made for it.
 	Recovery uint64
 	Pending  bool
+	// Clean says that the store was closed in order and not opened for writing since:
+	// no key that there is opens anything but live records.
+	Clean bool
 }
 
 // KindStats counts the records of one kind. Bytes are those of names and values
@@ -82,6 +85,6 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	stats.Commits, stats.Recovery, stats.Pending = s.head.counter, s.head.recovery, s.head.pending
+	stats.Commits, stats.Recovery, stats.Pending, stats.Clean = s.head.counter, s.head.recovery, s.head.pending, s.head.clean
 	return stats, nil
 }

@@ -16,6 +16,8 @@ var (
 	// ErrStream: the stream is missing and may not be created, or it is not one that
 	// can serve. The text names what is wrong.
 	ErrStream = errors.New("jetstream: stream cannot be used")
+	// ErrNoStream: it is missing and may not be created. It is ErrStream, too.
+	ErrNoStream = fmt.Errorf("%w: there is none", ErrStream)
 	// ErrLogin: the server does not take the credentials, or one side does not trust
 	// the other's certificate.
 	ErrLogin = errors.New("jetstream: login refused")

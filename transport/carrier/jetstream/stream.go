@@ -85,7 +85,7 @@ func (c *Carrier) look(ctx context.Context) (*js.StreamInfo, error) {
 	info, err := c.info(ctx)
 	if errors.Is(err, js.ErrStreamNotFound) {
 		if !c.options.Stream.Create {
-			return nil, fmt.Errorf("%w: there is no stream %s", ErrStream, c.options.Stream.Name)
+			return nil, fmt.Errorf("%w of the name %s", ErrNoStream, c.options.Stream.Name)
 		}
 		if err := c.create(ctx); err != nil {
 			return nil, err

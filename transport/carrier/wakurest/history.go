@@ -54,6 +54,10 @@ func newHistory(o Options, n *node) *History {
 	}
 }
 
+// Version asks the node, printable; "" if there is one that does not say. It takes no
+// messages from the node, as a Carrier does. carrier.ErrUnreachable, carrier.ErrBusy.
+func (h *History) Version(ctx context.Context) (string, error) { return h.store.node.version(ctx) }
+
 // Close closes connections that nobody uses. It does not end History.
 func (h *History) Close() error {
 	h.store.node.close()

@@ -10,11 +10,14 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
 const (
+	// versionPath is asked to know whether there is somebody, whatever the answer is.
+	versionPath = "/debug/v1/version"
 	// maxAnswer bounds answers that are not lists of messages (bytes).
 	maxAnswer = 64 << 10
 	// maxIdle is how many connections are kept for later.
@@ -180,4 +183,17 @@ func (n *node) call(ctx context.Context, method, path string, body []byte) ([]by
 		return nil, err
 	}
 	return io.ReadAll(r)
+}
+
+// version is what the node says that it is, printable; "" if it says nothing of that.
+func (n *node) version(ctx context.Context) (string, error) {
+	text, err := n.call(ctx, http.MethodGet, versionPath, nil)
+	var refused *refusal
+	switch {
+	case err == nil:
+		return strings.Trim(printable(text), `"`), nil
+	case errors.As(err, &refused) && refused.status < http.StatusInternalServerError:
+		return "", nil
+	}
+	return "", retriable(err)
 }

@@ -18,9 +18,6 @@ const (
 	gowakuFilterCache = 30
 	// slower is how many topics make the pauses between sweeps longer by one more.
 	slower = 50
-	// versionPath is asked if there is nothing to read; whatever the answer is, there
-	// is somebody.
-	versionPath = "/debug/v1/version"
 )
 
 // sweep is one read of all topics.
@@ -83,7 +80,7 @@ func (l *light) gathered() []carrier.Topic {
 
 func (s *sweep) run(ctx context.Context, topics []carrier.Topic) {
 	if len(topics) == 0 {
-		s.err = s.l.answers(ctx)
+		_, s.err = s.l.c.node.version(ctx)
 		return
 	}
 	next := make(chan carrier.Topic)
@@ -157,16 +154,6 @@ func (l *light) lost(t carrier.Topic, since time.Time) {
 		}
 		l.kick()
 	}
-}
-
-// answers tells whether there is anybody.
-func (l *light) answers(ctx context.Context) error {
-	_, err := l.c.node.call(ctx, http.MethodGet, versionPath, nil)
-	var refused *refusal
-	if err != nil && (!errors.As(err, &refused) || refused.status >= http.StatusInternalServerError) {
-		return retriable(err)
-	}
-	return nil
 }
 
 func notFound(err error) bool {
