@@ -99,7 +99,7 @@ func TestDoctorTakesNothingFromAWakuNode(t *testing.T) {
 				}
 				got := make(chan carrier.Received, 100)
 				reader.Receive(into(got))
-				if err := reader.Subscribe(topic); err != nil {
+				if err := reader.Subscribe(t.Context(), topic); err != nil {
 					t.Fatal(err)
 				}
 				for range n {
