@@ -100,6 +100,10 @@ func TestDoctorSaysThatAStoreWasNotClosed(t *testing.T) {
 	_, _, found := p.doctored(later(100 * 24 * time.Hour))
 	without(t, found, warning, "store", said)
 	store := opened(t, p.dir, p.key)
+	if err := store.Rotate(t.Context()); err != nil { // as in an hour of its life: there is one epoch
+		t.Fatal(err)
+	}
+	change(t, store, all(t, store)[0])
 	copied, key := copiedStore(t, filepath.Dir(p.dir)) // as the disk is when the process is killed now
 	closed(t, store)
 	killed := person{t, copied, key}
