@@ -4,8 +4,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery"
@@ -148,4 +151,46 @@ func TestOpenWithAnEndedContextHoldsNothing(t *testing.T) {
 	wantError(t, err, context.Canceled)
 	w.open() // the directory is free
 	w.at(alice)
+}
+
+// heldUp is a store that lets nobody be taken over before goOn returns.
+type heldUp struct {
+	lasting
+	goOn func()
+}
+
+func (h heldUp) OwnAll(ctx context.Context, owners []persistence.OwnerID) ([]uint64, error) {
+	h.goOn()
+	return h.lasting.OwnAll(ctx, owners)
+}
+
+// Who measures need not know when an engine is open: under the race detector this
+// shows that nothing is read while Open still writes it.
+func TestMetricsAreReadWhileAnEngineOpens(t *testing.T) {
+	m, store := newMeter(t), lasting{memstore.New()}
+	w := newWorld(t, on(store), m.configure)
+	w.person(2)
+	w.close()
+	var read atomic.Int64
+	var stop atomic.Bool
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer stop.Store(true)
+	reading.Go(func() {
+		for !stop.Load() {
+			var all metricdata.ResourceMetrics
+			if err := m.reader.Collect(context.Background(), &all); err != nil {
+				t.Error(err)
+			}
+			read.Add(1)
+		}
+	})
+	w.configure = append(w.configure, func(o *rookery.Options) {
+		o.Store = heldUp{store, func() { // the identities are loaded
+			before := read.Load()
+			eventually(t, "two readings", func() bool { return read.Load() >= before+2 })
+		}}
+	})
+	w.open()
+	m.awaits("rookery.identities", 2)
 }

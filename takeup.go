@@ -87,9 +87,11 @@ func (e *Engine) loadIdentities(ctx context.Context) ([]*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.mu.Lock() // who measures may look already
 	for _, i := range found {
 		e.identities[i.owner] = i
 	}
+	e.mu.Unlock()
 	for some := range slices.Chunk(incomplete, completedAtOnce) {
 		if err := e.store.Apply(ctx, persistence.Batch{Records: some}); noRoom(err) {
 			break // with the next Open
