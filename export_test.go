@@ -35,6 +35,9 @@ func (i *Identity) AskPreKeys() { i.actor.Tell(toBundle{bundleactor.GetUsable{}}
 // used one.
 func (i *Identity) Evict() { i.actor.TellAwake(evict{}) }
 
+// Panic has the identity's actor panic, at a message that cannot be.
+func (i *Identity) Panic() { i.actor.Tell(toContact{}) }
+
 // Busy tells whether there is work under way that keeps the identity in memory.
 func (i *Identity) Busy() bool { return i.busy() }
 

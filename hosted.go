@@ -131,6 +131,10 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 	return nil
 }
 
+// Resumes implements actors.Resumer: a contact that stops may wait for the bundle, and a
+// handler for what it sends. Nothing here is lost or changed by a panic.
+func (h *hosted) Resumes() bool { return h.contacts != nil }
+
 // Receive implements actors.Actor.
 func (h *hosted) Receive(ctx *actors.Context, message any) error {
 	if h.contacts == nil {
@@ -204,8 +208,7 @@ func (h *hosted) askBundle(ctx *actors.Context, message any) {
 			m.Send(*p)
 			return
 		}
-		// Who has asked is answered by the bundle actor itself: a restart of ours waits
-		// for our children, and none of them may wait for us meanwhile.
+		// Who has asked is answered by the bundle actor itself.
 		self, outdated := ctx.Self(), i.kept.outdated
 		message = bundleactor.GetBundle{Reply: actors.ReplyFunc(func(p bundleactor.Published, err error) {
 			if err != nil {

@@ -49,6 +49,16 @@ type Closer interface {
 	Close()
 }
 
+// Resumer is an Actor that a panic in Receive does not end: the panic costs its message,
+// as always, and the same incarnation takes the next one. It must hold nothing that a
+// message could leave half changed. A parent whose children wait for its answers is one
+// as long as it has children: a restart waits until they have stopped, and what they ask
+// would wait for the restart.
+type Resumer interface {
+	// Resumes is asked after the panic.
+	Resumes() bool
+}
+
 // Parent is an Actor that wants to know when the last of its children has left memory
 // and nothing waits for one of them. It may hear so again and again. An actor that
 // stops or restarts does not hear it.
@@ -197,8 +207,12 @@ func (h *host) deliver(message any) {
 		h.system.undelivered(message, fmt.Errorf("%w: %w", ErrStopped, h.cause))
 		return
 	}
-	cause := h.receive(message)
-	if cause == nil {
+	resumes, cause := h.receive(message)
+	switch {
+	case cause == nil:
+		return
+	case resumes:
+		h.refuse(message, cause)
 		return
 	}
 	h.failed, h.cause = true, cause
@@ -211,16 +225,29 @@ func (h *host) deliver(message any) {
 	panic(failure{cause})
 }
 
-func (h *host) receive(message any) (cause error) {
+// receive gives the cause of a failure, and whether the incarnation goes on all the same.
+func (h *host) receive(message any) (resumes bool, cause error) {
 	defer func() {
 		if value := recover(); value != nil {
-			cause = h.system.quarantine(h.name(), message, value)
+			resumer, ok := h.actor.(Resumer)
+			resumes, cause = ok && resumer.Resumes(), h.system.quarantine(h.name(), message, value)
 		}
 	}()
 	if err := h.actor.Receive(&h.ctx, message); err != nil {
-		return fmt.Errorf("actors: %s: %w", h.name(), err)
+		return false, fmt.Errorf("actors: %s: %w", h.name(), err)
 	}
-	return nil
+	return false, nil
+}
+
+// refuse answers a message on behalf of an actor that goes on, whatever the one who has
+// asked makes of the answer.
+func (h *host) refuse(message any, cause error) {
+	defer func() {
+		if value := recover(); value != nil {
+			h.system.logger.Error("panic at an answer", "actor", h.name(), "cause", describePanic(value), "stack", callers())
+		}
+	}()
+	refuse(message, cause)
 }
 
 // idle lets an Idler do what it has gathered.

@@ -23,7 +23,8 @@
 // takes. An actor that waits keeps no other from running for longer than a few
 // milliseconds. Only a start that fails is slowed down, and only ErrCorruptState
 // stops an actor for good. When an actor with children starts again, the
-// children finish what they have queued and stop before it does.
+// children finish what they have queued and stop before it does; a parent whose
+// children wait for its answers goes on without starting again (Resumer).
 //
 // No message is ever logged, only its Go type; of a panic value only the text
 // of the runtime's own errors and otherwise the type; of a stack only function

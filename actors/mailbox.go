@@ -236,6 +236,11 @@ func (g *guardedMailbox) stopWhenDrained() {
 
 func (g *guardedMailbox) finish() {
 	g.finishing = true
+	if g.host().failed {
+		// It is suspended, and its children, for which it waits, may wait for it:
+		// what they ask is refused.
+		g.PostSystemMessage(&actor.ResumeMailbox{})
+	}
 	g.invoke(&actor.Stop{})
 }
 
