@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
-	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/transport"
@@ -188,9 +187,10 @@ func TestHandlerThatPanicsBehindAnAcknowledgementDoesNotBlockClose(t *testing.T)
 	}
 }
 
-// refusing is a store that has no space while it is full.
+// refusing is a store on a disk that takes no writes, for that reason, while it is full.
 type refusing struct {
 	lasting
+	kind    error
 	full    atomic.Bool
 	refused atomic.Int64 // batches
 }
@@ -198,7 +198,7 @@ type refusing struct {
 func (r *refusing) Apply(ctx context.Context, batch persistence.Batch) error {
 	if r.full.Load() {
 		r.refused.Add(1)
-		return &persistence.StoreError{Op: "apply", Path: "refusing", Kind: persistence.ErrFull}
+		return &persistence.StoreError{Op: "apply", Path: "refusing", Kind: r.kind}
 	}
 	return r.lasting.Apply(ctx, batch)
 }
@@ -206,7 +206,13 @@ func (r *refusing) Apply(ctx context.Context, batch persistence.Batch) error {
 // T04: an acknowledgement that a full disk holds up outlives a panic of the
 // handler.
 func TestHandlerThatPanicsOnAFullDiskKeepsAcknowledgements(t *testing.T) {
-	store := &refusing{lasting: lasting{memstore.New()}}
+	for name, full := range unwritable {
+		t.Run(name, func(t *testing.T) { panicOnAFullDisk(t, full.kind) })
+	}
+}
+
+func panicOnAFullDisk(t *testing.T, kind error) {
+	store := &refusing{lasting: lasting{memstore.New()}, kind: kind}
 	ack, panicked := make(chan rookery.Message, 1), make(chan struct{})
 	w := newWorld(t, on(store), func(o *rookery.Options) {
 		o.Handler = func(e rookery.Event) {
@@ -229,7 +235,7 @@ func TestHandlerThatPanicsOnAFullDiskKeepsAcknowledgements(t *testing.T) {
 	eventually(t, "refusal", func() bool { return store.refused.Load() > 0 })
 	// Commits are settled in order: after this one the acknowledgement is.
 	_, err := w.at(alice).Send(w.context(), bob.key, []byte("never"))
-	wantError(t, err, cause.ErrStoreFull)
+	wantError(t, err, kind)
 	w.air.deliver([]transport.Envelope{envelopeTo(bob, alice.key, []byte{0xff})})
 	<-panicked
 	store.full.Store(false)

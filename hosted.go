@@ -68,12 +68,12 @@ const (
 	handOver = 4096
 )
 
-// Start implements actors.Actor. On a disk that is full it cannot take over, and
+// Start implements actors.Actor. On a disk that takes no writes it cannot take over, and
 // tries again with every message.
 func (h *hosted) Start(ctx *actors.Context) error {
 	h.visited = h.identity.actor.Idle() >= h.identity.engine.options.IdleAfter
 	h.identity.engine.grown()
-	if err := h.takeOver(ctx); !errors.Is(err, persistence.ErrFull) {
+	if err := h.takeOver(ctx); !noRoom(err) {
 		return forGood(err)
 	}
 	return nil
@@ -139,7 +139,7 @@ func (h *hosted) Resumes() bool { return h.contacts != nil }
 func (h *hosted) Receive(ctx *actors.Context, message any) error {
 	if h.contacts == nil {
 		err := h.takeOver(ctx)
-		if errors.Is(err, persistence.ErrFull) {
+		if noRoom(err) {
 			h.refuse(message, err)
 			return nil
 		}
@@ -246,7 +246,7 @@ func (i *Identity) atHand() *bundleactor.Published {
 	return i.kept.published.Load()
 }
 
-// refuse answers a message that nothing can be done for while the disk is full.
+// refuse answers a message that nothing can be done for while the disk takes no writes.
 // What waits in the store for its contact is seen to when there is room.
 func (h *hosted) refuse(message any, err error) {
 	switch m := message.(type) {

@@ -270,7 +270,7 @@ func (b *inbox) linger() {
 func (b *inbox) settle(m acknowledged) {
 	if m.err != nil {
 		b.stream.Resume()
-		if errors.Is(m.err, persistence.ErrFull) {
+		if noRoom(m.err) {
 			b.identity.undone = append(b.identity.undone, m.messages...)
 		}
 		return

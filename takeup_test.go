@@ -182,15 +182,16 @@ func TestOpenCostsTheStoreNoMoreForManyIdentities(t *testing.T) {
 	}
 }
 
-// full refuses every write, as a disk without room does.
+// full refuses every write, as a disk does that takes none.
 type full struct {
 	*counted
-	on atomic.Bool
+	kind error
+	on   atomic.Bool
 }
 
 func (f *full) refuse() error {
 	if f.on.Load() {
-		return &persistence.StoreError{Op: "apply", Kind: persistence.ErrFull, Err: errors.New("no room")}
+		return &persistence.StoreError{Op: "apply", Kind: f.kind, Err: errors.New("no room")}
 	}
 	return nil
 }
@@ -217,7 +218,13 @@ func (f *full) OwnAll(ctx context.Context, owners []persistence.OwnerID) ([]uint
 }
 
 func TestIdentitiesAreTakenOverLaterWhenTheDiskIsFullAtOpen(t *testing.T) {
-	store := &full{counted: &counted{Store: lasting{memstore.New()}}}
+	for name, full := range unwritable {
+		t.Run(name, func(t *testing.T) { takeOverLater(t, full.kind) })
+	}
+}
+
+func takeOverLater(t *testing.T, kind error) {
+	store := &full{counted: &counted{Store: lasting{memstore.New()}}, kind: kind}
 	w := newWorld(t, on(store))
 	alice, bob := w.person(1)[0], w.person(1)[0]
 	w.introduce(w.at(alice), w.at(bob))
@@ -229,7 +236,7 @@ func TestIdentitiesAreTakenOverLaterWhenTheDiskIsFullAtOpen(t *testing.T) {
 	store.on.Store(true)
 	w.open()
 	_, err := w.at(alice).Send(w.context(), bob.key, []byte("no room"))
-	wantError(t, err, cause.ErrStoreFull)
+	wantError(t, err, kind)
 	store.on.Store(false)
 	w.send(alice, bob.key, "room")
 	w.awaitMessages(1, bob)
