@@ -167,8 +167,19 @@ func (a *Actor) authentic(in *incoming, payload []byte) error {
 // verifiedBundles remembers the last bundles that were found good: most
 // messages carry one that has been seen before.
 type verifiedBundles struct {
-	bundles [4]wire.Bundle
-	next    int
+	bundles []wire.Bundle
+	next    int // the place of the next one, once there are maxVerified
+}
+
+const maxVerified = 4
+
+func (v *verifiedBundles) add(b *wire.Bundle) {
+	if len(v.bundles) < maxVerified {
+		v.bundles = append(v.bundles, *b)
+		return
+	}
+	v.bundles[v.next] = *b
+	v.next = (v.next + 1) % maxVerified
 }
 
 // verify checks a bundle of the contact, once: what was taken is recognised after the
@@ -188,7 +199,6 @@ func (a *Actor) verify(b *wire.Bundle) error {
 			return err
 		}
 	}
-	a.verified.bundles[a.verified.next] = *b
-	a.verified.next = (a.verified.next + 1) % len(a.verified.bundles)
+	a.verified.add(b)
 	return nil
 }

@@ -72,43 +72,44 @@ func (l *loading) named(ctx context.Context, active ID) (bool, error) {
 	if active == (ID{}) {
 		return false, nil
 	}
-	r, err := l.get(ctx, active)
-	if err != nil || r == nil || l.sessions.Active != active || !r.listed {
+	r, found, err := l.get(ctx, active)
+	if err != nil || !found || l.sessions.Active != active || !r.listed {
 		return false, err
 	}
 	for _, id := range r.others {
-		if r, err := l.get(ctx, id); err != nil || r == nil {
+		if _, found, err := l.get(ctx, id); err != nil || !found {
 			return false, err
 		}
 	}
 	return l.sessions.Active == active, nil
 }
 
-// get looks one session up; nil if it is not there.
-func (l *loading) get(ctx context.Context, id ID) (*storedSession, error) {
+// get looks one session up.
+func (l *loading) get(ctx context.Context, id ID) (r storedSession, found bool, err error) {
 	value, err := l.from.Get(ctx, l.place.session(id))
 	if errors.Is(err, persistence.ErrNotFound) {
-		return nil, nil
+		return r, false, nil
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r, err = l.take(id, value)
 	}
-	return l.take(id, value)
+	return r, err == nil, err
 }
 
 // take adds a session that was read.
-func (l *loading) take(id ID, value []byte) (*storedSession, error) {
-	r, err := decodeSession(id, value)
+func (l *loading) take(id ID, value []byte) (storedSession, error) {
+	list := append(l.sessions.List, Session{})
+	r, err := decodeSession(&list[len(list)-1], id, value)
 	if err != nil {
-		return nil, fmt.Errorf("%w: session %v: %w", ErrCorrupt, id, err)
+		return r, fmt.Errorf("%w: session %v: %w", ErrCorrupt, id, err)
 	}
+	l.sessions.List = list
 	if r.active {
 		l.sessions.Active = id
 	}
 	if !r.bare {
 		l.skipping = append(l.skipping, id)
 	}
-	l.sessions.List = append(l.sessions.List, *r.session)
 	return r, nil
 }
 

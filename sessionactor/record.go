@@ -288,20 +288,20 @@ func (d *decoder) fail(err error) {
 	}
 }
 
-func decodeSession(id ID, value []byte) (*storedSession, error) {
+// decodeSession reads a record into a session, which is good if there is no error.
+func decodeSession(s *Session, id ID, value []byte) (storedSession, error) {
 	var r record.Session
 	if err := proto.Unmarshal(value, &r); err != nil {
-		return nil, err
+		return storedSession{}, err
 	}
 	var d decoder
-	stored := &storedSession{session: new(Session), active: r.GetActive(), bare: r.GetNothingSkipped(), listed: r.GetOthersListed()}
+	stored := storedSession{session: s, active: r.GetActive(), bare: r.GetNothingSkipped(), listed: r.GetOthersListed()}
 	for rest := r.GetOthers(); len(rest) > 0; {
 		var other ID
 		n := min(len(rest), len(other))
 		d.fixed(other[:], rest[:n])
 		stored.others, rest = append(stored.others, other), rest[n:]
 	}
-	s := stored.session
 	*s = Session{
 		ID:        id,
 		Status:    Status(r.GetStatus()), //nolint:gosec // checked below

@@ -291,11 +291,11 @@ func FuzzDecodeSession(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		s, err := decodeSession(ID{1}, value)
+		s, err := decodeSession(new(Session), ID{1}, value)
 		if err != nil {
 			return
 		}
-		same, err := decodeSession(ID{1}, s.append(nil))
+		same, err := decodeSession(new(Session), ID{1}, s.append(nil))
 		if err != nil || !reflect.DeepEqual(same, s) {
 			t.Fatalf("%v: %+v became %+v", err, s, same)
 		}
