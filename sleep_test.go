@@ -485,6 +485,37 @@ func TestContactRequestSurvivesASleep(t *testing.T) {
 	w.awaitMessages(1, bob)
 }
 
+// Lists of thousands of identities, as the console asks for them, let all of them sleep.
+func TestQuestionsAboutContactsWakeNobody(t *testing.T) {
+	w := newWorld(t, backends[1])
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.send(alice, bob.key, "hello")
+	w.awaitMessages(1, bob)
+	w.asleep(alice, bob)
+	before := w.engine.Counts().Wakes
+	i := w.at(alice)
+	if n, err := i.Waiting(w.context()); n != 0 || err != nil {
+		t.Errorf("%d wait, %v", n, err)
+	}
+	contacts := 0
+	for _, err := range i.Contacts(w.context()) {
+		if err != nil {
+			t.Error(err)
+		}
+		contacts++
+	}
+	if contacts != 1 {
+		t.Errorf("%d contacts", contacts)
+	}
+	if _, err := i.Explain(w.context(), bob.key); err != nil {
+		t.Error(err)
+	}
+	if wakes := w.engine.Counts().Wakes - before; wakes != 0 || i.Awake() {
+		t.Errorf("%d were woken", wakes)
+	}
+}
+
 // Retired prekeys and expired sessions are looked after of those who sleep, who go back
 // to sleep without having been used.
 func TestUpkeepWakesAndLetsGo(t *testing.T) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -92,17 +93,18 @@ func (d *Daemon) forgets(ctx context.Context, i *rookery.Identity) {
 // hosted gives the identities that a token is for, in order.
 func (d *Daemon) hosted(t token.Token) []*rookery.Identity {
 	d.mu.RLock()
-	defer d.mu.RUnlock()
 	var all []*rookery.Identity
 	for key, some := range d.identities {
 		if t.May(key.String()) {
 			all = append(all, some...)
 		}
 	}
+	d.mu.RUnlock()
 	slices.SortFunc(all, func(a, b *rookery.Identity) int {
+		one, other := a.PublicKey(), b.PublicKey()
 		return cmp.Or(
 			cmp.Compare(a.Name(), b.Name()),
-			cmp.Compare(a.PublicKey().String(), b.PublicKey().String()),
+			bytes.Compare(one[:], other[:]),
 			cmp.Compare(a.InstallationID(), b.InstallationID()),
 		)
 	})

@@ -227,7 +227,8 @@ func (x *CreateIdentityResponse) GetIdentity() *Identity {
 // ListIdentitiesRequest says what of them is wanted.
 type ListIdentitiesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// waiting_devices: count them, too; that reads the store for each identity.
+	// waiting_devices: count them, too; that reads a record of each identity, and wakes
+	// none.
 	WaitingDevices bool `protobuf:"varint,1,opt,name=waiting_devices,json=waitingDevices,proto3" json:"waiting_devices,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
