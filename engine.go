@@ -47,6 +47,8 @@ type Engine struct {
 
 	mu         sync.RWMutex
 	identities map[persistence.OwnerID]*Identity
+	creating   map[persistence.OwnerID]bool // and not among them yet, or just so
+	creations  sync.WaitGroup               // of those
 	closed     bool
 	release    sync.Once // of the store and the keys
 	released   error
@@ -94,6 +96,7 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		system:     actors.NewSystem(actors.Options{Logger: options.Logger, SweepEvery: max(options.sweepEvery, 0), SpareTime: keys.MakeKey}),
 		admission:  actors.NewAdmission[conversation](options.MaxInFlight, options.MaxInFlightPerContact),
 		identities: make(map[persistence.OwnerID]*Identity),
+		creating:   make(map[persistence.OwnerID]bool),
 		started:    options.Now().UnixNano(),
 		restless:   restless{in: max(1, int(options.IdleAfter/sweepEvery))},
 	}
@@ -154,7 +157,8 @@ func (n NewIdentity) Format(f fmt.State, _ rune) {
 }
 
 // CreateIdentity hosts a new installation of an identity. Its first signed
-// prekey is durable when it returns.
+// prekey is durable when it returns. After an error nothing is kept of it; if the store
+// has failed as well, the next Open shows whether it is there. Close waits for it.
 func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -173,18 +177,12 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 	i := e.newIdentity(&key, id)
 	i.name = n.Name
 	i.checked = true
-	own, err := i.record()
+	over, err := e.begin(i)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.add(i); err != nil {
-		return nil, err
-	}
-	if err := i.create(ctx, own); err != nil {
-		i.unsubscribe()
-		_ = i.actor.End(ctx) // goes on if ctx has ended
-		i.left()
-		e.remove(i)
+	defer over()
+	if err := i.create(ctx); err != nil {
 		return nil, err
 	}
 	return i, nil
@@ -195,9 +193,6 @@ func (e *Engine) add(i *Identity) error {
 	defer e.mu.Unlock()
 	if e.closed {
 		return ErrClosed
-	}
-	if e.identities[i.owner] != nil {
-		return fmt.Errorf("%w: %v, installation %s", ErrIdentityExists, i.PublicKey(), i.installation)
 	}
 	e.identities[i.owner] = i
 	return nil
@@ -296,6 +291,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	if err := lookedUp(ctx, identities); err != nil {
 		return err
 	}
+	if err := await(ctx, e.creations.Wait); err != nil {
+		return err
+	}
 	if err := e.committer.Close(ctx); err != nil {
 		return err
 	}
@@ -315,11 +313,18 @@ func (e *Engine) Close(ctx context.Context) error {
 
 // lookedUp waits for the look-ups that are still under way.
 func lookedUp(ctx context.Context, identities []*Identity) error {
-	done := make(chan struct{})
-	go func() {
+	return await(ctx, func() {
 		for _, i := range identities {
 			i.lookUps.Wait()
 		}
+	})
+}
+
+// await calls what waits, and gives up when ctx ends.
+func await(ctx context.Context, wait func()) error {
+	done := make(chan struct{})
+	go func() {
+		wait()
 		close(done)
 	}()
 	select {

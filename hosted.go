@@ -99,11 +99,9 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 		i.checked = true
 	}
 	if i.epoch == 0 {
-		epoch, err := i.engine.store.Own(background, i.owner)
-		if err != nil {
+		if err := i.own(background); err != nil {
 			return err
 		}
-		i.epoch = epoch
 	}
 	fence := i.fence()
 	if i.kept.approved.Load() == nil {

@@ -11,15 +11,12 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/internal/account"
 	"github.com/rookery-im/rookery/persistence"
-	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
 	"github.com/rookery-im/rookery/x3dh"
@@ -41,7 +38,7 @@ type Identity struct {
 
 	// epoch is what the store lets us write under, 0 as long as the identity is not
 	// taken over; checked, that the halves of its key belong together. Both belong to
-	// its actor, all incarnations in turn.
+	// its actor, all incarnations in turn, and before that to who has made it.
 	epoch   uint64
 	checked bool
 
@@ -362,36 +359,4 @@ func (i *Identity) AddInstallation(ctx context.Context) (*Identity, error) {
 	}
 	defer clear(scalar)
 	return i.engine.CreateIdentity(ctx, NewIdentity{Key: scalar})
-}
-
-// record is what makes the identity one that the store hosts.
-func (i *Identity) record() (persistence.Record, error) {
-	value, err := proto.Marshal(&record.Identity{
-		IdentityKey:    i.key.Scalar(),
-		PublicKey:      i.public[:],
-		InstallationId: i.installation,
-		Created:        i.now(),
-		Name:           i.name,
-	})
-	if err != nil {
-		return persistence.Record{}, fmt.Errorf("rookery: encode identity: %w", err)
-	}
-	return persistence.Record{Name: persistence.NewName(persistence.KindIdentity, i.owner[:]), Value: value}, nil
-}
-
-// create makes a new identity durable, after its first prekey, and lets it
-// receive. If one of that fails the store does not host it.
-func (i *Identity) create(ctx context.Context, own persistence.Record) error {
-	if _, err := i.published(ctx); err != nil {
-		return err
-	}
-	if err := i.engine.store.Apply(ctx, persistence.Batch{Records: []persistence.Record{own}}); err != nil {
-		return err
-	}
-	err := i.subscribe()
-	if err != nil {
-		own.Value, own.Delete = nil, true
-		err = errors.Join(err, i.engine.store.Apply(context.WithoutCancel(ctx), persistence.Batch{Records: []persistence.Record{own}}))
-	}
-	return err
 }

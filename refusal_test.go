@@ -266,7 +266,8 @@ func (failing) Subscribe(transport.Topic, transport.Deliver) (func(), error) {
 }
 
 func TestIdentityThatCannotListenIsNotHostedAndCanBeCreatedLater(t *testing.T) {
-	w := newWorld(t, backends[1], func(o *rookery.Options) { o.Transport = failing{o.Transport.(*air)} })
+	store := lasting{memstore.New()}
+	w := newWorld(t, on(store), func(o *rookery.Options) { o.Transport = failing{o.Transport.(*air)} })
 	n := rookery.NewIdentity{Key: bytes.Repeat([]byte{7}, 32), InstallationID: "here"}
 	for range 2 {
 		_, err := w.engine.CreateIdentity(w.context(), n)
@@ -274,6 +275,7 @@ func TestIdentityThatCannotListenIsNotHostedAndCanBeCreatedLater(t *testing.T) {
 		if n := len(w.engine.Identities()); n != 0 {
 			t.Errorf("%d identities are hosted", n)
 		}
+		onlyFences(t, store)
 	}
 	w.configure = append(w.configure, func(o *rookery.Options) { o.Transport = w.air })
 	w.reopen() // would fail if the store still hosted it

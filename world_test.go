@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rookery-im/rookery"
@@ -419,6 +420,20 @@ func (w *world) sweepUntil(what string, done func() bool) {
 		}
 		w.sweep()
 	}
+}
+
+// sinceBubbles is what an engine's clock has to be ahead of a bubble's (testing/synctest),
+// which begins in 2000, when there were no signed bundles.
+const sinceBubbles = 30 * 365 * 24 * time.Hour
+
+// inBubble runs a test in a bubble, and lets the moment pass for which a dead letter
+// keeps a goroutine of the actors.
+func inBubble(t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Second) }) // after the world is closed
+		test(t)
+	})
 }
 
 // context ends when the test's patience does.
