@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rookery-im/rookery/bundleactor"
+	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/record"
 )
@@ -102,12 +103,24 @@ func (i *Identity) found(ctx context.Context, own persistence.Record, unknown bo
 	return e.store.Apply(ctx, persistence.Batch{Fences: []persistence.Fence{i.fence()}, Records: records})
 }
 
-// own takes ownership, so that nobody who had the identity before can write any more.
+// own takes ownership, so that nobody who had the identity before can write any more,
+// and looks once who has messages in the outbox.
 func (i *Identity) own(ctx context.Context) error {
-	epoch, err := i.engine.store.Own(ctx, i.owner)
+	store := i.engine.store
+	epoch, err := store.Own(ctx, i.owner)
 	if err != nil {
 		return err
 	}
+	var contacts []PublicKey
+	err = store.Scan(ctx, persistence.NewName(persistence.KindOutbox, i.owner[:]), func(_ persistence.Name, value []byte) error {
+		m, err := deviceactor.DecodeOutgoing(value)
+		contacts = append(contacts, m.Recipient)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	i.kept.outboxes.Know(contacts)
 	i.epoch = epoch
 	return nil
 }

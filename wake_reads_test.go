@@ -45,6 +45,15 @@ func (n *noted) Scan(ctx context.Context, prefix persistence.Name, fn func(persi
 // A message between two that sleep reads, on each side, what is known of the contact and
 // its session, and nothing else (docs/adr/0028).
 func TestMessageBetweenTwoThatSleepReadsContactAndSession(t *testing.T) {
+	for name, between := range map[string]func(*world){
+		"after an open":    (*world).reopen,
+		"as they are made": func(*world) {},
+	} {
+		t.Run(name, func(t *testing.T) { readContactAndSession(t, between) })
+	}
+}
+
+func readContactAndSession(t *testing.T, between func(*world)) {
 	store := &noted{Store: lasting{memstore.New()}, reads: make(map[string]int)}
 	w := newWorld(t, on(store))
 	alice, bob := w.person(1)[0], w.person(1)[0]
@@ -57,7 +66,7 @@ func TestMessageBetweenTwoThatSleepReadsContactAndSession(t *testing.T) {
 		w.awaitMessages(n, alice)
 	}
 	exchange(1)
-	w.reopen()
+	between(w)
 	exchange(2) // each first wake reads what it is that stays
 	w.asleep(alice, bob)
 	store.take()
