@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rookery-im/rookery"
@@ -155,33 +156,36 @@ func TestAddedContactIsFollowed(t *testing.T) {
 // The sender waits until the network has the message, also over a time in which the
 // contact is not in memory.
 func TestAwaitTakenWaitsForTheNetwork(t *testing.T) {
-	w := newWorld(t, backends[0])
-	alice, bob := w.person(1)[0], w.person(1)[0]
-	w.introduce(w.at(alice), w.at(bob))
-	first := w.send(alice, bob.key, "at once")
-	if err := w.at(alice).AwaitTaken(w.context(), bob.key, first.ID); err != nil {
-		t.Fatal(err)
-	}
-	w.air.setRule(func(transport.Envelope) verdict { return refuse })
-	second := w.send(alice, bob.key, "later")
-	short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	wantError(t, w.at(alice).AwaitTaken(short, bob.key, second.ID), context.DeadlineExceeded)
-	w.reopen()
-	taken := make(chan error, 1)
-	from, ctx := w.at(alice), w.context()
-	go func() { taken <- from.AwaitTaken(ctx, bob.key, second.ID) }()
-	for range 3 {
-		w.pass(10 * time.Minute) // contacts leave memory
-		w.sweep()
-	}
-	time.Sleep(20 * time.Millisecond)
-	if len(taken) != 0 {
-		t.Fatalf("taken by nobody: %v", <-taken)
-	}
-	w.air.setRule(nil)
-	w.sweepUntil("the network", func() bool { return len(taken) == 1 })
-	if err := <-taken; err != nil {
-		t.Error(err)
-	}
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, backends[1])
+		w.pass(sinceBubbles)
+		alice, bob := w.person(1)[0], w.person(1)[0]
+		w.introduce(w.at(alice), w.at(bob))
+		first := w.send(alice, bob.key, "at once")
+		if err := w.at(alice).AwaitTaken(w.context(), bob.key, first.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.air.setRule(func(transport.Envelope) verdict { return refuse })
+		second := w.send(alice, bob.key, "later")
+		short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		defer cancel()
+		wantError(t, w.at(alice).AwaitTaken(short, bob.key, second.ID), context.DeadlineExceeded)
+		w.reopen()
+		taken := make(chan error, 1)
+		from, ctx := w.at(alice), w.context()
+		go func() { taken <- from.AwaitTaken(ctx, bob.key, second.ID) }()
+		for range 3 {
+			w.pass(10 * time.Minute) // contacts leave memory
+			w.sweep()
+			synctest.Wait()
+		}
+		if len(taken) != 0 {
+			t.Fatalf("taken by nobody: %v", <-taken)
+		}
+		w.air.setRule(nil)
+		w.sweepUntil("the network", func() bool { return len(taken) == 1 })
+		if err := <-taken; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/cause"
@@ -134,39 +134,42 @@ func TestCopyThatLandedInAFailedCommitIsReportedOnce(t *testing.T) {
 // A look through the store tells what is lost to the handler, and nothing of what
 // it knows or is about to be told: not even public messages, which nobody counts.
 func TestLookAfterAFailureTellsNothingTwice(t *testing.T) {
-	store := &unsure{lasting: lasting{memstore.New()}}
-	w := newWorld(t, on(store))
-	alice, bob := w.person(2), w.person(1)[0]
-	w.introduceAll(alice, []device{bob})
-	w.introduceAll([]device{bob}, alice)
-	w.bag.keepAll()
-	w.send(alice[0], bob.key, "before")
-	awaitThese[rookery.SentElsewhere](w, 1, alice[1])
-	w.join(chat, alice[1])
-	w.sendPublic(alice[0], "in public")
-	awaitThese[rookery.PublicMessage](w, 1, alice[1])
-	store.lies.Store(true)
-	_, err := w.at(bob).Send(w.context(), alice[0].key, []byte("x"))
-	wantError(t, err, cause.ErrNotDurable)
-	store.lies.Store(false)
-	for range 3 {
-		for _, e := range w.air.history() {
-			if between(alice[0].key, alice[0].key)(e) {
-				w.air.deliver([]transport.Envelope{e})
+	inBubble(t, func(t *testing.T) {
+		store := &unsure{lasting: lasting{memstore.New()}}
+		w := newWorld(t, on(store))
+		w.pass(sinceBubbles)
+		alice, bob := w.person(2), w.person(1)[0]
+		w.introduceAll(alice, []device{bob})
+		w.introduceAll([]device{bob}, alice)
+		w.bag.keepAll()
+		w.send(alice[0], bob.key, "before")
+		awaitThese[rookery.SentElsewhere](w, 1, alice[1])
+		w.join(chat, alice[1])
+		w.sendPublic(alice[0], "in public")
+		awaitThese[rookery.PublicMessage](w, 1, alice[1])
+		store.lies.Store(true)
+		_, err := w.at(bob).Send(w.context(), alice[0].key, []byte("x"))
+		wantError(t, err, cause.ErrNotDurable)
+		store.lies.Store(false)
+		for range 3 {
+			for _, e := range w.air.history() {
+				if between(alice[0].key, alice[0].key)(e) {
+					w.air.deliver([]transport.Envelope{e})
+				}
 			}
+			synctest.Wait()
+			w.sweep()
+			synctest.Wait()
 		}
-		time.Sleep(20 * time.Millisecond) // there is nothing to wait for: nothing may happen
+		w.send(alice[0], bob.key, "after")
+		awaitThese[rookery.SentElsewhere](w, 2, alice[1])
 		w.sweep()
-		time.Sleep(20 * time.Millisecond)
-	}
-	w.send(alice[0], bob.key, "after")
-	awaitThese[rookery.SentElsewhere](w, 2, alice[1])
-	w.sweep()
-	w.close()
-	copies, public := len(these[rookery.SentElsewhere](w.bag.all(), alice[1])), len(these[rookery.PublicMessage](w.bag.all(), alice[1]))
-	if copies != 2 || public != 1 {
-		t.Errorf("%d copies and %d public messages were reported", copies, public)
-	}
+		w.close()
+		copies, public := len(these[rookery.SentElsewhere](w.bag.all(), alice[1])), len(these[rookery.PublicMessage](w.bag.all(), alice[1]))
+		if copies != 2 || public != 1 {
+			t.Errorf("%d copies and %d public messages were reported", copies, public)
+		}
+	})
 }
 
 // A handler that panics at one of the messages that were found hears the others.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rookery-im/rookery/actors"
@@ -123,62 +124,66 @@ func TestNothingIsPublishedBeforeItIsDurable(t *testing.T) {
 func TestPanicDuringARenewalShowsNothingThatIsLost(t *testing.T) {
 	for name, outcome := range map[string]error{"kept": nil, "lost": errDisk} {
 		t.Run(name, func(t *testing.T) {
-			panicked, held := make(chan struct{}), make(chan struct{})
-			var once sync.Once
-			h := hostWith(t, func(Published, func(error)) {
-				once.Do(func() {
-					close(panicked)
-					panic("publication failed")
-				})
-			})
-			first := h.get()
-			batches := 0
-			h.disk.before = func() error {
-				if batches++; batches != 2 {
-					return nil
-				}
-				<-held
-				return outcome
-			}
-			// The publication's batch waits, a rotation is asked for meanwhile
-			// and is what is on its way when Publish panics.
-			h.now.Store(noon + hour)
-			h.disk.gate.Lock()
-			h.system.Sweep(time.Unix(0, noon+hour))
-			h.ref.Tell(Rotate{})
-			h.find(first.prekey())
-			h.disk.gate.Unlock()
-			wait(t, panicked)
-			h.now.Store(noon + 3*hour)
-			answered := make(chan Published, 1)
-			h.ref.Tell(Rotate{actors.ReplyFunc(func(p Published, err error) {
-				if err != nil {
-					t.Error(err)
-				}
-				answered <- p
-			})})
-			select {
-			case <-answered:
-				t.Fatal("answered while the disk was busy")
-			case <-time.After(20 * time.Millisecond):
-			}
-			close(held)
-			p := wait(t, answered)
-			if t.Failed() {
-				return
-			}
-			want := uint32(3)
-			if outcome != nil {
-				want = 2
-			}
-			if p.Bundle.PreKeys[0].Version != want {
-				t.Errorf("got version %d, want %d", p.Bundle.PreKeys[0].Version, want)
-			}
-			state, err := Load(t.Context(), h.disk, owner)
-			if err != nil || find(t, state.Keys, p.prekey()) == nil {
-				t.Errorf("the prekey shown is not in the store, %v", err)
-			}
+			synctest.Test(t, func(t *testing.T) { panicDuringARenewal(t, outcome) })
 		})
+	}
+}
+
+func panicDuringARenewal(t *testing.T, outcome error) {
+	t.Cleanup(func() { time.Sleep(time.Second) }) // a dead letter leaves a goroutine for a moment
+	panicked, held := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	h := hostWith(t, func(Published, func(error)) {
+		once.Do(func() {
+			close(panicked)
+			panic("publication failed")
+		})
+	})
+	first := h.get()
+	batches := 0
+	h.disk.before = func() error {
+		if batches++; batches != 2 {
+			return nil
+		}
+		<-held
+		return outcome
+	}
+	// The publication's batch waits, a rotation is asked for meanwhile
+	// and is what is on its way when Publish panics.
+	h.now.Store(noon + hour)
+	h.disk.gate.Lock()
+	h.system.Sweep(time.Unix(0, noon+hour))
+	h.ref.Tell(Rotate{})
+	h.find(first.prekey())
+	h.disk.gate.Unlock()
+	wait(t, panicked)
+	h.now.Store(noon + 3*hour)
+	answered := make(chan Published, 1)
+	h.ref.Tell(Rotate{actors.ReplyFunc(func(p Published, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- p
+	})})
+	synctest.Wait()
+	if len(answered) > 0 {
+		t.Fatal("answered while the disk was busy")
+	}
+	close(held)
+	p := wait(t, answered)
+	if t.Failed() {
+		return
+	}
+	want := uint32(3)
+	if outcome != nil {
+		want = 2
+	}
+	if p.Bundle.PreKeys[0].Version != want {
+		t.Errorf("got version %d, want %d", p.Bundle.PreKeys[0].Version, want)
+	}
+	state, err := Load(t.Context(), h.disk, owner)
+	if err != nil || find(t, state.Keys, p.prekey()) == nil {
+		t.Errorf("the prekey shown is not in the store, %v", err)
 	}
 }
 
