@@ -137,6 +137,15 @@ func left(t *testing.T, memory []byte, used, live map[leakscan.Secret]string) ma
 	return counts
 }
 
+// noMessageKeys fails in a build that erases if one is left. In others only the search is
+// tested.
+func noMessageKeys(t *testing.T, counts map[string]int) {
+	t.Helper()
+	if secret.Erases && counts["message key"] > 0 {
+		t.Errorf("%d used message keys are in the core", counts["message key"])
+	}
+}
+
 // T49: the core file of a process in which two sides of a ratchet talked holds none of
 // the message keys that they used, where the build erases. Where it does not, how many
 // is measured.
@@ -146,12 +155,11 @@ func TestUsedMessageKeysAreNotInTheCoreOfARatchet(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, memory := memoryAfter(t, "ratchet")
-	if counts := left(t, memory, used, live); secret.Erases && counts["message key"] > 0 {
-		t.Errorf("%d used message keys are in the core", counts["message key"])
-	}
+	noMessageKeys(t, left(t, memory, used, live))
 }
 
-// T49: how many used keys are in the core file of a process that hosted two identities.
+// T49: nor does that of a process that hosted two identities. Used chain and root keys it
+// may have in any build: how many is measured.
 func TestUsedKeysInTheCoreOfAnEngine(t *testing.T) {
 	dir, memory := memoryAfter(t, "engine")
 	book := leakscan.NewBook()
@@ -162,5 +170,5 @@ func TestUsedKeysInTheCoreOfAnEngine(t *testing.T) {
 		t.Error(wrong)
 	}
 	used, _ := book.Consumed()
-	left(t, memory, used, book.Living())
+	noMessageKeys(t, left(t, memory, used, book.Living()))
 }
