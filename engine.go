@@ -43,7 +43,7 @@ type Engine struct {
 	started      int64 // ns, a reading of the clock
 	room         room
 	restless     restless
-	sweeper      atomic.Pointer[actors.Ref] // nil until all are taken up
+	sweeper      atomic.Pointer[actors.Ref] // nil until all listen
 
 	mu         sync.RWMutex
 	identities map[persistence.OwnerID]*Identity
@@ -109,11 +109,6 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 	}
 	if err == nil {
 		err = e.takeUp(ctx, replaced)
-	}
-	if err == nil {
-		var ref actors.Ref
-		ref, err = e.system.Spawn("sweeper", func() actors.Actor { return &sweeper{engine: e} })
-		e.sweeper.Store(&ref)
 	}
 	if err != nil {
 		_ = e.Close(context.WithoutCancel(ctx))

@@ -27,6 +27,7 @@ type hosted struct {
 	used    time.Duration // when it was used last, as known with the last sweep
 	since   time.Time     // the first sweep after that
 	visited bool          // it was woken to look after something
+	more    bool          // more contacts than were woken have something in the outbox
 }
 
 // The messages of hosted. Each hands one on to a child; what the child cannot
@@ -172,7 +173,7 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 	case toHandler:
 		h.inbox.Tell(inboxName, m.event)
 	case unsent:
-		h.leaves(m.contact)
+		h.identity.kept.leaves(m.contact)
 		if h.childless() {
 			h.leave()
 		}
@@ -190,7 +191,7 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		if h.identity.kept.unpublished.Load() {
 			h.bundle.Tell(bundleName, actors.Sweep{Now: time.Now()})
 		}
-	case acknowledge, acknowledged, repeated, forgetReported:
+	case unreported, acknowledge, acknowledged, repeated, forgetReported:
 		h.inbox.Tell(inboxName, m)
 	}
 	return nil
@@ -249,17 +250,19 @@ func (i *Identity) atHand() *bundleactor.Published {
 func (h *hosted) refuse(message any, err error) {
 	switch m := message.(type) {
 	case toContact:
-		h.leaves(hex.EncodeToString(m.contact[:]))
+		h.identity.kept.leaves(hex.EncodeToString(m.contact[:]))
 	case toHandler:
 		h.identity.kept.untold = append(h.identity.kept.untold, m.event)
+		return
+	case unreported:
+		h.identity.kept.untold = append(h.identity.kept.untold, m)
 		return
 	}
 	failInner(message, fmt.Errorf("%w: %w", deviceactor.ErrNotDurable, err))
 }
 
 // leaves notes a contact that is not in memory and has something to do.
-func (h *hosted) leaves(contact string) {
-	k := &h.identity.kept
+func (k *kept) leaves(contact string) {
 	if k.unsent == nil {
 		k.unsent = make(map[string]bool)
 	}

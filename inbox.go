@@ -37,6 +37,8 @@ type messageKey struct {
 
 type (
 	acknowledge struct{ message messageKey }
+	// unreported is a message from before the engine was opened.
+	unreported struct{ message messageKey }
 	// repeated: a message was refused since it was read before.
 	repeated struct{}
 	// forgetReported: the messages of a contact are out of the store.
@@ -103,6 +105,9 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 		b.identity.unhandled.Add(-1)
 		b.identity.unhandledBytes.Add(-payloadSize(m))
 		b.report(m)
+	case unreported:
+		b.identity.unhandled.Add(-1)
+		return b.reportStored(m.message)
 	case repeated:
 		if b.identity.engine.handler != nil && b.identity.engine.committer.Counts().Refused > 0 {
 			b.identity.unsure = true
@@ -215,21 +220,43 @@ func (b *inbox) landed(key messageKey) error {
 	if _, known := i.reported[key]; known {
 		return nil
 	}
-	value, err := i.engine.committer.Get(context.Background(), i.inboxName(key))
-	if err != nil {
-		i.unsure = i.unsure || !errors.Is(err, persistence.ErrNotFound)
-		return nil
-	}
-	m, err := deviceactor.DecodeReceived(value)
-	if err != nil {
-		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	e, err := b.stored(key)
+	if err != nil || e == nil {
+		return err
 	}
 	if i.lingering == nil {
 		i.lingering = make(map[messageKey]int)
 	}
 	i.lingering[key] = notGone
-	b.report(i.event(m))
+	b.report(e)
 	return nil
+}
+
+// reportStored reports a message of which only the name was kept till its turn.
+func (b *inbox) reportStored(key messageKey) error {
+	e, err := b.stored(key)
+	if err != nil || e == nil {
+		b.forget(key) // what the store still has a sweep finds
+		return err
+	}
+	b.report(e)
+	return nil
+}
+
+// stored reads a message that is to be reported: nil if it is gone, or cannot be read now,
+// and then the store is looked through again.
+func (b *inbox) stored(key messageKey) (Event, error) {
+	i := b.identity
+	value, err := i.engine.committer.Get(context.Background(), i.inboxName(key))
+	if err != nil {
+		i.unsure = i.unsure || !errors.Is(err, persistence.ErrNotFound)
+		return nil, nil //nolint:nilnil // there is none
+	}
+	m, err := deviceactor.DecodeReceived(value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
+	}
+	return i.event(m), nil
 }
 
 const (

@@ -107,7 +107,8 @@ type Options struct {
 	MaxInFlight, MaxInFlightPerContact int
 	// MaxUnhandled bounds the events of one identity that wait for the
 	// handler, and MaxUnhandledBytes their payloads; over them envelopes stay with the
-	// transport. Defaults: 4,096 and 16 MiB.
+	// transport. What Open has found in the inbox counts as events, and is not in memory
+	// before its turn. Defaults: 4,096 and 16 MiB.
 	MaxUnhandled      int
 	MaxUnhandledBytes int64
 	// DirectBlock is how many message numbers a Direct reserves at a time when

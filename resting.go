@@ -38,8 +38,9 @@ type kept struct {
 	published atomic.Pointer[bundleactor.Published]
 	// outdated counts how often it has become another one.
 	outdated int
-	// untold are events from before there was space to take over.
-	untold []Event
+	// untold are events, and messages of the inbox to report, from before there was space
+	// to take over.
+	untold []any
 	// due are contacts to be woken for upkeep.
 	due []string
 }
@@ -106,7 +107,7 @@ func (h *hosted) tick(tick actors.Sweep) {
 	i.actor.Stay()
 	idle := i.actor.Idle()
 	after := i.engine.options.IdleAfter
-	used := i.busy() || len(i.kept.due) > 0 || h.since.IsZero()
+	used := i.busy() || len(i.kept.due) > 0 || h.more || h.since.IsZero()
 	if last := i.actor.Used(); last != h.used {
 		h.used, used = last, true
 	}
@@ -123,16 +124,34 @@ func (h *hosted) tick(tick actors.Sweep) {
 // seeTo wakes those that left something over.
 func (h *hosted) seeTo(tick actors.Sweep) {
 	k := &h.identity.kept
-	for contact := range k.unsent {
-		h.contacts.Tell(contact, deviceactor.Wake{})
-	}
-	clear(k.unsent)
+	h.publishUnsent()
 	if k.inbox.Swap(false) {
 		h.inbox.Tell(inboxName, tick)
 	}
 	h.wakeDue()
 	if h.childless() {
 		h.leave()
+	}
+}
+
+// publishUnsent wakes contacts that have something in the outbox, some at a time; none
+// while the engine opens and not all listen.
+func (h *hosted) publishUnsent() {
+	k, e := &h.identity.kept, h.identity.engine
+	if len(k.unsent) == 0 || e.sweeper.Load() == nil {
+		return
+	}
+	left := e.atOnce(unsentPerSweep)
+	for contact := range k.unsent {
+		if left == 0 {
+			break
+		}
+		left--
+		delete(k.unsent, contact)
+		h.contacts.Tell(contact, deviceactor.Republish{})
+	}
+	if h.more = len(k.unsent) > 0; !h.more {
+		k.unsent = nil // a map keeps its room, and there are many of these
 	}
 }
 
@@ -160,7 +179,7 @@ func (h *hosted) leave() {
 		return
 	}
 	if i.actor.Leave() && i.kept.leavesOver() {
-		i.engine.restless.add(i)
+		i.engine.restless.add(i, h.more)
 	}
 }
 
@@ -182,13 +201,20 @@ type restless struct {
 	in int               // that many for a new one
 }
 
-func (r *restless) add(i *Identity) {
+// add has an identity woken after a while, or soon.
+func (r *restless) add(i *Identity, soon bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.by == nil {
 		r.by = make(map[*Identity]int)
 	}
-	r.by[i] = r.in
+	sweeps := r.in
+	if soon {
+		sweeps = 1
+	}
+	if before, ok := r.by[i]; !ok || sweeps < before {
+		r.by[i] = sweeps
+	}
 }
 
 func (r *restless) remove(i *Identity) {
@@ -251,10 +277,28 @@ func (e *Engine) inMemory() int64 {
 		e.system.LiveOf((*sessionactor.Actor)(nil))*sessionWeight
 }
 
+// full tells that they take more than they may.
+func (e *Engine) full() bool {
+	budget := e.options.MemoryBudget
+	return budget > 0 && e.inMemory() > budget
+}
+
+// unsentPerSweep bounds how many contacts of an identity are woken at once to publish
+// their outboxes.
+const unsentPerSweep = 256
+
+// atOnce is how many may be woken at a time: an eighth if there is no room for them, so
+// that all get their turn.
+func (e *Engine) atOnce(most int) int {
+	if e.full() {
+		return most / 8
+	}
+	return most
+}
+
 // grown is called when something was added to memory.
 func (e *Engine) grown() {
-	budget := e.options.MemoryBudget
-	if budget <= 0 || e.inMemory() <= budget {
+	if !e.full() {
 		return
 	}
 	if sweeper := e.sweeper.Load(); sweeper != nil && e.room.wanted.CompareAndSwap(false, true) {

@@ -46,6 +46,14 @@ type sweeper struct {
 	receipts receiptWalk
 }
 
+func (e *Engine) startSweeper() error {
+	ref, err := e.system.Spawn("sweeper", func() actors.Actor { return &sweeper{engine: e} })
+	if err == nil {
+		e.sweeper.Store(&ref)
+	}
+	return err
+}
+
 // networkBack tells an identity that the network can be reached again.
 type networkBack struct{}
 
@@ -67,7 +75,7 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 		return nil
 	}
 	s.engine.makeRoom() // those that were at work when they were asked
-	for _, i := range s.engine.restless.due(backPerSweep) {
+	for _, i := range s.engine.restless.due(s.engine.atOnce(backPerSweep)) {
 		i.actor.Wake(rouse{})
 	}
 	s.engine.keys.Sweep(tick.Now)

@@ -1,10 +1,11 @@
 package rookery
 
 import (
-	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -45,12 +46,30 @@ func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bo
 			return err
 		}
 	}
+	// From here on there is somebody who makes room.
+	if err := e.startSweeper(); err != nil {
+		return err
+	}
+	publishing := 0
 	for _, i := range found {
 		if replaced[i.owner] {
 			i.handle(Replaced{Identity: i})
 		}
-		if l := left[i.owner]; l != nil {
-			i.resume(l)
+		l := left[i.owner]
+		if l == nil {
+			continue
+		}
+		for _, key := range l.inbox {
+			i.unhandled.Add(1)
+			i.actor.Tell(unreported{key})
+		}
+		switch {
+		case len(l.outbox) == 0:
+		case publishing < backPerSweep:
+			publishing++
+			i.actor.Tell(rouse{})
+		default:
+			e.restless.add(i, true) // the next sweeps come to it
 		}
 	}
 	return nil
@@ -155,17 +174,19 @@ func keyOf(r *record.Identity) (x3dh.IdentityKey, bool, error) {
 	return key, false, err
 }
 
-// leftOver is what an identity had not dealt with when its engine ended.
+// leftOver is what an identity had not dealt with when its engine ended: names, since
+// what there is may be more than memory holds.
 type leftOver struct {
-	outbox []unpublished
-	inbox  []Event
-	copies bool // for our own other installations
+	outbox map[PublicKey]bool // contacts with messages in it; ourselves, if there are copies to make
+	inbox  []messageKey
 }
 
-// unpublished is a message of the outbox.
-type unpublished struct {
-	toContact
-	created int64 // ns
+// waits notes that something waits to be published to a contact.
+func (l *leftOver) waits(contact PublicKey) {
+	if l.outbox == nil {
+		l.outbox = make(map[PublicKey]bool)
+	}
+	l.outbox[contact] = true
 }
 
 // leftOver finds what all identities have left over.
@@ -173,18 +194,14 @@ func (e *Engine) leftOver(ctx context.Context) (map[persistence.OwnerID]*leftOve
 	left := make(map[persistence.OwnerID]*leftOver)
 	err := e.scanOwned(ctx, persistence.KindOutbox, left, func(_ *Identity, l *leftOver, value []byte) error {
 		o, err := deviceactor.DecodeOutgoing(value)
-		l.outbox = append(l.outbox, unpublished{toContact{o.Recipient, deviceactor.Republish{ID: o.ID}}, o.Created})
+		l.waits(o.Recipient)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range left {
-		// In the order in which they were sent; their names have none.
-		slices.SortStableFunc(l.outbox, func(a, b unpublished) int { return cmp.Compare(a.created, b.created) })
-	}
-	err = e.scanOwned(ctx, persistence.KindCopy, left, func(_ *Identity, l *leftOver, _ []byte) error {
-		l.copies = true
+	err = e.scanOwned(ctx, persistence.KindCopy, left, func(i *Identity, l *leftOver, _ []byte) error {
+		l.waits(i.public)
 		return nil
 	})
 	if err != nil || e.handler == nil {
@@ -195,8 +212,9 @@ func (e *Engine) leftOver(ctx context.Context) (map[persistence.OwnerID]*leftOve
 		if err != nil {
 			return err
 		}
-		i.remember(messageKey{m.Sender, MessageID(m.ID)}, false)
-		l.inbox = append(l.inbox, i.event(m))
+		key := messageKey{m.Sender, MessageID(m.ID)}
+		i.remember(key, false)
+		l.inbox = append(l.inbox, key)
 		return nil
 	})
 }
@@ -228,30 +246,16 @@ func (e *Engine) scanOwned(ctx context.Context, kind persistence.Kind, left map[
 	})
 }
 
-// know tells an identity that is taken over what its outbox has.
+// know tells an identity what its outbox has, before anybody can wake it.
 func (i *Identity) know(left *leftOver) {
-	if i.epoch == 0 {
-		return // whoever has it may add to it
-	}
 	var contacts []PublicKey
 	if left != nil {
-		for _, m := range left.outbox {
-			contacts = append(contacts, m.contact)
-		}
+		contacts = slices.Collect(maps.Keys(left.outbox))
 	}
-	i.kept.outboxes.Know(contacts)
-}
-
-// resume publishes what was left in the outbox and reports what was left in
-// the inbox.
-func (i *Identity) resume(left *leftOver) {
-	for _, m := range left.outbox {
-		i.actor.Tell(m.toContact)
+	for _, c := range contacts {
+		i.kept.leaves(hex.EncodeToString(c[:]))
 	}
-	if left.copies {
-		i.actor.Tell(toContact{i.public, deviceactor.Wake{}})
-	}
-	for _, e := range left.inbox {
-		i.handle(e)
+	if i.epoch != 0 { // else whoever has it may add to it
+		i.kept.outboxes.Know(contacts)
 	}
 }

@@ -2,7 +2,10 @@ package rookery_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
 	"github.com/rookery-im/rookery/proto/record"
+	"github.com/rookery-im/rookery/transport"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -240,4 +244,110 @@ func takeOverLater(t *testing.T, kind error) {
 	store.on.Store(false)
 	w.send(alice, bob.key, "room")
 	w.awaitMessages(1, bob)
+}
+
+// However much was left over in the inbox, of what was not reported yet only the names are
+// in memory; it is reported before what comes later, all of it once.
+func TestWhatIsLeftInTheInboxIsReadWhenItsTurnComes(t *testing.T) {
+	const left = 50
+	store := &noted{Store: lasting{memstore.New()}, reads: make(map[string]int)}
+	entered, release := make(chan struct{}, 1), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
+	var slow atomic.Bool
+	w := newWorld(t, on(store), func(o *rookery.Options) {
+		handle := o.Handler
+		o.Handler = func(e rookery.Event) {
+			if _, ok := e.(rookery.Message); ok && slow.Load() {
+				select {
+				case entered <- struct{}{}:
+				default:
+				}
+				<-release
+			}
+			handle(e)
+		}
+	})
+	alice, bob := w.person(1)[0], w.person(1)[0]
+	w.introduce(w.at(alice), w.at(bob))
+	w.bag.keepAll()
+	for n := range left {
+		w.send(alice, bob.key, fmt.Sprint("before ", n))
+	}
+	w.awaitMessages(left, bob)
+	w.close()
+	w.bag.empty()
+	slow.Store(true)
+	store.take()
+	w.open()
+	<-entered
+	if n := store.take()["get inbox"]; n != 1 {
+		t.Errorf("%d messages were read while the handler has the first one", n)
+	}
+	received := w.engine.Counts().Received
+	w.send(alice, bob.key, "later")
+	eventually(t, "the later message", func() bool { return w.engine.Counts().Received > received })
+	letGo()
+	w.awaitMessages(left+1, bob)
+	eventually(t, "the end of the work", func() bool { return !w.at(bob).Busy() })
+	got := messages(w.bag.all(), bob)
+	seen := make(map[rookery.MessageID]bool)
+	for _, m := range got {
+		seen[m.ID] = true
+	}
+	if last := string(got[len(got)-1].Payload); len(got) != left+1 || len(seen) != len(got) || last != "later" {
+		t.Errorf("%d messages, %d different ones, the last is %q", len(got), len(seen), last)
+	}
+}
+
+// Contacts with something in the outbox are woken some at a time, fewer while memory is
+// full, and all of them come to their turn.
+func TestWhatIsLeftInTheOutboxIsPublishedSomeAtATime(t *testing.T) {
+	const contacts, atOnce = 100, 256 / 8
+	store := lasting{memstore.New()}
+	w := newWorld(t, on(store), func(o *rookery.Options) { o.MemoryBudget = 1 })
+	alice := w.person(1)[0]
+	w.air.refuseFrom(alice.key)
+	for n := range contacts {
+		key, err := x3dh.GenerateIdentity(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.send(alice, key.Public(), fmt.Sprint("to contact ", n))
+	}
+	w.close()
+	w.air.setRule(nil)
+	before := len(w.air.history())
+	w.open()
+	published := func() int { return len(w.air.history()) - before }
+	eventually(t, "the first ones", func() bool { return published() >= atOnce })
+	w.flush(alice) // behind all that it was told
+	if n := published(); n != atOnce {
+		t.Errorf("%d messages are published before the first sweep, want %d", n, atOnce)
+	}
+	w.sweepUntil("an empty outbox", func() bool { return count(t, store, persistence.KindOutbox) == 0 })
+}
+
+// As many identities as there may be with something in the outbox: no more than 250 are
+// woken at once.
+func TestIdentitiesWithSomethingInTheOutboxAreWokenSomeAtATime(t *testing.T) {
+	const identities, atOnce = 260, 250
+	store := lasting{memstore.New()}
+	w := newWorld(t, on(store))
+	w.air.setRule(func(transport.Envelope) verdict { return refuse })
+	bob, err := x3dh.GenerateIdentity(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range identities {
+		w.send(w.person(1)[0], bob.Public(), "hello")
+	}
+	w.close()
+	w.air.setRule(nil)
+	w.open()
+	eventually(t, "the first ones", func() bool { return count(t, store, persistence.KindOutbox) == identities-atOnce })
+	if n := w.engine.Counts().Wakes; n != atOnce {
+		t.Errorf("%d were woken, want %d", n, atOnce)
+	}
+	w.sweepUntil("an empty outbox", func() bool { return count(t, store, persistence.KindOutbox) == 0 })
 }

@@ -278,7 +278,8 @@ func (a *Actor) handle(message any) error {
 	case AwaitTaken:
 		a.awaitTaken(m)
 	case Republish:
-		a.publish(m.ID)
+		a.republish()
+		a.remakeCopies()
 	case Discard:
 		return a.discard(m.ID)
 	case NetworkBack:

@@ -205,7 +205,7 @@ func TestCopyIsMadeAfterACrash(t *testing.T) {
 	phone.restart(bob.key.Public())
 	phone.restart(laptop.key.Public())
 	phone.crashes.Store(false)
-	phone.contact(laptop.key.Public()).Tell(Wake{})
+	phone.contact(laptop.key.Public()).Tell(Republish{})
 	for range 3 {
 		w.sweep(phone, laptop)
 	}

@@ -108,17 +108,12 @@ type GetContact struct {
 	actors.Reply[Contact]
 }
 
-// Republish asks to publish a message again that is still in the outbox.
-type Republish struct {
-	ID MessageID
-}
+// Republish asks to publish what the transport has not taken, and to make the copies that
+// are still to be made, without waiting for the next sweep.
+type Republish struct{}
 
 // ForgetBundle says that our bundle has changed: the next message asks for it.
 type ForgetBundle struct{}
-
-// Wake makes a contact start that has left messages over. Its outbox is
-// published, and its copies are made, with the next sweep.
-type Wake struct{}
 
 // The messages an Actor tells itself.
 type (

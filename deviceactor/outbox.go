@@ -190,12 +190,6 @@ func (a *Actor) unsent() error { return fmt.Errorf("%w within %v", ErrUnsent, a.
 
 // publish reads a message of the outbox and publishes it again.
 func (a *Actor) publish(id MessageID) {
-	if u, ok := a.unaccepted[id]; ok && a.tooOld(u) {
-		if u.refused && !u.told {
-			a.giveUp(id)
-		}
-		return
-	}
 	value, err := a.config.Reader.Get(context.Background(), OutboxName(a.config.Owner, a.config.Peer, id))
 	if err != nil {
 		// Gone: it was accepted meanwhile. Unreadable: the next sweep tries again.

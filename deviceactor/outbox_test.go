@@ -104,10 +104,10 @@ func TestMessageForAnybodyStaysOnTheTopicOfEverybody(t *testing.T) {
 	}
 }
 
-func TestRepublishOfAMessageThatIsGoneDoesNothing(t *testing.T) {
+func TestRepublishOfAnEmptyOutboxDoesNothing(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.host("alice"), w.host("bob")
-	alice.contact(bob.key.Public()).Tell(Republish{MessageID{1}})
+	alice.contact(bob.key.Public()).Tell(Republish{})
 	w.sweep(alice, bob)
 	if sent := alice.line.take(); len(sent) != 0 {
 		t.Errorf("%d messages published", len(sent))
@@ -132,7 +132,7 @@ func TestContactThatLeavesMessagesOverSaysSo(t *testing.T) {
 		t.Errorf("told %d times", n)
 	}
 	alice.line.refusing(false)
-	alice.contact(bobs).Tell(Wake{})
+	alice.contact(bobs).Tell(Republish{})
 	w.sweep(alice, bob)
 	if again := alice.line.take(); len(again) != 1 || !bytes.Equal(again[0].Encode(), first.Encode()) {
 		t.Errorf("%d messages published after the wake", len(again))
@@ -323,7 +323,7 @@ func TestMessageThatNobodyTakesIsReportedAndDropped(t *testing.T) {
 	alice.line.take()
 	alice.line.refusing(false)
 	alice.restart(bobs) // nobody has said that he knows
-	alice.contact(bobs).Tell(Republish{id})
+	alice.contact(bobs).Tell(Republish{})
 	w.sweep(alice, bob)
 	w.sweep(alice, bob)
 	if got := reported[Unsent](alice); len(got) != 2 || got[1] != want {
