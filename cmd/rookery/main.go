@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	_ "github.com/rookery-im/rookery/internal/arenas" // less memory for the cache of stores
 	"github.com/rookery-im/rookery/internal/bench"
 	"github.com/rookery-im/rookery/internal/undumpable"
 )

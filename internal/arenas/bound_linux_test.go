@@ -1,0 +1,11 @@
+//go:build cgo
+
+package arenas
+
+import "testing"
+
+func TestTheLibraryTakesTheBound(t *testing.T) {
+	if !bounded() {
+		t.Error("no bound")
+	}
+}
