@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -137,6 +138,33 @@ func (h *held) breaks(prefix persistence.Name, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.broken = map[persistence.Name]error{prefix: err}
+}
+
+// Get is held up, and fails, as a scan of a prefix of the name is.
+func (h *held) Get(ctx context.Context, name persistence.Name) ([]byte, error) {
+	var (
+		wait   chan struct{}
+		broken error
+	)
+	h.mu.Lock()
+	for prefix, until := range h.names {
+		if strings.HasPrefix(string(name), string(prefix)) {
+			wait = until
+		}
+	}
+	for prefix, err := range h.broken {
+		if strings.HasPrefix(string(name), string(prefix)) {
+			broken = err
+		}
+	}
+	h.mu.Unlock()
+	if broken != nil {
+		return nil, broken
+	}
+	if wait != nil {
+		<-wait
+	}
+	return h.Reader.Get(ctx, name)
 }
 
 func (h *held) Scan(ctx context.Context, prefix persistence.Name, fn func(persistence.Name, []byte) error) error {
