@@ -38,7 +38,7 @@ func (d *Daemon) sse(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")
 			w.WriteHeader(http.StatusOK)
 		}
-		if _, err := w.Write([]byte(text)); err != nil { //nolint:gosec // events, no page: nobody runs them
+		if _, err := w.Write([]byte(text)); err != nil {
 			return fmt.Errorf("%w: %w", errReader, err)
 		}
 		if err := controller.Flush(); err != nil {
