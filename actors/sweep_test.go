@@ -37,11 +37,7 @@ func TestSweepPassivatesIdleChildrenOnly(t *testing.T) {
 			}
 		}
 		system.Sweep(begin.Add(step.at))
-		names, err := Ask(t.Context(), ref, func(r Reply[[]string]) any { return list{r} })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := fmt.Sprint(names); got != step.want {
+		if got := livingBelow(t, ref); got != step.want {
 			t.Errorf("step %d: living %s, want %s", i, got, step.want)
 		}
 	}
@@ -72,11 +68,7 @@ func TestSweepPassivatesNobodyInUse(t *testing.T) {
 	} {
 		inUse.Store(step.inUse)
 		system.Sweep(begin.Add(step.at))
-		names, err := Ask(t.Context(), ref, func(r Reply[[]string]) any { return list{r} })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := fmt.Sprint(names); got != step.want {
+		if got := livingBelow(t, ref); got != step.want {
 			t.Errorf("step %d: living %s, want %s", i, got, step.want)
 		}
 	}
@@ -266,4 +258,14 @@ func TestChildrenGetTheTicksTheyWant(t *testing.T) {
 	await(&counts.calm, 3)
 	await(&counts.parent, 3)
 	await(&counts.never, 0)
+}
+
+// livingBelow lists the children of a parentProbe that live and are not stopping.
+func livingBelow(t *testing.T, parent Ref) string {
+	t.Helper()
+	names, err := Ask(t.Context(), parent, func(r Reply[[]string]) any { return list{r} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(names)
 }

@@ -53,16 +53,7 @@ var subscribing = map[string]test{
 		}
 		b.ok(p.Subscribe(b.Context()))
 		p.subscribe(good)
-		foreign, own := b.message(topic), b.message(good)
-		other.publish(foreign)
-		other.publish(own)
-		p.gets(own)
-		if b.network.Exact {
-			time.Sleep(b.network.Quiet)
-			if p.has([]carrier.Message{foreign}) != 0 {
-				b.Errorf("a message of a topic that was refused was delivered")
-			}
-		}
+		p.getsOnlyOf(other, good, topic)
 	}},
 
 	"SubscribeEndsWithItsContext": {run: func(b *bench) {
@@ -74,16 +65,7 @@ var subscribing = map[string]test{
 		ctx, cancel = context.WithCancel(b.Context())
 		b.ok(p.Subscribe(ctx, good))
 		cancel() // it bounds the call, and nothing else
-		foreign, own := b.message(topic), b.message(good)
-		other.publish(foreign)
-		other.publish(own)
-		p.gets(own)
-		if b.network.Exact {
-			time.Sleep(b.network.Quiet)
-			if p.has([]carrier.Message{foreign}) != 0 {
-				b.Errorf("a message of a topic was delivered whose Subscribe has failed")
-			}
-		}
+		p.getsOnlyOf(other, good, topic)
 	}},
 
 	"UnsubscribedTopicEnds": {
@@ -234,4 +216,20 @@ var subscribing = map[string]test{
 		close(stop)
 		<-done
 	}},
+}
+
+// getsOnlyOf checks that messages of the one topic come, and none of the other, whose
+// Subscribe has failed.
+func (p *party) getsOnlyOf(from *party, good, failed carrier.Topic) {
+	p.b.Helper()
+	foreign, own := p.b.message(failed), p.b.message(good)
+	from.publish(foreign)
+	from.publish(own)
+	p.gets(own)
+	if p.b.network.Exact {
+		time.Sleep(p.b.network.Quiet)
+		if p.has([]carrier.Message{foreign}) != 0 {
+			p.b.Errorf("a message of a topic was delivered whose Subscribe has failed")
+		}
+	}
 }
