@@ -64,8 +64,9 @@ type Installation struct {
 	Denied bool
 	// Active is when its last authenticated message arrived (ns), 0 if none
 	// has; messages that follow within a minute are not told apart, unless there
-	// are more installations than are sent to. Being named by somebody else's bundle is no activity, so that a
-	// device that was only announced never takes the place of one that talks.
+	// are more installations than are sent to. Being named by somebody else's
+	// bundle is no activity, so that a device that was only announced never takes
+	// the place of one that talks.
 	Active    int64
 	FirstSeen int64 // ns
 	// Signed is when the newest bundle that came from the installation itself
