@@ -12,6 +12,9 @@ import (
 // not wait for it.
 func (e *Engine) Sweep(now time.Time) { e.system.Sweep(now) }
 
+// SweepEvery is how often that is done otherwise.
+const SweepEvery = sweepEvery
+
 // SweepNever leaves the ticks to Sweep: else one that comes after five seconds of a
 // slow machine does what a test has not come to yet.
 func (o *Options) SweepNever() { o.sweepEvery = -1 }

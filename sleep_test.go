@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
@@ -515,6 +516,33 @@ func TestQuestionsAboutContactsWakeNobody(t *testing.T) {
 	if wakes := w.engine.Counts().Wakes - before; wakes != 0 || i.Awake() {
 		t.Errorf("%d were woken", wakes)
 	}
+}
+
+// Those that are due are woken one after the other and not at once, which everybody
+// else would notice. In the bubble a wake is over before the next one.
+func TestUpkeepIsSpreadOverTheSweep(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, backends[1], func(o *rookery.Options) {
+			o.SweepNever()
+			o.Schedule = bundleactor.DefaultSchedule()
+			o.Schedule.Publish = 2 * rookery.SweepEvery // all are due with each sweep
+		})
+		w.pass(sinceBubbles)
+		const sleeping = 4
+		for range sleeping {
+			w.person(1)
+		}
+		w.reopen()
+		before := w.engine.Counts().Wakes
+		w.engine.Sweep(w.now())
+		for woken := range uint64(sleeping) {
+			synctest.Wait()
+			if n := w.engine.Counts().Wakes - before; n != woken+1 {
+				t.Fatalf("%d woke, want %d", n, woken+1)
+			}
+			time.Sleep(rookery.SweepEvery/(sleeping+1) + time.Millisecond)
+		}
+	})
 }
 
 // Retired prekeys and expired sessions are looked after of those who sleep, who go back

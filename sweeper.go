@@ -32,12 +32,15 @@ const (
 type sweeper struct {
 	engine *Engine
 	left   []*Identity // of this round
-	each   int         // how many at a time
+	each   int         // how many from one tick to the next
 	begun  time.Time
 	// contacts: this round is for contacts too. contactsBegun is when the last such
 	// one began.
 	contacts      bool
 	contactsBegun time.Time
+
+	errands []errand      // until the next tick
+	apart   time.Duration // of one and the next
 
 	back  []*Identity // to be told that the network is back
 	ready time.Time   // since when it is, as known; zero: it is not, or that is not known
@@ -61,29 +64,48 @@ type networkBack struct{}
 // asleep.
 type upkeep struct{ contacts bool }
 
+// errand is an identity with what it is woken for.
+type errand struct {
+	identity *Identity
+	message  any
+}
+
+// nextErrand tells the sweeper to go on.
+type nextErrand struct{}
+
 // Start implements actors.Actor.
 func (s *sweeper) Start(*actors.Context) error { return nil }
 
 // Receive implements actors.Actor.
-func (s *sweeper) Receive(_ *actors.Context, message any) error {
-	if _, ok := message.(makeRoom); ok {
+func (s *sweeper) Receive(ctx *actors.Context, message any) error {
+	switch m := message.(type) {
+	case makeRoom:
 		s.engine.makeRoom()
-		return nil
+	case nextErrand:
+		s.goOn(ctx.Self())
+	case actors.Sweep:
+		s.sweep(m)
+		s.goOn(ctx.Self())
 	}
-	tick, ok := message.(actors.Sweep)
-	if !ok {
-		return nil
-	}
+	return nil
+}
+
+func (s *sweeper) sweep(tick actors.Sweep) {
 	s.engine.makeRoom() // those that were at work when they were asked
+	for _, e := range s.errands {
+		e.run() // there is no time left for them
+	}
+	s.errands = s.errands[:0]
+	defer func() { s.apart = sweepEvery / time.Duration(len(s.errands)+1) }()
 	for _, i := range s.engine.restless.due(s.engine.atOnce(backPerSweep)) {
-		i.actor.Wake(rouse{})
+		s.errands = append(s.errands, errand{i, rouse{}})
 	}
 	s.engine.keys.Sweep(tick.Now)
 	s.receipts.sweep(s.engine, tick.Now)
 	s.followNetwork()
 	if len(s.left) == 0 {
 		if tick.Now.Sub(s.begun).Abs() < s.within() {
-			return nil
+			return
 		}
 		s.left, s.begun = s.engine.Identities(), tick.Now
 		s.contacts = tick.Now.Sub(s.contactsBegun).Abs() >= upkeepEvery
@@ -94,11 +116,24 @@ func (s *sweeper) Receive(_ *actors.Context, message any) error {
 	}
 	n := min(len(s.left), s.each)
 	for _, i := range s.left[:n] {
-		i.actor.Wake(upkeep{s.contacts}) // dropped if the engine is closing
+		s.errands = append(s.errands, errand{i, upkeep{s.contacts}})
 	}
 	s.left = s.left[n:]
-	return nil
 }
+
+// goOn runs one errand, and sees to it that the next one follows. An identity with ten
+// contacts that are read is in nobody's way; ten such identities at a time are.
+func (s *sweeper) goOn(self actors.Ref) {
+	if len(s.errands) == 0 {
+		return
+	}
+	s.errands[0].run()
+	if s.errands = s.errands[1:]; len(s.errands) > 0 {
+		time.AfterFunc(s.apart, func() { self.Tell(nextErrand{}) })
+	}
+}
+
+func (e errand) run() { e.identity.actor.Wake(e.message) } // dropped if the engine is closing
 
 // within is how long a round takes, and how often there is one. Who sleeps publishes
 // nothing before it is woken.

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"time"
 )
@@ -16,6 +17,10 @@ const (
 	// heldAfter is how long one run of a mailbox keeps a worker from others
 	// before another worker takes its place, at most twice this.
 	heldAfter = time.Millisecond
+	// heldLooks is after how many times heldAfter the same happens while
+	// goroutines wait for a processor: then the worker probably does, too, and
+	// with another one both would wait longer.
+	heldLooks = 32
 	// maxRelieved bounds the workers that are started at one time.
 	maxRelieved = 256
 	// maxWarm bounds how often in a row what was scheduled last runs next.
@@ -28,8 +33,9 @@ const (
 // then others take the place of its worker, so that all of them run in the end.
 // Safe for concurrent use.
 type dispatcher struct {
-	most  int         // workers that run and are not held up
-	spare func() bool // see Options.SpareTime; may be nil
+	most    int         // workers that run and are not held up
+	spare   func() bool // see Options.SpareTime; may be nil
+	crowded func() bool // whether goroutines wait for a processor
 
 	mu       sync.Mutex
 	last     func()   // was scheduled last: what it needs is still in the caches
@@ -48,7 +54,8 @@ type worker struct {
 	next chan func()
 	runs uint64 // that it has begun
 	seen uint64 // the same, when it was looked at last
-	held bool   // it was still at that run; until the run ends
+	same int    // how often in a row it was still at that run
+	held bool   // for so long that another one has its place; until the run ends
 	at   int    // its place among those that are running
 
 	spare func() // one run of the dispatcher's; nil without
@@ -56,7 +63,17 @@ type worker struct {
 }
 
 func newDispatcher(spare func() bool) *dispatcher {
-	return &dispatcher{most: 2 * runtime.GOMAXPROCS(0), spare: spare}
+	return &dispatcher{most: 2 * runtime.GOMAXPROCS(0), spare: spare, crowded: crowded()}
+}
+
+// crowded makes a function that tells whether goroutines wait for a processor. It
+// is for one goroutine at a time.
+func crowded() func() bool {
+	waiting := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
+	return func() bool {
+		metrics.Read(waiting)
+		return waiting[0].Value.Uint64() > 0
+	}
 }
 
 // Throughput implements protoactor's dispatcher interface.
@@ -118,7 +135,7 @@ func (d *dispatcher) take() func() {
 func (d *dispatcher) work(w *worker, run func()) {
 	// What takes a quarter of a stack keeps the collector from cutting it down
 	// while the goroutine is idle: it stays at four times this.
-	var quarter [4 << 10]byte
+	var quarter [16 << 10]byte
 	defer runtime.KeepAlive(&quarter)
 	returned := true
 	defer func() {
@@ -183,18 +200,25 @@ func (d *dispatcher) leave(w *worker) {
 // watch looks, as long as mailboxes wait, for workers that are still at the run
 // that they were at before, and starts others in their place.
 func (d *dispatcher) watch() {
+	looks := 1
+	if d.crowded() {
+		looks = heldLooks
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range d.running {
-		if !w.held && w.seen == w.runs {
+		if w.seen != w.runs {
+			w.seen, w.same = w.runs, 0
+			continue
+		}
+		if w.same++; !w.held && w.same >= looks {
 			w.held = true
 			d.held++
 		}
-		w.seen = w.runs
 	}
 	relief := d.most + d.held - len(d.running)
 	if d.held == len(d.running) {
-		relief = maxRelieved // all of them: so will be the next
+		relief = min(max(relief, d.held), maxRelieved) // all of them: so will be the next
 	}
 	for ; relief > 0; relief-- {
 		run := d.take()

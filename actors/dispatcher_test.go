@@ -9,43 +9,90 @@ import (
 	"time"
 )
 
-// Whoever blocks in an actor keeps no other actor from running, however many do. The
-// time is that of the bubble: it passes only while everybody waits for a look.
+// Whoever blocks in an actor keeps no other actor from running, however many do, and
+// whether or not anybody waits for a processor. The time is that of the bubble: it
+// passes only while everybody waits for a look.
 func TestHeldWorkersKeepNobodyFromRunning(t *testing.T) {
+	for name, looks := range map[string]int{"processors are free": 1, "processors are wanted": heldLooks} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDispatcher(nil)
+				d.crowded = func() bool { return looks > 1 }
+				defer d.close()
+				const held = 500
+				release, all := make(chan struct{}), make(chan struct{}, held)
+				defer close(release)
+				for range held {
+					d.Schedule(func() {
+						all <- struct{}{}
+						<-release
+					})
+				}
+				for n := range held {
+					select {
+					case <-all:
+					case <-time.After(time.Minute):
+						t.Fatalf("%d of %d run", n, held)
+					}
+				}
+				// Of what comes now nothing has to wait to be looked at.
+				const hops = 2000
+				begun := time.Now()
+				for range hops {
+					ran := make(chan struct{})
+					d.Schedule(func() { close(ran) })
+					select {
+					case <-ran:
+					case <-time.After(time.Minute):
+						t.Fatal("nothing else runs while they are held")
+					}
+				}
+				if took := time.Since(begun); took > time.Duration(10*looks)*heldAfter {
+					t.Errorf("%d runs took %v: they waited for a look", hops, took)
+				}
+			})
+		})
+	}
+}
+
+// While goroutines wait for a processor, a worker that is still at its run probably
+// waits for one too: others in its place would only make all of them wait longer.
+func TestWorkersThatWaitForAProcessorGetNoOthersBesideThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDispatcher(nil)
+		d.crowded = func() bool { return true }
 		defer d.close()
-		const held = 500
-		release, all := make(chan struct{}), make(chan struct{}, held)
-		defer close(release)
-		for range held {
+		running := func() int {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return len(d.running)
+		}
+		const jobs = 100
+		var done atomic.Int32
+		for range d.most + jobs {
 			d.Schedule(func() {
-				all <- struct{}{}
-				<-release
+				time.Sleep((heldLooks - 2) * heldAfter)
+				done.Add(1)
 			})
 		}
-		for n := range held {
-			select {
-			case <-all:
-			case <-time.After(time.Minute):
-				t.Fatalf("%d of %d run", n, held)
+		for done.Load() < jobs {
+			time.Sleep(heldAfter / 2)
+			if n := running(); n > d.most {
+				t.Fatalf("%d workers, want %d", n, d.most)
 			}
 		}
-		// Of what comes now nothing has to wait to be looked at.
-		const hops = 2000
-		begun := time.Now()
-		for range hops {
-			ran := make(chan struct{})
-			d.Schedule(func() { close(ran) })
-			select {
-			case <-ran:
-			case <-time.After(time.Minute):
-				t.Fatal("nothing else runs while they are held")
-			}
+		// One that is really held gets its successor, only later.
+		release := make(chan struct{})
+		for range d.most {
+			d.Schedule(func() { <-release })
 		}
-		if took := time.Since(begun); took > 10*heldAfter {
-			t.Errorf("%d runs took %v: they waited for a look", hops, took)
+		begun, ran := time.Now(), make(chan struct{})
+		d.Schedule(func() { close(ran) })
+		<-ran
+		if took, most := time.Since(begun), 3*heldLooks*heldAfter; took > most {
+			t.Errorf("what was behind held workers waited %v, want %v at most", took, most)
 		}
+		close(release)
 	})
 }
 
