@@ -44,6 +44,7 @@ type Engine struct {
 	room         room
 	restless     restless
 	sweeper      atomic.Pointer[actors.Ref] // nil until all listen
+	errands      errands
 
 	mu         sync.RWMutex
 	identities map[persistence.OwnerID]*Identity
@@ -277,6 +278,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		e.offers.close()
 	}
 	e.keys.Close() // what is still under way draws its own
+	e.errands.close()
 	for _, i := range identities {
 		i.unsubscribe()
 	}

@@ -21,7 +21,7 @@ const (
 	// days; they may get one more.
 	upkeepEvery = 24 * time.Hour
 	// backPerSweep is how many identities are told in one sweep that the network is
-	// back: a thousand have published within 20 s.
+	// back: a thousand have published within 25 s.
 	backPerSweep = 250
 	// contactsPerSweep bounds how many contacts of an identity are woken at once.
 	contactsPerSweep = 16
@@ -38,9 +38,6 @@ type sweeper struct {
 	// one began.
 	contacts      bool
 	contactsBegun time.Time
-
-	errands []errand      // until the next tick
-	apart   time.Duration // of one and the next
 
 	back  []*Identity // to be told that the network is back
 	ready time.Time   // since when it is, as known; zero: it is not, or that is not known
@@ -64,15 +61,6 @@ type networkBack struct{}
 // asleep.
 type upkeep struct{ contacts bool }
 
-// errand is an identity with what it is woken for.
-type errand struct {
-	identity *Identity
-	message  any
-}
-
-// nextErrand tells the sweeper to go on.
-type nextErrand struct{}
-
 // Start implements actors.Actor.
 func (s *sweeper) Start(*actors.Context) error { return nil }
 
@@ -82,30 +70,27 @@ func (s *sweeper) Receive(ctx *actors.Context, message any) error {
 	case makeRoom:
 		s.engine.makeRoom()
 	case nextErrand:
-		s.goOn(ctx.Self())
+		s.engine.errands.goOn(ctx.Self())
 	case actors.Sweep:
-		s.sweep(m)
-		s.goOn(ctx.Self())
+		s.engine.errands.add(s.sweep(m))
+		s.engine.errands.goOn(ctx.Self())
 	}
 	return nil
 }
 
-func (s *sweeper) sweep(tick actors.Sweep) {
+// sweep does what is due, and gives whom to wake until the next tick.
+func (s *sweeper) sweep(tick actors.Sweep) []errand {
 	s.engine.makeRoom() // those that were at work when they were asked
-	for _, e := range s.errands {
-		e.run() // there is no time left for them
-	}
-	s.errands = s.errands[:0]
-	defer func() { s.apart = sweepEvery / time.Duration(len(s.errands)+1) }()
+	var wake []errand
 	for _, i := range s.engine.restless.due(s.engine.atOnce(backPerSweep)) {
-		s.errands = append(s.errands, errand{i, rouse{}})
+		wake = append(wake, errand{i, rouse{}})
 	}
 	s.engine.keys.Sweep(tick.Now)
 	s.receipts.sweep(s.engine, tick.Now)
 	s.followNetwork()
 	if len(s.left) == 0 {
 		if tick.Now.Sub(s.begun).Abs() < s.within() {
-			return
+			return wake
 		}
 		s.left, s.begun = s.engine.Identities(), tick.Now
 		s.contacts = tick.Now.Sub(s.contactsBegun).Abs() >= upkeepEvery
@@ -116,24 +101,11 @@ func (s *sweeper) sweep(tick actors.Sweep) {
 	}
 	n := min(len(s.left), s.each)
 	for _, i := range s.left[:n] {
-		s.errands = append(s.errands, errand{i, upkeep{s.contacts}})
+		wake = append(wake, errand{i, upkeep{s.contacts}})
 	}
 	s.left = s.left[n:]
+	return wake
 }
-
-// goOn runs one errand, and sees to it that the next one follows. An identity with ten
-// contacts that are read is in nobody's way; ten such identities at a time are.
-func (s *sweeper) goOn(self actors.Ref) {
-	if len(s.errands) == 0 {
-		return
-	}
-	s.errands[0].run()
-	if s.errands = s.errands[1:]; len(s.errands) > 0 {
-		time.AfterFunc(s.apart, func() { self.Tell(nextErrand{}) })
-	}
-}
-
-func (e errand) run() { e.identity.actor.Wake(e.message) } // dropped if the engine is closing
 
 // within is how long a round takes, and how often there is one. Who sleeps publishes
 // nothing before it is woken.

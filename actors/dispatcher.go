@@ -17,10 +17,10 @@ const (
 	// heldAfter is how long one run of a mailbox keeps a worker from others
 	// before another worker takes its place, at most twice this.
 	heldAfter = time.Millisecond
-	// heldLooks is after how many times heldAfter the same happens while
-	// goroutines wait for a processor: then the worker probably does, too, and
-	// with another one both would wait longer.
-	heldLooks = 32
+	// heldLonger is after what time the same happens while goroutines wait for
+	// each processor: then the worker probably does, too, and with another one
+	// both would wait longer.
+	heldLonger = 20 * time.Millisecond
 	// maxRelieved bounds the workers that are started at one time.
 	maxRelieved = 256
 	// maxWarm bounds how often in a row what was scheduled last runs next.
@@ -35,7 +35,7 @@ const (
 type dispatcher struct {
 	most    int         // workers that run and are not held up
 	spare   func() bool // see Options.SpareTime; may be nil
-	crowded func() bool // whether goroutines wait for a processor
+	crowded func() bool // whether goroutines wait for each processor
 
 	mu       sync.Mutex
 	last     func()   // was scheduled last: what it needs is still in the caches
@@ -51,12 +51,12 @@ type dispatcher struct {
 // worker is a goroutine of the dispatcher; its fields belong to the dispatcher's
 // lock, but for done, which is its own.
 type worker struct {
-	next chan func()
-	runs uint64 // that it has begun
-	seen uint64 // the same, when it was looked at last
-	same int    // how often in a row it was still at that run
-	held bool   // for so long that another one has its place; until the run ends
-	at   int    // its place among those that are running
+	next  chan func()
+	runs  uint64    // that it has begun
+	seen  uint64    // the same, when it was looked at last
+	since time.Time // when it was first seen at that run
+	held  bool      // for so long that another one has its place; until the run ends
+	at    int       // its place among those that are running
 
 	spare func() // one run of the dispatcher's; nil without
 	done  bool   // the run before was that one, and nothing is left for it to do
@@ -66,13 +66,13 @@ func newDispatcher(spare func() bool) *dispatcher {
 	return &dispatcher{most: 2 * runtime.GOMAXPROCS(0), spare: spare, crowded: crowded()}
 }
 
-// crowded makes a function that tells whether goroutines wait for a processor. It
-// is for one goroutine at a time.
+// crowded makes a function that tells whether goroutines of the process wait for
+// each of its processors. It is for one goroutine at a time.
 func crowded() func() bool {
 	waiting := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
 	return func() bool {
 		metrics.Read(waiting)
-		return waiting[0].Value.Uint64() > 0
+		return waiting[0].Value.Uint64() >= uint64(runtime.GOMAXPROCS(0)) //nolint:gosec // not negative
 	}
 }
 
@@ -200,18 +200,19 @@ func (d *dispatcher) leave(w *worker) {
 // watch looks, as long as mailboxes wait, for workers that are still at the run
 // that they were at before, and starts others in their place.
 func (d *dispatcher) watch() {
-	looks := 1
+	after := heldAfter
 	if d.crowded() {
-		looks = heldLooks
+		after = heldLonger
 	}
+	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range d.running {
 		if w.seen != w.runs {
-			w.seen, w.same = w.runs, 0
+			w.seen, w.since = w.runs, now
 			continue
 		}
-		if w.same++; !w.held && w.same >= looks {
+		if !w.held && now.Sub(w.since) >= after {
 			w.held = true
 			d.held++
 		}
