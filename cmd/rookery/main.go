@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	_ "github.com/rookery-im/rookery/internal/arenas" // less memory for the cache of stores
 	"github.com/rookery-im/rookery/internal/bench"
+	"github.com/rookery-im/rookery/internal/garbage"
 	"github.com/rookery-im/rookery/internal/undumpable"
 )
 
@@ -46,7 +48,18 @@ func main() {
 	if err := undumpable.Process(); err != nil {
 		_, _ = fmt.Fprintf(os.Stderr, "rookery: a crash may leave keys in a core file: %v\n", err)
 	}
+	addProcessor()
+	garbage.CollectSeldom()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// addProcessor gives Go one processor more than the machine has: one waits for the disk
+// most of the time that messages are under way, and Go notices only after up to 10 ms
+// that others could have it. What the environment says stays.
+func addProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
 
 // run carries out one command line and gives the exit status.

@@ -1,0 +1,89 @@
+package garbage
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+const (
+	// least and most garbage that may gather, in per cent of what is in use.
+	least, most = 100, 400
+	// mostHeap bounds the heap with its garbage while there is more of it than least, in
+	// bytes, and a heapShare-th of the memory that the process may have.
+	mostHeap  = 1 << 30
+	heapShare = 8
+)
+
+// CollectSeldom sets from now on, after each collection, how much garbage gathers until
+// the next one: four times of what is in use, with that up to a gigabyte or an eighth of
+// the memory that the machine or the control group has, and never less than Go's default.
+// What the environment says (GOGC, GOMEMLIMIT) stays. To be called once, by main.
+func CollectSeldom() {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	c := &collector{heap: min(mostHeap, memory()/heapShare), percent: least}
+	c.adapt()
+	c.follow()
+}
+
+// memory is what the process may have, in bytes; 0 if that cannot be told.
+func memory() uint64 {
+	system, err := memlimit.FromSystem()
+	if err != nil {
+		return 0
+	}
+	if group, err := memlimit.FromCgroup(); err == nil && group > 0 {
+		return min(system, group)
+	}
+	return system
+}
+
+// collector belongs to the runtime's goroutine for cleanups.
+type collector struct {
+	heap    uint64 // in use and garbage, in bytes
+	percent int
+
+	mu   sync.Mutex
+	over bool // a test has ended
+}
+
+// cycle is garbage at once: that it is collected tells that a collection is over.
+type cycle struct{ _ [64]byte }
+
+func (c *collector) follow() {
+	runtime.AddCleanup(new(cycle), func(c *collector) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.over {
+			c.adapt()
+			c.follow()
+		}
+	}, c)
+}
+
+func (c *collector) adapt() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	percent := percentage(live[0].Value.Uint64(), c.heap)
+	if far(percent, c.percent) { // it stops everybody for a moment
+		c.percent = percent
+		debug.SetGCPercent(percent)
+	}
+}
+
+// percentage is how much garbage may gather beside what is in use.
+func percentage(live, heap uint64) int {
+	if live >= heap {
+		return least
+	}
+	return int(min(max((heap-live)*100/max(live, 1), least), most)) //nolint:gosec // at most 400
+}
+
+// far tells whether two percentages differ by more than a tenth.
+func far(a, b int) bool { return 10*max(a, b) > 11*min(a, b) }
