@@ -13,7 +13,7 @@ const throughput = 300
 const (
 	// minIdleWorkers is how many goroutines at least may wait for a mailbox to
 	// run; the others end.
-	minIdleWorkers = 64
+	minIdleWorkers = 16
 	// heldAfter is how long one run of a mailbox keeps a worker from others
 	// before another worker takes its place, at most twice this.
 	heldAfter = time.Millisecond

@@ -75,7 +75,7 @@ func TestWorkersThatWaitForAProcessorGetNoOthersBesideThem(t *testing.T) {
 				done.Add(1)
 			})
 		}
-		for done.Load() < int32(d.most)+jobs { //nolint:gosec // small
+		for done.Load() < int32(d.most)+jobs {
 			time.Sleep(heldAfter / 2)
 			if n := running(); n > d.most {
 				t.Fatalf("%d workers, want %d", n, d.most)

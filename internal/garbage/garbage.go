@@ -82,7 +82,7 @@ func percentage(live, heap uint64) int {
 	if live >= heap {
 		return least
 	}
-	return int(min(max((heap-live)*100/max(live, 1), least), most)) //nolint:gosec // at most 400
+	return int(min(max((heap-live)*100/max(live, 1), least), most))
 }
 
 // far tells whether two percentages differ by more than a tenth.
