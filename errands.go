@@ -41,12 +41,13 @@ func (r *errands) add(more []errand) {
 func (r *errands) goOn(self actors.Ref) {
 	now := time.Now()
 	for len(r.left) > 0 && !now.Before(r.due) {
-		if next := r.left[0]; !next.identity.deleted.Load() {
-			next.identity.actor.Wake(next.message) // dropped if the engine is closing
-		}
+		next := r.left[0]
 		r.left[0] = errand{}
 		r.left = r.left[1:]
 		r.due = r.due.Add(r.apart)
+		if !next.identity.deleted.Load() {
+			next.identity.actor.Wake(next.message) // dropped if the engine is closing
+		}
 	}
 	if len(r.left) == 0 {
 		r.left = nil

@@ -44,7 +44,7 @@ func known(text string) string {
 func thisMachine(dir string) Machine {
 	return Machine{
 		Processor:  footprint.Model(),
-		Cores:      runtime.GOMAXPROCS(0),
+		Cores:      footprint.Processors(),
 		Memory:     footprint.Installed(),
 		FileSystem: fileSystem(dir),
 		System:     strings.TrimSpace(runtime.GOOS + " " + firstLine("/proc/sys/kernel/osrelease")),

@@ -3,6 +3,7 @@ package footprint
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -54,5 +55,16 @@ func TestDirectoryCountsFilesBelow(t *testing.T) {
 	}
 	if got := Directory(filepath.Join(dir, "missing")); got != 0 {
 		t.Errorf("%d bytes of a directory that does not exist", got)
+	}
+}
+
+func TestProcessorsAreNoMoreThanThereAre(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	for given, want := range map[int]int{1: 1, runtime.NumCPU(): runtime.NumCPU(), runtime.NumCPU() + 1: runtime.NumCPU()} {
+		runtime.GOMAXPROCS(given)
+		if got := Processors(); got != want {
+			t.Errorf("Go was given %d: %d processors, want %d", given, got, want)
+		}
 	}
 }

@@ -2,8 +2,13 @@ package footprint
 
 import (
 	"os"
+	"runtime"
 	"strings"
 )
+
+// Processors is how many processors of the machine this process can keep busy. Go may
+// have been given more.
+func Processors() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) }
 
 // Model is the name of the processor, "" where the system does not tell.
 func Model() string {

@@ -1,6 +1,7 @@
 package garbage
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -38,13 +39,18 @@ func memory() uint64 {
 	if err != nil {
 		return 0
 	}
-	if group, err := memlimit.FromCgroup(); err == nil && group > 0 {
+	group, err := memlimit.FromCgroup()
+	switch {
+	case err == nil && group > 0:
 		return min(system, group)
+	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
+		return system
+	default:
+		return 0
 	}
-	return system
 }
 
-// collector belongs to the runtime's goroutine for cleanups.
+// collector belongs to the cleanup of one collection, and then of the next.
 type collector struct {
 	heap    uint64 // in use and garbage, in bytes
 	percent int
@@ -68,21 +74,23 @@ func (c *collector) follow() {
 }
 
 func (c *collector) adapt() {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	percent := percentage(live[0].Value.Uint64(), c.heap)
-	if far(percent, c.percent) { // it stops everybody for a moment
+	now := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	metrics.Read(now)
+	live := now[0].Value.Uint64()
+	percent := percentage(live, live+now[1].Value.Uint64()+now[2].Value.Uint64(), c.heap)
+	if far(percent, c.percent) {
 		c.percent = percent
 		debug.SetGCPercent(percent)
 	}
 }
 
-// percentage is how much garbage may gather beside what is in use.
-func percentage(live, heap uint64) int {
+// percentage is how much garbage may gather beside what is in use: that share of all
+// that the collector looks through, which is live and stacks and globals.
+func percentage(live, scanned, heap uint64) int {
 	if live >= heap {
 		return least
 	}
-	return int(min(max((heap-live)*100/max(live, 1), least), most))
+	return int(min(max((heap-live)*100/max(scanned, 1), least), most))
 }
 
 // far tells whether two percentages differ by more than a tenth.

@@ -3,6 +3,7 @@ package garbage
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"testing"
 	"time"
 )
@@ -25,7 +26,7 @@ func TestGarbageGathersUpToTheHeapThatThereIsRoomFor(t *testing.T) {
 		{50 * mb, 0, 100}, // nobody knows how much memory there is
 		{0, 0, 100},
 	} {
-		if got := percentage(c.live, c.heap); got != c.want {
+		if got := percentage(c.live, c.live, c.heap); got != c.want {
 			t.Errorf("of %d MiB in a heap of %d MiB: %d %%, want %d", c.live/mb, c.heap/mb, got, c.want)
 		}
 	}
@@ -37,20 +38,27 @@ func TestMemoryOfThisMachineIsKnown(t *testing.T) {
 	}
 }
 
+// Stacks are looked through like what is in use, and Go lets as much garbage gather for
+// them.
+func TestStacksCount(t *testing.T) {
+	const mb = 1 << 20
+	if got := percentage(100*mb, 300*mb, 1000*mb); got != 300 {
+		t.Errorf("%d %%, want 300", got)
+	}
+}
+
 // now is the percentage that holds.
 func now() int {
-	percent := debug.SetGCPercent(least)
-	debug.SetGCPercent(percent)
-	return percent
+	percent := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(percent)
+	return int(percent[0].Value.Uint64()) //nolint:gosec // small
 }
 
 // The setting follows what is in use, with each collection.
 func TestSettingFollowsWhatIsInUse(t *testing.T) {
-	t.Setenv("GOGC", "")
-	t.Setenv("GOMEMLIMIT", "")
 	before := now()
 	defer debug.SetGCPercent(before)
-	c := &collector{heap: 64 << 20, percent: before}
+	c := &collector{heap: 16 << 20, percent: before}
 	runtime.GC()
 	c.adapt()
 	if got := now(); got != most {
@@ -62,7 +70,7 @@ func TestSettingFollowsWhatIsInUse(t *testing.T) {
 		defer c.mu.Unlock()
 		c.over = true
 	}()
-	held := make([]byte, 256<<20)
+	held := make([]byte, 32<<20)
 	for deadline := time.Now().Add(time.Minute); now() != least; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d %% with more than the heap in use, want %d", now(), least)

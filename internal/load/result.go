@@ -236,7 +236,7 @@ func (m *mean) of() (memory, goroutines float64) {
 
 // machine tells where we are.
 func machine() Machine {
-	m := Machine{System: runtime.GOOS + "/" + runtime.GOARCH, Processors: runtime.GOMAXPROCS(0), Go: runtime.Version()}
+	m := Machine{System: runtime.GOOS + "/" + runtime.GOARCH, Processors: footprint.Processors(), Go: runtime.Version()}
 	m.Processor = footprint.Model()
 	m.Memory = footprint.Installed()
 	if info, ok := debug.ReadBuildInfo(); ok {
