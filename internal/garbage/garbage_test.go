@@ -51,7 +51,7 @@ func TestStacksCount(t *testing.T) {
 func now() int {
 	percent := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	metrics.Read(percent)
-	return int(percent[0].Value.Uint64()) //nolint:gosec // small
+	return int(percent[0].Value.Uint64())
 }
 
 // The setting follows what is in use, with each collection.
