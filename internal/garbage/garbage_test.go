@@ -32,8 +32,9 @@ func TestGarbageGathersUpToTheHeapThatThereIsRoomFor(t *testing.T) {
 	}
 }
 
-func TestMemoryOfThisMachineIsKnown(t *testing.T) {
-	if m := memory(); m < 64<<20 || m > 1<<50 {
+// What a machine says of itself is believed, or nothing is.
+func TestMemoryIsThatOfAMachine(t *testing.T) {
+	if m := memory(); m != 0 && (m < 16<<20 || m > 1<<50) {
 		t.Errorf("%d bytes", m)
 	}
 }
