@@ -53,7 +53,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// addProcessor gives Go one processor more than the machine has: one waits for the disk
+// addProcessor gives Go one processor more than it takes by itself: one waits for the disk
 // most of the time that messages are under way, and Go notices only after up to 10 ms
 // that others could have it. What the environment says stays.
 func addProcessor() {

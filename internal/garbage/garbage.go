@@ -21,8 +21,9 @@ const (
 )
 
 // CollectSeldom sets from now on, after each collection, how much garbage gathers until
-// the next one: four times of what is in use, with that up to a gigabyte or an eighth of
-// the memory that the machine or the control group has, and never less than Go's default.
+// the next one: four times of what is in use, with that up to a gigabyte and no more than
+// an eighth of the memory that the machine or the control group has, and never less than
+// Go's default.
 // What the environment says (GOGC, GOMEMLIMIT) stays. To be called once, by main.
 func CollectSeldom() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {

@@ -41,7 +41,7 @@ func TestMemoryIsThatOfAMachine(t *testing.T) {
 
 // Stacks are looked through like what is in use, and Go lets as much garbage gather for
 // them.
-func TestStacksCount(t *testing.T) {
+func TestGarbageThatStacksAllowCounts(t *testing.T) {
 	const mb = 1 << 20
 	if got := percentage(100*mb, 300*mb, 1000*mb); got != 300 {
 		t.Errorf("%d %%, want 300", got)
