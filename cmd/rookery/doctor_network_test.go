@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rookery-im/rookery/transport/carrier"
 	"github.com/rookery-im/rookery/transport/carrier/jetstream/embedded"
 	"github.com/rookery-im/rookery/transport/carrier/wakurelay"
 	"github.com/rookery-im/rookery/transport/carrier/wakurest"
@@ -79,55 +82,57 @@ func restOf(t *testing.T, node *standin.Node) string {
 func TestDoctorTakesNothingFromAWakuNode(t *testing.T) {
 	p := newPerson(t)
 	p.new()
-	const topic carrier.Topic = "/waku/1/0x12345678/rfc26"
+	const topic = "/waku/1/0x12345678/rfc26"
 	for _, flavour := range []standin.Flavour{standin.GoWaku, standin.Nwaku} {
 		t.Run(flavour.String(), func(t *testing.T) {
 			net := standin.NewNetwork()
-			node := net.Node(standin.Options{Flavour: flavour})
-			url := restOf(t, node)
-			_, _, found := p.doctored(over("wakurest:" + url))
+			address := restOf(t, net.Node(standin.Options{Flavour: flavour}))
+			_, _, found := p.doctored(over("wakurest:" + address))
 			finds(t, found, fine, "network", "wakurest is there, version")
 			finds(t, found, fine, "network", "its history answers")
-			if node.Subscriptions(wakurest.PubsubTopic) != 0 {
-				t.Error("the node is subscribed")
+			if status, _ := call(t, http.MethodGet, gatheredBy(address), ""); status != http.StatusNotFound {
+				t.Errorf("the node is subscribed: it answers a read with %d", status)
 			}
-			read := func(n int) {
-				t.Helper()
-				reader, err := wakurest.New(wakurest.Options{URL: url})
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := make(chan carrier.Received, 100)
-				reader.Receive(into(got))
-				if err := reader.Subscribe(t.Context(), topic); err != nil {
-					t.Fatal(err)
-				}
-				for range n {
-					select {
-					case <-got:
-					case <-time.After(testPatience):
-						t.Fatal("a message is gone")
-					}
-				}
-				if err := reader.Close(); err != nil {
-					t.Fatal(err)
-				}
+			subscribe(t, address)
+			sent := []string{"one", "two", "three"}
+			for _, payload := range sent {
+				net.Send(standin.Message{PubsubTopic: wakurest.PubsubTopic, ContentTopic: topic, Payload: []byte(payload), Time: time.Now().UnixNano()})
 			}
-			read(0) // the node is subscribed, and goes on gathering
-			for n := range 3 {
-				net.Send(standin.Message{PubsubTopic: wakurest.PubsubTopic, ContentTopic: string(topic), Payload: fmt.Append(nil, n), Time: time.Now().UnixNano()})
-			}
-			_, _, found = p.doctored(over("wakurest:" + url))
+			_, _, found = p.doctored(over("wakurest:" + address))
 			finds(t, found, fine, "network", "wakurest is there, version")
-			read(3)
+			if got := gathered(t, address); !slices.Equal(got, sent) {
+				t.Errorf("%q is left of %q", got, sent)
+			}
 		})
 	}
 }
 
-type into chan carrier.Received
+// subscribe makes a node gather messages, as who reads it does.
+func subscribe(t *testing.T, node string) {
+	t.Helper()
+	if status, said := call(t, http.MethodPost, node+"/relay/v1/subscriptions", `["`+wakurest.PubsubTopic+`"]`); status != http.StatusOK {
+		t.Fatal(status, said)
+	}
+}
 
-func (i into) Deliver(r carrier.Received) { i <- r }
-func (into) Gap(int64)                    {}
+func gatheredBy(node string) string {
+	return node + "/relay/v1/messages/" + url.PathEscape(wakurest.PubsubTopic)
+}
+
+// gathered takes what a node has gathered. A carrier would not do: what it reads before
+// a topic is subscribed is nobody's.
+func gathered(t *testing.T, node string) (payloads []string) {
+	t.Helper()
+	status, said := call(t, http.MethodGet, gatheredBy(node), "")
+	var messages []struct{ Payload []byte }
+	if err := json.Unmarshal([]byte(said), &messages); err != nil || status != http.StatusOK {
+		t.Fatal(status, said, err)
+	}
+	for _, m := range messages {
+		payloads = append(payloads, string(m.Payload))
+	}
+	return payloads
+}
 
 // A network without a history is warned of, and one of which it does not answer.
 func TestDoctorSaysThatTheNetworkKeepsNothing(t *testing.T) {

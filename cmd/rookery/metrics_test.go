@@ -57,12 +57,19 @@ func addressIn(t *testing.T, said string) string {
 
 func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
+	return call(t, http.MethodGet, url, "")
+}
+
+// call makes a request with a body of JSON, or none.
+func call(t *testing.T, method, url, json string) (status int, body string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(json))
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Header.Set("Content-Type", "application/json")
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
