@@ -25,9 +25,10 @@ const (
 // database is Pebble's database, opened once: the Store closes it and opens the
 // next when the disk stops taking writes and when it takes them again.
 type database struct {
-	db    *pebble.DB
-	files *files
-	mode  mode
+	db      *pebble.DB
+	options *pebble.Options
+	files   *files
+	mode    mode
 	// refused is why a database only reads, nil if it was asked to.
 	refused error
 	// epochs are those of the fence records. Guarded by Store.write.
@@ -57,11 +58,12 @@ func openDatabase(dir string, disk *files, opts Options, m mode) (_ *database, e
 			return nil, err
 		}
 	}
-	db, err := pebble.Open(dir, settings(disk, opts, m))
+	set := settings(disk, opts, m)
+	db, err := pebble.Open(dir, set)
 	if err != nil {
 		return nil, err
 	}
-	d := &database{db: db, files: disk, mode: m, epochs: make(map[persistence.OwnerID]uint64)}
+	d := &database{db: db, options: set, files: disk, mode: m, epochs: make(map[persistence.OwnerID]uint64)}
 	if m == writing && format < pebble.FormatWALSyncChunks {
 		// The log that Open has begun is still in the old format, in which any
 		// flipped bit reads as the end of the log. A flush begins a new one.
@@ -85,6 +87,9 @@ func (f *files) tidy(dir string) error {
 		return err
 	}
 	if err := removeProbe(f.FS, dir); err != nil {
+		return err
+	}
+	if err := f.dropRewritten(dir); err != nil {
 		return err
 	}
 	return f.dropSums(dir)

@@ -132,6 +132,7 @@ func settings(disk *files, opts Options, m mode) *pebble.Options {
 	if opts.adjust != nil {
 		opts.adjust(set)
 	}
+	set.EnsureDefaults() // of a copy, Pebble would: tables are written with them here, too
 	return set
 }
 

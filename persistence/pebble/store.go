@@ -296,8 +296,9 @@ func (s *Store) own(ctx context.Context, op string, owners []persistence.OwnerID
 	return epochs, nil
 }
 
-// commit makes a batch durable. The caller holds the write lock.
-func (s *Store) commit(op string, d *database, changes *pebble.Batch) error {
+// writable gives the error of a database that cannot be written to. The caller holds
+// the write lock.
+func (s *Store) writable(op string, d *database) error {
 	if d.mode == reading && d.refused != nil {
 		return s.failed(op, d.refused)
 	}
@@ -306,6 +307,14 @@ func (s *Store) commit(op string, d *database, changes *pebble.Batch) error {
 	}
 	if cause := d.files.monitor.failure(); cause != nil {
 		return s.failed(op, cause) // failed while this call waited for its turn
+	}
+	return nil
+}
+
+// commit makes a batch durable. The caller holds the write lock.
+func (s *Store) commit(op string, d *database, changes *pebble.Batch) error {
+	if err := s.writable(op, d); err != nil {
+		return err
 	}
 	if err := d.db.Apply(changes, pebble.Sync); err != nil {
 		return s.failed(op, err)

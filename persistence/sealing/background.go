@@ -88,7 +88,7 @@ func (s *Store) rotateSlowly(ctx context.Context, begin bool) error {
 		return nil
 	}
 	over := s.spread(ctx, time.Now().Add(s.options.Bound/4))
-	slowly := pace{stepRecords, over.wait}
+	slowly := pace{records: stepRecords, wait: over.wait}
 	if begin {
 		return s.rotate(ctx, slowly)
 	}

@@ -68,13 +68,14 @@ func (s *Store) endTurn() { <-s.turn }
 type pace struct {
 	records int
 	wait    func(ctx context.Context, last *step) error
+	alone   bool // nobody uses the store: what it has may be exchanged
 }
 
 var (
 	// besideTraffic does not wait, but traffic never waits long either.
-	besideTraffic = pace{stepRecords, noWait}
+	besideTraffic = pace{records: stepRecords, wait: noWait}
 	// alone is for when there is no traffic.
-	alone = pace{stepWidth, noWait}
+	alone = pace{records: stepWidth, wait: noWait, alone: true}
 )
 
 func noWait(ctx context.Context, _ *step) error {
@@ -161,16 +162,8 @@ func (s *Store) begin() error {
 // epochs' keys. It walks over all records once. That is enough: what comes to be
 // behind it, or under its hands, is sealed under the current epoch.
 func (s *Store) retire(ctx context.Context, keep uint32, at pace) error {
-	var work step
-	defer work.wipe()
-	for more := true; more; {
-		var err error
-		if more, err = s.step(ctx, &work, keep, at.records); err != nil {
-			return err
-		}
-		if err := at.wait(ctx, &work); err != nil {
-			return err
-		}
+	if err := s.walk(ctx, keep, at); err != nil {
+		return err
 	}
 	// The head moves to the current epoch, and from here on the records without
 	// this walk's are older than the anchor.
@@ -188,6 +181,25 @@ func (s *Store) retire(ctx context.Context, keep uint32, at pace) error {
 	s.keys = kept
 	s.reading.Unlock()
 	return s.ring.Retire(keep)
+}
+
+// walk seals all live records under epochs before keep anew.
+func (s *Store) walk(ctx context.Context, keep uint32, at pace) error {
+	if below, ok := s.inner.(rewriter); ok && at.alone {
+		return s.rewrite(ctx, below, keep)
+	}
+	var work step
+	defer work.wipe()
+	for more := true; more; {
+		var err error
+		if more, err = s.step(ctx, &work, keep, at.records); err != nil {
+			return err
+		}
+		if err := at.wait(ctx, &work); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // step is the work of one step of a walk, and where it has come to.
@@ -237,18 +249,8 @@ func (s *Store) gather(ctx context.Context, work *step, keep uint32, records int
 		}
 		seen++
 		work.after = name
-		if kind := name.Kind(); kind == persistence.KindFence || kind == persistence.KindHead {
-			return nil
-		}
-		if epoch, err := epochOf(sealed); err == nil && epoch >= keep {
-			return nil
-		}
-		// Nobody changes the keys while this has the turn.
-		value, err := s.keys.open(name, sealed)
-		if err != nil {
-			// It could not be read before either. To keep the older keys for it
-			// would give up what they open for nothing.
-			s.options.Logger.Error("a record cannot be sealed anew", "error", corrupt("rotate", name, err))
+		value, old := s.openOlder(name, sealed, keep)
+		if !old {
 			return nil
 		}
 		work.names = append(work.names, name)
@@ -257,6 +259,26 @@ func (s *Store) gather(ctx context.Context, work *step, keep uint32, records int
 		return nil
 	})
 	return seen, err
+}
+
+// openOlder opens a record under an epoch before keep, in the place of its sealed
+// value. It tells false for all that stays as it is. The caller has the turn: nobody
+// else changes the keys.
+func (s *Store) openOlder(name persistence.Name, sealed []byte, keep uint32) (value []byte, old bool) {
+	if kind := name.Kind(); kind == persistence.KindFence || kind == persistence.KindHead {
+		return nil, false
+	}
+	if epoch, err := epochOf(sealed); err == nil && epoch >= keep {
+		return nil, false
+	}
+	value, err := s.keys.open(name, sealed)
+	if err != nil {
+		// It could not be read before either. To keep the older keys for it
+		// would give up what they open for nothing.
+		s.options.Logger.Error("a record cannot be sealed anew", "error", corrupt("rotate", name, err))
+		return nil, false
+	}
+	return value, true
 }
 
 // applyStep writes what a step has prepared. The caller holds the write lock.

@@ -59,7 +59,11 @@ func (w *witness) watch(options sealing.Options) sealing.Options {
 		if err != nil {
 			return nil, err
 		}
-		return &watched{Store: store, witness: w, options: options, keys: make(map[uint32]string)}, nil
+		seen := &watched{Store: store, witness: w, options: options, keys: make(map[uint32]string)}
+		if below, ok := store.(rewriter); ok {
+			return watchedRewriter{seen, below}, nil
+		}
+		return seen, nil
 	}
 	return options
 }
@@ -95,6 +99,28 @@ func (s *watched) Apply(ctx context.Context, batch persistence.Batch) error {
 		return err
 	}
 	return errUnlucky
+}
+
+// rewriter is a store that records can be exchanged in.
+type rewriter interface {
+	Rewrite(ctx context.Context, after persistence.Name, records []persistence.Record) error
+}
+
+// watchedRewriter is a rewriter below.
+type watchedRewriter struct {
+	*watched
+	below rewriter
+}
+
+func (s watchedRewriter) Rewrite(ctx context.Context, after persistence.Name, records []persistence.Record) error {
+	s.witness.mu.Lock()
+	for _, record := range records {
+		if record.Name.Kind() != persistence.KindFence {
+			s.witness.see(s.watched, blob{record.Name, string(record.Value)})
+		}
+	}
+	s.witness.mu.Unlock()
+	return s.below.Rewrite(ctx, after, records)
 }
 
 // see takes down one use of a nonce and fails the test if it is the second.
