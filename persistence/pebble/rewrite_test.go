@@ -18,7 +18,7 @@ import (
 )
 
 func session(i int) persistence.Name {
-	return persistence.NewName(persistence.KindSession, binary.BigEndian.AppendUint32(nil, uint32(i))) //nolint:gosec // few
+	return persistence.NewName(persistence.KindSession, binary.BigEndian.AppendUint32(nil, uint32(i)))
 }
 
 // content is what a store has.
@@ -28,7 +28,7 @@ type content map[persistence.Name]string
 func filled(t *testing.T, store persistence.Store, sessions int) content {
 	t.Helper()
 	filled := make(content)
-	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(1, 1))
 	for round := range 20 {
 		var batch persistence.Batch
 		for i := range sessions {
