@@ -285,9 +285,24 @@ func (f *files) lock(dir string) (io.Closer, error) {
 	return lock, nil
 }
 
-// Link implements vfs.FS.
+// errNoLink is what Pebble copies a file for instead.
+var errNoLink = errors.New("the file system makes no links")
+
+// Link implements vfs.FS. Where there are no links nothing has failed: the error says
+// less than the file system does, since Pebble would not copy for want of permission.
 func (f *files) Link(oldname, newname string) error {
-	return f.write(func() error { return f.FS.Link(oldname, newname) })
+	none := false
+	err := f.write(func() error {
+		err := f.FS.Link(oldname, newname)
+		if none = err != nil && refusal(err) == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist); none {
+			return nil
+		}
+		return err
+	})
+	if none {
+		return errNoLink
+	}
+	return err
 }
 
 // Rename implements vfs.FS.

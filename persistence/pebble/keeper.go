@@ -66,6 +66,7 @@ func (s *Store) read(refused error) bool {
 func (s *Store) resume() bool {
 	tick := time.NewTicker(s.options.ProbeEvery)
 	defer tick.Stop()
+	_ = newFiles(s.options.FS, nil).dropRewritten(s.dir) // it takes space; Open drops it, too
 	for {
 		select {
 		case <-s.stop:

@@ -132,7 +132,10 @@ func settings(disk *files, opts Options, m mode) *pebble.Options {
 	if opts.adjust != nil {
 		opts.adjust(set)
 	}
-	set.EnsureDefaults() // of a copy, Pebble would: tables are written with them here, too
+	// What Rewrite puts in place waits for a flush, and its errors come back to it:
+	// from the log it would be taken later, with nobody to tell.
+	set.Experimental.DisableIngestAsFlushable = func() bool { return true }
+	set.EnsureDefaults() // Pebble does it in a copy of its own; Rewrite needs them, too
 	return set
 }
 

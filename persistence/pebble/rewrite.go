@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,8 +26,9 @@ const rewrittenFile = "rewritten.sst"
 // through the log and through every level, each of which merges them with what is
 // below: for a whole store that is several times its size, and is left for later.
 //
-// It refuses names as Apply does, but takes the records of the store itself, too.
-// After an error the records are those of before or those that were given.
+// It takes the records of the store itself, too. A *persistence.NameError is for those
+// that are out of order or to be deleted, and for an epoch of ownership that is not what
+// the store has. After another error the records are those of before or those given.
 func (s *Store) Rewrite(ctx context.Context, after persistence.Name, records []persistence.Record) error {
 	if len(records) == 0 {
 		return nil
@@ -44,8 +46,12 @@ func (s *Store) Rewrite(ctx context.Context, after persistence.Name, records []p
 	if err := s.writable("rewrite", d); err != nil {
 		return err
 	}
+	if err := d.sameEpochs(records); err != nil {
+		return err
+	}
 	path := d.files.PathJoin(s.dir, rewrittenFile)
 	if err := d.writeTable(path, records); err != nil {
+		_ = d.files.Remove(path)
 		return s.failed("rewrite", err)
 	}
 	last := records[len(records)-1].Name
@@ -56,18 +62,16 @@ func (s *Store) Rewrite(ctx context.Context, after persistence.Name, records []p
 		err = cause // what followed from it says less
 	}
 	if err != nil {
+		_ = d.files.Remove(path)
 		return s.failed("rewrite", err)
 	}
 	return nil
 }
 
-// ascending refuses records that are out of order, and those that are none.
+// ascending refuses records that are out of order or to be deleted.
 func ascending(after persistence.Name, records []persistence.Record) error {
 	for i := range records {
 		name := records[i].Name
-		if _, err := name.Parts(); err != nil {
-			return err
-		}
 		if name <= after {
 			return &persistence.NameError{Name: name, Reason: "out of order"}
 		}
@@ -75,6 +79,23 @@ func ascending(after persistence.Name, records []persistence.Record) error {
 			return &persistence.NameError{Name: name, Reason: "to be deleted by a rewrite"}
 		}
 		after = name
+	}
+	return nil
+}
+
+// sameEpochs refuses epochs of ownership that are not those that the store has. The
+// caller holds the write lock.
+func (d *database) sameEpochs(records []persistence.Record) error {
+	for i := range records {
+		name := records[i].Name
+		if name.Kind() != persistence.KindFence {
+			continue
+		}
+		parts, err := name.Parts()
+		if err != nil || len(parts) != 1 || len(parts[0]) != len(persistence.OwnerID{}) || len(records[i].Value) != epochBytes ||
+			binary.BigEndian.Uint64(records[i].Value) != d.epochs[persistence.OwnerID(parts[0])] {
+			return &persistence.NameError{Name: name, Reason: "not the epoch that the store has"}
+		}
 	}
 	return nil
 }
@@ -95,7 +116,7 @@ func (d *database) writeTable(path string, records []persistence.Record) error {
 	return w.Close()
 }
 
-// dropRewritten removes the table that a crash has left of a Rewrite.
+// dropRewritten removes the table that a crash or a full disk has left of a Rewrite.
 func (f *files) dropRewritten(dir string) error {
 	err := f.FS.Remove(f.PathJoin(dir, rewrittenFile))
 	if errors.Is(err, fs.ErrNotExist) {

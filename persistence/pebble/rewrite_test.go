@@ -9,9 +9,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
@@ -228,7 +230,8 @@ func TestRewriteRefusesWhatItCannotPutInPlace(t *testing.T) {
 		"descending":    {record(2), record(1)},
 		"twice":         {record(1), record(1)},
 		"below":         {record(0), record(1)},
-		"malformed":     {{Name: "\x05\x00\x09", Value: []byte("x")}},
+		"unowned":       {{Name: persistence.FenceName(persistence.OwnerID{1}), Value: make([]byte, 8)[:7]}},
+		"owned":         {{Name: persistence.FenceName(persistence.OwnerID{1}), Value: binary.BigEndian.AppendUint64(nil, 1)}},
 		"to be deleted": {{Name: session(1), Delete: true}},
 	} {
 		var refused *persistence.NameError
@@ -310,6 +313,39 @@ func TestRewriteOnAFullDiskIsAllOrNothing(t *testing.T) {
 	t.Logf("met the full disk %d times", met)
 	if met < 10 {
 		t.Fatalf("only %d rewrites met the full disk", met)
+	}
+}
+
+// A file system may make no links, or let nobody make one: then tables are copied, and
+// nothing has failed.
+func TestRewriteNeedsNoLinks(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOTSUP, syscall.EMLINK} {
+		refused, disk := 0, vfs.NewCrashableMem()
+		store, err := pebble.Open("store", small(faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpLink {
+				refused++
+				return &diskError{op: "link", errno: errno}
+			}
+			return nil
+		}))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewriting := &progress{states: []content{filled(t, store, 60)}}
+		if err := rewriting.run(t.Context(), store, 17); err != nil || refused != rewriting.done || refused < 3 {
+			t.Errorf("%v: error %v, %d steps, %d links refused", errno, err, rewriting.done, refused)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if store, err = pebble.Open("store", small(disk)); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, store, rewriting.states[rewriting.done])
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		noneLeft(t, disk)
 	}
 }
 

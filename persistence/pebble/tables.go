@@ -1,6 +1,9 @@
 package pebble
 
-import "sync"
+import (
+	"path/filepath"
+	"sync"
+)
 
 // A scan goes on over a database whose disk has refused a write, also while the
 // next one writes: what that one compacts away is still being read.
@@ -36,7 +39,7 @@ func (k *keptTables) release() {
 
 // keep tells whether the removal of a file was put off.
 func (k *keptTables) keep(name string, remove func() error) bool {
-	if k == nil || !isTable(name) {
+	if k == nil || !isTable(name) || filepath.Base(name) == rewrittenFile { // nobody reads that one
 		return false
 	}
 	k.mu.Lock()

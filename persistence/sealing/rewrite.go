@@ -9,7 +9,7 @@ import (
 )
 
 // A step of a rewrite has rewriteRecords at most, and as many as have rewriteBytes of
-// sealed values: about what a table of the last level has.
+// sealed values: about what a table of the last level of a big store has.
 const (
 	rewriteRecords = 64 << 10
 	rewriteBytes   = 8 << 20

@@ -279,16 +279,32 @@ func TestFailedBatchFailsTheRotation(t *testing.T) {
 // TestProcessThatIsKilledAtEachStartKeepsStarting: every start begins an epoch,
 // and there is an end to their number.
 func TestProcessThatIsKilledAtEachStartKeepsStarting(t *testing.T) {
-	options, _ := over(t)
-	for start := range 3 * keyring.MaxEpochs {
-		store := open(t, options) // and is never closed
+	live := func(t *testing.T, start int, options sealing.Options) *sealing.Store {
+		t.Helper()
+		store := open(t, options)
 		apply(t, store, start, start+1)
 		ok(t, survivors(t.Context(), store, start+1, start+1))
 		if under := epochs(t, store); len(under) > keyring.MaxEpochs/2+1 {
 			t.Fatalf("start %d: %d epochs", start, len(under))
 		}
+		return store
 	}
-	shut(t, open(t, options))
+	t.Run("memory", func(t *testing.T) {
+		options, _ := over(t)
+		for start := range 3 * keyring.MaxEpochs {
+			live(t, start, options) // and is never closed
+		}
+		shut(t, open(t, options))
+	})
+	t.Run("database", func(t *testing.T) {
+		disk, keyFile := vfs.NewCrashableMem(), newKeyFile(t)
+		for start := range 3 * keyring.MaxEpochs {
+			store := live(t, start, on(disk, keyFile))
+			disk = copied(disk)
+			shut(t, store) // leaves the copy as the kill has left it
+		}
+		shut(t, open(t, on(disk, keyFile)))
+	})
 }
 
 // TestStatsCount says what is there.
