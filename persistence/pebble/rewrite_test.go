@@ -215,8 +215,8 @@ func noneLeft(t *testing.T, disk vfs.FS) {
 	}
 }
 
-// What is not in order, or none of a store's records, changes nothing; nor does it in
-// a store that is closed or only read.
+// What is out of order, to be deleted, or another epoch of ownership than the store has
+// changes nothing; nor does anything in a store that is closed or only read.
 func TestRewriteRefusesWhatItCannotPutInPlace(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	options := small(disk)

@@ -6,8 +6,8 @@
 // its name as associated data. Every Open and every rotation begins an epoch
 // with a fresh key, under which a counter makes the nonces: no nonce is used
 // twice, also not after a crash, a failed batch or in a copy of the directory.
-// A rotation seals the live records anew, in small steps beside the traffic,
-// and destroys the older keys: what was deleted or overwritten before can then
+// A rotation seals the live records anew, in small steps beside the traffic or, at
+// close, in place of what they replace, and destroys the older keys: what was deleted or overwritten before can then
 // not be opened any more, although the database below still has it in its files.
 //
 // The guard: each batch carries a head, a record that counts the batches and
