@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"syscall"
@@ -129,6 +130,7 @@ func settings(disk *files, opts Options, m mode) *pebble.Options {
 	// Names that are looked up are nearly always there: in the last level, at the
 	// latest, where Pebble asks no filter by itself.
 	set.Levels[len(set.Levels)-1].FilterPolicy = pebble.NoFilterPolicy
+	set.Experimental.SpanPolicyFunc = ofOneKind
 	if opts.adjust != nil {
 		opts.adjust(set)
 	}
@@ -137,6 +139,18 @@ func settings(disk *files, opts Options, m mode) *pebble.Options {
 	set.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	set.EnsureDefaults() // Pebble does it in a copy of its own; Rewrite needs them, too
 	return set
+}
+
+// ofOneKind has each table end where records of another kind begin. What is in the
+// outbox or the inbox is there for milliseconds: a deletion ends as soon as no table
+// below may have its record, and that is at once if none reaches from the kind before
+// to the kind after. Otherwise it goes down to the last level, and each time has the
+// tables of all kinds there written anew.
+func ofOneKind(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
+	if start[0] == math.MaxUint8 {
+		return policy, nil, nil
+	}
+	return policy, []byte{start[0] + 1}, nil
 }
 
 // formatOf reads the format that the store in dir is written in, 0 for none.

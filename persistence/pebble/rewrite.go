@@ -18,17 +18,19 @@ import (
 // rewrittenFile is the table of a Rewrite until the database has taken it over.
 const rewrittenFile = "rewritten.sst"
 
-// Rewrite puts records, which are in ascending order of their names, in the place of
-// all that there is above after and up to the last of them: what is not among them is
-// gone. Nobody may write there from the moment at which the records were read on.
+// Rewrite puts records, which are of one kind and in ascending order of their names, in
+// the place of all that there is above after and up to the last of them: what is not
+// among them is gone. Nobody may write there from the moment at which the records were
+// read on.
 //
 // They become a table of the last level at once. Written as batches they would go
 // through the log and through every level, each of which merges them with what is
 // below: for a whole store that is several times its size, and is left for later.
 //
 // It takes the records of the store itself, too. A *persistence.NameError is for those
-// that are out of order or to be deleted, and for an epoch of ownership that is not what
-// the store has. After another error the records are those of before or those given.
+// that are out of order, to be deleted, or of more than one kind, and for an epoch of
+// ownership that is not what the store has. After another error the records are those of
+// before or those given.
 func (s *Store) Rewrite(ctx context.Context, after persistence.Name, records []persistence.Record) error {
 	if len(records) == 0 {
 		return nil
@@ -68,12 +70,16 @@ func (s *Store) Rewrite(ctx context.Context, after persistence.Name, records []p
 	return nil
 }
 
-// ascending refuses records that are out of order or to be deleted.
+// ascending refuses records that are out of order, to be deleted, or of more than one
+// kind: see ofOneKind.
 func ascending(after persistence.Name, records []persistence.Record) error {
 	for i := range records {
 		name := records[i].Name
 		if name <= after {
 			return &persistence.NameError{Name: name, Reason: "out of order"}
+		}
+		if name.Kind() != records[0].Name.Kind() {
+			return &persistence.NameError{Name: name, Reason: "of another kind than the record before"}
 		}
 		if records[i].Delete {
 			return &persistence.NameError{Name: name, Reason: "to be deleted by a rewrite"}

@@ -215,7 +215,7 @@ func noneLeft(t *testing.T, disk vfs.FS) {
 	}
 }
 
-// What is out of order, to be deleted, or another epoch of ownership than the store has
+// What is out of order, of two kinds, to be deleted, or another epoch of ownership than the store has
 // changes nothing; nor does anything in a store that is closed or only read.
 func TestRewriteRefusesWhatItCannotPutInPlace(t *testing.T) {
 	disk := vfs.NewCrashableMem()
@@ -233,6 +233,7 @@ func TestRewriteRefusesWhatItCannotPutInPlace(t *testing.T) {
 		"unowned":       {{Name: persistence.FenceName(persistence.OwnerID{1}), Value: make([]byte, 8)[:7]}},
 		"owned":         {{Name: persistence.FenceName(persistence.OwnerID{1}), Value: binary.BigEndian.AppendUint64(nil, 1)}},
 		"to be deleted": {{Name: session(1), Delete: true}},
+		"of two kinds":  {record(1), {Name: persistence.NewName(persistence.KindTopicKey, []byte("key")), Value: []byte("key")}},
 	} {
 		var refused *persistence.NameError
 		if err := store.Rewrite(t.Context(), session(0), wrong); !errors.As(err, &refused) {

@@ -42,6 +42,7 @@ var variants = []struct {
 	{"memtables: up to 4", func(o *cockroach.Options) { o.MemTableStopWritesThreshold = 4 }},
 	{"level 0: from 8, stop 24", func(o *cockroach.Options) { o.L0CompactionThreshold, o.L0StopWritesThreshold = 8, 24 }},
 	{"compactions: 2", func(o *cockroach.Options) { o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 } }},
+	{"tables: of several kinds", func(o *cockroach.Options) { o.Experimental.SpanPolicyFunc = nil }},
 	{"log: flushed on the way", func(o *cockroach.Options) { o.WALBytesPerSync = 512 << 10 }},
 	{"cache: 64 MiB", func(o *cockroach.Options) { o.CacheSize = 64<<20 + int64(2*o.MemTableSize) }},
 }

@@ -15,8 +15,8 @@ const (
 	rewriteBytes   = 8 << 20
 )
 
-// rewriter is a store below that can put records in the place of all that it has
-// above a name and up to the last of them: what is written over then need not be
+// rewriter is a store below that can put records of one kind in the place of all that
+// it has above a name and up to the last of them: what is written over then need not be
 // merged away later.
 type rewriter interface {
 	Rewrite(ctx context.Context, after persistence.Name, records []persistence.Record) error
@@ -58,13 +58,13 @@ func (s *Store) rewriteNext(ctx context.Context, below rewriter, work *rewriting
 	return nil
 }
 
-// gatherAll takes the next records as they are to be: those under epochs before keep
-// sealed anew, and all others too, for whatever is not among them ends. The caller
-// holds the write lock.
+// gatherAll takes the next records of one kind as they are to be: those under epochs
+// before keep sealed anew, and all others too, for whatever is not among them ends. The
+// caller holds the write lock.
 func (s *Store) gatherAll(ctx context.Context, work *rewriting, after persistence.Name, keep uint32) error {
 	work.records, work.ends, work.sealed, work.anew = work.records[:0], work.ends[:0], work.sealed[:0], 0
 	err := s.inner.ScanAfter(ctx, after, rewriteRecords, func(name persistence.Name, sealed []byte) error {
-		if len(work.sealed) >= rewriteBytes {
+		if len(work.sealed) >= rewriteBytes || len(work.records) > 0 && work.records[0].Name.Kind() != name.Kind() {
 			return errStepIsFull
 		}
 		start := len(work.sealed)
