@@ -133,7 +133,7 @@ func (i *Identity) host(ctx context.Context) error {
 		return err
 	}
 	if _, err = i.published(ctx); err == nil {
-		err = i.subscribe()
+		err = i.subscribe(nil)
 	}
 	if err != nil {
 		_ = i.end(ctx) // goes on if ctx has ended

@@ -170,7 +170,8 @@ func (e *Engine) CreateIdentity(ctx context.Context, n NewIdentity) (*Identity, 
 	if err != nil {
 		return nil, err
 	}
-	i := e.newIdentity(&key, id)
+	i := new(Identity)
+	i.init(e, &key, id)
 	i.name = n.Name
 	i.checked = true
 	over, err := e.begin(i)

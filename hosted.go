@@ -110,9 +110,8 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 		if err != nil {
 			return err
 		}
-		approved := own.Siblings()
 		i.kept.copied.Store(own.AnyEnabled())
-		i.kept.approved.Store(&approved)
+		i.kept.approve(own.Siblings())
 	}
 	options := &i.engine.options
 	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, IdleAfter: options.IdleAfter, New: h.newBundle(fence)})
@@ -163,9 +162,9 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		h.gotBundle(m)
 	case setSiblings:
 		h.outdate()
-		approved := &h.identity.kept.approved
-		changed := !slices.Equal(*approved.Load(), m.message.Siblings)
-		approved.Store(&m.message.Siblings)
+		kept := &h.identity.kept
+		changed := !slices.Equal(*kept.approved.Load(), m.message.Siblings)
+		kept.approve(m.message.Siblings)
 		h.bundle.Tell(bundleName, m.message)
 		if changed {
 			h.contacts.TellAll(deviceactor.ForgetBundle{})

@@ -54,32 +54,35 @@ type Identity struct {
 	// undone are acknowledged messages that a full disk keeps in the store.
 	undone []messageKey
 
-	actor *actors.Resident
+	actor actors.Resident
 	kept  kept
 	activity
 
 	mu        sync.Mutex
-	listening map[transport.Topic]func() // to end it; nil while it begins
-	leave     func()                     // the transport; nil while it does not host us
-	closed    bool                       // nothing may be listened to any more
+	listening []listener
+	leave     func() // the transport; nil while it does not host us
+	closed    bool   // nothing may be listened to any more
 	lookUps   sync.WaitGroup
 
 	deleted  atomic.Bool // nothing may be asked of it any more
 	deleting atomic.Bool // somebody is at it
 }
 
-func (e *Engine) newIdentity(key *x3dh.IdentityKey, installation string) *Identity {
-	public := key.Public()
-	i := &Identity{
-		engine:       e,
-		key:          key,
-		public:       public,
-		installation: installation,
-		owner:        persistence.NewOwnerID(public[:], installation),
-	}
-	i.actor = e.system.NewResident("identity-"+i.owner.String(), func() actors.Actor { return &hosted{identity: i} })
-	return i
+// init makes a zero Identity one of the engine's.
+func (i *Identity) init(e *Engine, key *x3dh.IdentityKey, installation string) {
+	i.engine, i.key, i.public, i.installation = e, key, key.Public(), installation
+	i.owner = persistence.NewOwnerID(i.public[:], installation)
+	e.system.Settle(&i.actor, (*home)(i))
 }
+
+// home is the identity as its actor sees it.
+type home Identity
+
+// ActorName implements actors.Home.
+func (h *home) ActorName() string { return "identity-" + h.owner.String() }
+
+// NewActor implements actors.Home.
+func (h *home) NewActor() actors.Actor { return &hosted{identity: (*Identity)(h)} }
 
 func (n NewIdentity) key(random io.Reader) (x3dh.IdentityKey, error) {
 	switch {
@@ -176,7 +179,7 @@ func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte, once 
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[deviceactor.Receipt]) any {
+	r, err := actors.Ask(ctx, &i.actor, func(reply actors.Reply[deviceactor.Receipt]) any {
 		told = true
 		return toContact{to, deviceactor.Send{
 			// The place is given back when the message is dealt with, and the
@@ -219,7 +222,7 @@ func (i *Identity) published(ctx context.Context) (bundleactor.Published, error)
 	if err := i.inUse(); err != nil {
 		return bundleactor.Published{}, err
 	}
-	p, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[bundleactor.Published]) any {
+	p, err := actors.Ask(ctx, &i.actor, func(reply actors.Reply[bundleactor.Published]) any {
 		return toBundle{bundleactor.GetBundle{Reply: reply}}
 	})
 	return p, i.outcome(err)
@@ -319,7 +322,7 @@ func (i *Identity) Contact(ctx context.Context, contact PublicKey) (deviceactor.
 	if err := i.accepting(); err != nil {
 		return deviceactor.Contact{}, err
 	}
-	c, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[deviceactor.Contact]) any {
+	c, err := actors.Ask(ctx, &i.actor, func(reply actors.Reply[deviceactor.Contact]) any {
 		return toContact{contact, deviceactor.GetContact{Reply: reply}}
 	})
 	return c, i.outcome(err)
@@ -329,7 +332,7 @@ func (i *Identity) askContact(ctx context.Context, contact PublicKey, build func
 	if err := i.inUse(); err != nil {
 		return err
 	}
-	_, err := actors.Ask(ctx, i.actor, func(reply actors.Reply[struct{}]) any {
+	_, err := actors.Ask(ctx, &i.actor, func(reply actors.Reply[struct{}]) any {
 		return toContact{contact, build(reply)}
 	})
 	return i.outcome(err)

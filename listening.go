@@ -3,6 +3,7 @@ package rookery
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/cause"
@@ -11,10 +12,16 @@ import (
 	"github.com/rookery-im/rookery/transport"
 )
 
+// listener is a topic that is listened to.
+type listener struct {
+	topic  transport.Topic
+	cancel func() // nil while it begins
+}
+
 // subscribe has the transport host the identity, and listens on its own topics: for
 // messages, and for the contact codes of its other installations, which is how they
 // are discovered.
-func (i *Identity) subscribe() error {
+func (i *Identity) subscribe(with *cohort) error {
 	leave, err := i.engine.options.Transport.Host(i.key)
 	if err != nil {
 		return err
@@ -22,13 +29,24 @@ func (i *Identity) subscribe() error {
 	i.mu.Lock()
 	i.leave = leave
 	i.mu.Unlock()
-	err = i.listen(transport.PersonalTopic(i.public), func(e transport.Envelope, done func(error)) {
+	err = i.listen(with.topic(transport.PersonalTopic(i.public)), func(e transport.Envelope, done func(error)) {
 		i.receive(e, "", done)
 	})
 	if err != nil || i.Retired() {
 		return err
 	}
-	return i.Follow(i.public)
+	return i.follow(i.public, with)
+}
+
+// follow listens for the contact codes of somebody.
+func (i *Identity) follow(contact PublicKey, with *cohort) error {
+	return i.listen(with.topic(transport.ContactCodeTopic(contact)), func(e transport.Envelope, done func(error)) {
+		if e.Sender != contact {
+			done(nil) // anybody can publish on a topic
+			return
+		}
+		i.receiveCode(e, done)
+	})
 }
 
 // listen subscribes to a topic unless that was done. The lock is not held while
@@ -39,26 +57,26 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 		i.mu.Unlock()
 		return cmp.Or(i.accepting(), ErrClosed)
 	}
-	if _, ok := i.listening[topic]; ok {
+	if i.listens(topic) >= 0 {
 		i.mu.Unlock()
 		return nil
 	}
 	if i.listening == nil {
-		i.listening = make(map[transport.Topic]func())
+		i.listening = make([]listener, 0, 2) // most listen to what is their own
 	}
-	i.listening[topic] = nil
+	i.listening = append(i.listening, listener{topic: topic})
 	i.mu.Unlock()
 
 	cancel, err := i.engine.options.Transport.Subscribe(topic, deliver)
 
 	i.mu.Lock()
-	_, wanted := i.listening[topic]
-	if err == nil && wanted && !i.closed {
-		i.listening[topic] = cancel
+	at := i.listens(topic)
+	if err == nil && at >= 0 && !i.closed {
+		i.listening[at].cancel = cancel
 		i.mu.Unlock()
 		return nil
 	}
-	delete(i.listening, topic)
+	i.stopListening(at)
 	i.mu.Unlock()
 	if err == nil {
 		cancel() // nobody listens any more
@@ -66,10 +84,26 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 	return err
 }
 
+// listens gives the place of a topic among those that are listened to, or -1. i.mu is
+// held.
+func (i *Identity) listens(topic transport.Topic) int {
+	return slices.IndexFunc(i.listening, func(l listener) bool { return l.topic == topic })
+}
+
+// stopListening takes the topic of a place out and gives what ends it, if there is
+// something to end. i.mu is held.
+func (i *Identity) stopListening(at int) (cancel func()) {
+	if at < 0 {
+		return nil
+	}
+	cancel = i.listening[at].cancel
+	i.listening = slices.Delete(i.listening, at, at+1)
+	return cancel
+}
+
 func (i *Identity) unlisten(topic transport.Topic) {
 	i.mu.Lock()
-	cancel := i.listening[topic]
-	delete(i.listening, topic)
+	cancel := i.stopListening(i.listens(topic))
 	i.mu.Unlock()
 	if cancel != nil {
 		cancel()
@@ -82,9 +116,9 @@ func (i *Identity) unsubscribe() {
 	listening := i.listening
 	i.listening = nil
 	i.mu.Unlock()
-	for _, cancel := range listening {
-		if cancel != nil {
-			cancel()
+	for _, l := range listening {
+		if l.cancel != nil {
+			l.cancel()
 		}
 	}
 }

@@ -80,13 +80,7 @@ func (i *Identity) Follow(contact PublicKey) error {
 	if i.Retired() {
 		return ErrRetired
 	}
-	return i.listen(transport.ContactCodeTopic(contact), func(e transport.Envelope, done func(error)) {
-		if e.Sender != contact {
-			done(nil) // anybody can publish on a topic
-			return
-		}
-		i.receiveCode(e, done)
-	})
+	return i.follow(contact, nil)
 }
 
 // receiveCode takes the sender's bundle of a contact code, and nothing else.

@@ -45,6 +45,17 @@ type kept struct {
 	due []string
 }
 
+// alone is what most have approved.
+var alone []bundleactor.Sibling
+
+func (k *kept) approve(siblings []bundleactor.Sibling) {
+	if len(siblings) == 0 {
+		k.approved.Store(&alone) // there are many of these
+		return
+	}
+	k.approved.Store(&siblings)
+}
+
 // leavesOver tells whether somebody has to wake the identity, or it stays undone.
 func (k *kept) leavesOver() bool {
 	return len(k.unsent)+len(k.untold)+len(k.due) > 0 || k.inbox.Load()

@@ -85,7 +85,7 @@ func (e *Engine) succession(ctx context.Context, owner persistence.OwnerID, old 
 		Recovery:       recovery,
 		Name:           old.GetName(),
 	}
-	i, err := e.identityOf(next)
+	i, err := e.identityOf(next, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,8 @@ const completedAtOnce = 4096
 // takeUp finds the hosted identities and what they have left over. It reports
 // those that were replaced now.
 func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bool) error {
-	found, err := e.loadIdentities(ctx)
+	var together cohort
+	found, err := e.loadIdentities(ctx, &together)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bo
 	}
 	for _, i := range found {
 		i.know(left[i.owner])
-		if err := i.subscribe(); err != nil {
+		if err := i.subscribe(&together); err != nil {
 			return err
 		}
 	}
@@ -77,7 +78,7 @@ func (e *Engine) takeUp(ctx context.Context, replaced map[persistence.OwnerID]bo
 
 // loadIdentities reads the identities of the store, and completes the records that an
 // older version has written.
-func (e *Engine) loadIdentities(ctx context.Context) ([]*Identity, error) {
+func (e *Engine) loadIdentities(ctx context.Context, together *cohort) ([]*Identity, error) {
 	var found []*Identity
 	var incomplete []persistence.Record
 	err := e.store.Scan(ctx, persistence.NewName(persistence.KindIdentity), func(name persistence.Name, value []byte) error {
@@ -85,7 +86,7 @@ func (e *Engine) loadIdentities(ctx context.Context) ([]*Identity, error) {
 		if err != nil {
 			return err
 		}
-		i, err := e.identityOf(r)
+		i, err := e.identityOf(r, together)
 		if err == nil && i.owner != owner {
 			err = errors.New("of another owner than its name says")
 		}
@@ -150,13 +151,14 @@ func (e *Engine) own(ctx context.Context, found []*Identity) error {
 }
 
 // identityOf is the installation of a record.
-func (e *Engine) identityOf(r *record.Identity) (*Identity, error) {
+func (e *Engine) identityOf(r *record.Identity, with *cohort) (*Identity, error) {
 	key, checked, err := keyOf(r)
 	if err != nil {
 		return nil, err
 	}
-	i := e.newIdentity(&key, r.GetInstallationId())
-	i.name, i.successor, i.checked = r.GetName(), r.GetSuccessor(), checked
+	i := with.identity()
+	i.init(e, with.key(key), with.string(r.GetInstallationId()))
+	i.name, i.successor, i.checked = with.string(r.GetName()), r.GetSuccessor(), checked
 	return i, nil
 }
 

@@ -16,11 +16,11 @@ import (
 
 // Resident is an actor without a parent that comes and goes: it starts with the first
 // message for it and leaves memory when it says so (Leave). What comes while it is on
-// its way out goes to its next life, in order. Safe for concurrent use.
+// its way out goes to its next life, in order. There are many that sleep, so it is a
+// part of what it belongs to: see System.Settle. Safe for concurrent use.
 type Resident struct {
 	system *System
-	name   string
-	create func() Actor
+	home   Home
 	slot   *slot
 
 	used  atomic.Int64 // ns since the system began
@@ -34,6 +34,14 @@ type Resident struct {
 	refusal error // why it will not start any more
 }
 
+// Home is what a Resident belongs to.
+type Home interface {
+	// ActorName is always the same, and unique among the actors without a parent.
+	ActorName() string
+	// NewActor makes an incarnation. It is called on its goroutine.
+	NewActor() Actor
+}
+
 // Teller takes messages for an actor.
 type Teller interface{ Tell(message any) }
 
@@ -45,10 +53,9 @@ type Residents struct {
 	Wakes, Sleeps uint64
 }
 
-// NewResident returns a resident that sleeps. Its name is unique among the actors
-// without a parent. create is called for each of its incarnations, on its goroutine.
-func (s *System) NewResident(name string, create func() Actor) *Resident {
-	return &Resident{system: s, name: name, create: create, slot: s.nextSlot()}
+// Settle makes a zero Resident one of the system's, which sleeps.
+func (s *System) Settle(r *Resident, home Home) {
+	r.system, r.home, r.slot = s, home, s.nextSlot()
 }
 
 // Tell puts message into the resident's mailbox, waking it if need be, and returns at
@@ -93,7 +100,7 @@ func (r *Resident) post(message any, start bool) error {
 
 // start begins a life. r.mu is held.
 func (r *Resident) start() error {
-	root, err := r.slot.start(r.system, r.name, r.create, r)
+	root, err := r.slot.start(r.system, r.home.ActorName(), r.home.NewActor, r)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,23 @@ type line struct{ sender, number int }
 
 // Of what many senders tell a resident that leaves whenever it can nothing is lost, and
 // what one of them tells stays in its order.
+// home is what a resident of a test belongs to.
+type home struct {
+	name   string
+	create func() Actor
+	Resident
+}
+
+func (h *home) ActorName() string { return h.name }
+
+func (h *home) NewActor() Actor { return h.create() }
+
+func settle(system *System, name string, create func() Actor) *Resident {
+	h := &home{name: name, create: create}
+	system.Settle(&h.Resident, h)
+	return &h.Resident
+}
+
 func TestResidentThatComesAndGoesLosesNothingAndKeepsOrder(t *testing.T) {
 	const senders, rounds, each = 8, 50, 40
 	seed := rand.Uint64()
@@ -27,7 +44,7 @@ func TestResidentThatComesAndGoesLosesNothingAndKeepsOrder(t *testing.T) {
 	next := make([]int, senders)
 	var resident *Resident
 	var lives atomic.Int64
-	resident = system.NewResident("resident", func() Actor {
+	resident = settle(system, "resident", func() Actor {
 		lives.Add(1)
 		return &probe{receive: func(_ *Context, message any) error {
 			m := message.(line)
@@ -82,7 +99,7 @@ func TestResidentStaysForWhatWaits(t *testing.T) {
 	hold, held := make(chan struct{}), make(chan struct{})
 	var left []bool
 	var resident *Resident
-	resident = system.NewResident("resident", func() Actor {
+	resident = settle(system, "resident", func() Actor {
 		return &probe{receive: func(_ *Context, message any) error {
 			m := message.(ping)
 			if m.number == 1 {
@@ -107,7 +124,7 @@ func TestResidentStaysForWhatWaits(t *testing.T) {
 
 func TestSleepingResidentIsWokenByWhatIsForItOnly(t *testing.T) {
 	system := newTestSystem(t, Options{})
-	resident := system.NewResident("resident", echoProbe)
+	resident := settle(system, "resident", echoProbe)
 	resident.TellAwake(ping{})
 	resident.Touch()
 	if resident.Awake() || system.Residents().Wakes != 0 {
@@ -131,7 +148,7 @@ func TestSleepingResidentIsWokenByWhatIsForItOnly(t *testing.T) {
 func TestEndedResidentRefuses(t *testing.T) {
 	system := newTestSystem(t, Options{})
 	for _, awake := range []bool{true, false} {
-		resident := system.NewResident(fmt.Sprint("resident ", awake), echoProbe)
+		resident := settle(system, fmt.Sprint("resident ", awake), echoProbe)
 		ask := func() error {
 			_, err := Ask(t.Context(), resident, func(r Reply[int]) any { return ping{Reply: r} })
 			return err
@@ -164,7 +181,7 @@ func TestWhatWaitsForALifeThatNeverComesIsRefused(t *testing.T) {
 			system := newTestSystem(t, Options{})
 			closing, closed := make(chan struct{}), make(chan struct{})
 			var resident *Resident
-			resident = system.NewResident("resident", func() Actor {
+			resident = settle(system, "resident", func() Actor {
 				return &probe{
 					receive: func(_ *Context, message any) error {
 						message.(ping).Send(0)
@@ -216,7 +233,7 @@ func TestResidentWithCorruptStateIsNotStartedAgain(t *testing.T) {
 	system := newTestSystem(t, Options{})
 	var starts atomic.Int64
 	corrupt := fmt.Errorf("%w: as the test wants it", ErrCorruptState)
-	resident := system.NewResident("resident", func() Actor {
+	resident := settle(system, "resident", func() Actor {
 		return &probe{start: func(*Context) error {
 			starts.Add(1)
 			return corrupt
@@ -241,13 +258,13 @@ func TestLeastRecentlyUsedResidentsComeFirstAndOnce(t *testing.T) {
 	names := []string{"d", "b", "a", "c", "e"}
 	residents := make(map[string]*Resident)
 	for _, name := range names {
-		residents[name] = system.NewResident(name, echoProbe)
+		residents[name] = settle(system, name, echoProbe)
 		var a answers
 		residents[name].Tell(ping{Reply: a.reply()})
 		a.all(t)
 	}
 	spawn(t, system, "no resident", echoProbe)
-	system.NewResident("sleeps", echoProbe).Touch()
+	settle(system, "sleeps", echoProbe).Touch()
 	use := func(order ...string) {
 		for _, name := range order {
 			before := residents[name].Used()
@@ -262,7 +279,7 @@ func TestLeastRecentlyUsedResidentsComeFirstAndOnce(t *testing.T) {
 			t.Errorf("%d are on their way out, want %d", pending, wantPending)
 		}
 		for _, r := range system.LeastRecentlyUsed(n) {
-			got = append(got, r.name)
+			got = append(got, r.home.ActorName())
 		}
 		return fmt.Sprint(got)
 	}
@@ -291,7 +308,7 @@ func TestOldOnesOfManyResidentsAreGivenByAndBy(t *testing.T) {
 	var all answers
 	residents := make(map[*Resident]int64)
 	for n := range many {
-		r := system.NewResident(fmt.Sprint("resident ", n), echoProbe)
+		r := settle(system, fmt.Sprint("resident ", n), echoProbe)
 		r.Wake(ping{Reply: all.reply()})
 		residents[r] = int64(n + 1)
 	}
@@ -329,7 +346,7 @@ func TestOldOnesOfManyResidentsAreGivenByAndBy(t *testing.T) {
 func TestResidentThatLeavesIsNotAsked(t *testing.T) {
 	system := newTestSystem(t, Options{})
 	var resident *Resident
-	resident = system.NewResident("resident", func() Actor {
+	resident = settle(system, "resident", func() Actor {
 		return &probe{receive: func(_ *Context, message any) error {
 			if m := message.(ping); m.number == 1 {
 				resident.Leave()

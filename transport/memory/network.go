@@ -3,7 +3,6 @@ package memory
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"sync"
 
 	"github.com/rookery-im/rookery/transport"
@@ -32,16 +31,23 @@ type Network struct {
 
 	mu          sync.Mutex
 	random      *rand.Rand
-	subscribers map[transport.Topic][]*subscription // in the order of their calls
-	waiting     []transport.Envelope                // to be overtaken
+	subscribers map[transport.Topic]audience
+	waiting     []transport.Envelope // to be overtaken
 	undelivered []delivery
 	counts      Counts
 	closed      bool
 }
 
 type subscription struct {
+	network *Network
+	topic   transport.Topic
 	deliver transport.Deliver
+	next    *subscription // of its audience
 }
+
+// audience is who subscribes to a topic, in the order of their calls. Most have one, and
+// there are many topics: nothing is allocated beside the subscriptions.
+type audience struct{ first, last *subscription }
 
 // delivery is an envelope on its way to one subscriber, or to all of its topic
 // if to is nil.
@@ -58,7 +64,7 @@ func New(seed uint64, faults Faults) *Network {
 	return &Network{
 		faults:      faults,
 		random:      rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // faults have to be repeatable, not secret
-		subscribers: make(map[transport.Topic][]*subscription),
+		subscribers: make(map[transport.Topic]audience),
 	}
 }
 
@@ -104,8 +110,12 @@ func (n *Network) schedule(now []transport.Envelope, e transport.Envelope) ([]tr
 }
 
 func (n *Network) deliverAll(e transport.Envelope) {
+	var room [4]*subscription
+	targets := room[:0]
 	n.mu.Lock()
-	targets := n.subscribers[e.Topic] // never changed in place
+	for s := n.subscribers[e.Topic].first; s != nil; s = s.next {
+		targets = append(targets, s)
+	}
 	n.mu.Unlock()
 	for _, s := range targets {
 		n.deliver(delivery{e, s})
@@ -138,7 +148,7 @@ func (n *Network) Redeliver() int {
 	}
 	n.undelivered, n.waiting = nil, nil
 	for i := range again {
-		if !slices.Contains(n.subscribers[again[i].envelope.Topic], again[i].to) {
+		if to := again[i].to; to != nil && !n.subscribed(to) {
 			again[i].to = nil
 		}
 	}
@@ -167,18 +177,54 @@ func (n *Network) Subscribe(topic transport.Topic, deliver transport.Deliver) (f
 	if n.closed {
 		return nil, transport.ErrClosed
 	}
-	s := &subscription{deliver}
-	n.subscribers[topic] = append(slices.Clip(n.subscribers[topic]), s)
-	return func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		rest := slices.DeleteFunc(slices.Clone(n.subscribers[topic]), func(other *subscription) bool { return other == s })
-		if len(rest) == 0 {
-			delete(n.subscribers, topic)
-			return
+	s := &subscription{network: n, topic: topic, deliver: deliver}
+	a := n.subscribers[topic]
+	if a.first == nil {
+		a.first = s
+	} else {
+		a.last.next = s
+	}
+	a.last = s
+	n.subscribers[topic] = a
+	return s.cancel, nil
+}
+
+// subscribed tells whether a subscription was not cancelled. n.mu is held.
+func (n *Network) subscribed(s *subscription) bool {
+	for other := n.subscribers[s.topic].first; other != nil; other = other.next {
+		if other == s {
+			return true
 		}
-		n.subscribers[topic] = rest
-	}, nil
+	}
+	return false
+}
+
+func (s *subscription) cancel() {
+	n := s.network
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := n.subscribers[s.topic]
+	var before *subscription
+	at := a.first
+	for at != nil && at != s {
+		before, at = at, at.next
+	}
+	if at == nil {
+		return // it was cancelled, or the network closed
+	}
+	if before == nil {
+		a.first = s.next
+	} else {
+		before.next = s.next
+	}
+	if a.last == s {
+		a.last = before
+	}
+	if a.first == nil {
+		delete(n.subscribers, s.topic)
+		return
+	}
+	n.subscribers[s.topic] = a
 }
 
 // Forget implements transport.Transport: it keeps nothing.

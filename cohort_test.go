@@ -1,0 +1,46 @@
+package rookery_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/rookery-im/rookery"
+	"github.com/rookery-im/rookery/transport/memory"
+)
+
+// TestSleepersAreFewObjects: the collector looks for each object, and most of what it
+// looks through belongs to identities that sleep.
+func TestSleepersAreFewObjects(t *testing.T) {
+	const (
+		people = 1024
+		most   = 10 // of each: two subscriptions with two functions each, and what is shared
+	)
+	opened := func(people int) int64 {
+		w := newWorldWatchedBy(nil, t, backends[1], func(o *rookery.Options) {
+			o.Transport = memory.New(1, memory.Faults{})
+		})
+		for range people {
+			w.person(1)
+		}
+		w.close()
+		w.engine = nil
+		before := objects()
+		w.open()
+		return objects() - before
+	}
+	each := float64(opened(people)-opened(0)) / people
+	t.Logf("%.1f objects for each identity that sleeps", each)
+	if each > most {
+		t.Errorf("%.1f objects for each identity that sleeps, want %d at most", each, most)
+	}
+}
+
+// objects is how many there are in the heap.
+func objects() int64 {
+	var m runtime.MemStats
+	for range 3 { // pools give up what they hold in two
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapObjects)
+}
