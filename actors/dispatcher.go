@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// throughput is how many messages an actor handles before it lets others run.
-const throughput = 300
-
 const (
 	// minIdleWorkers is how many goroutines at least may wait for a mailbox to
 	// run; the others end.
@@ -38,9 +35,9 @@ type dispatcher struct {
 	crowded func() bool // whether goroutines wait for each processor
 
 	mu       sync.Mutex
-	last     func()   // was scheduled last: what it needs is still in the caches
-	warm     int      // how often in a row that was preferred
-	waiting  runQueue // before it
+	last     runnable       // was scheduled last: what it needs is still in the caches
+	warm     int            // how often in a row that was preferred
+	waiting  ring[runnable] // before it
 	idle     []*worker
 	running  []*worker
 	held     int // of those running: see worker
@@ -48,18 +45,27 @@ type dispatcher struct {
 	closed   bool
 }
 
+// runnable is a mailbox that has something to do, or spare time. It is queued as it is, so
+// that to schedule it allocates nothing.
+type runnable interface{ run() }
+
+// runFunc is a function as a runnable.
+type runFunc func()
+
+func (f runFunc) run() { f() }
+
 // worker is a goroutine of the dispatcher; its fields belong to the dispatcher's
 // lock, but for done, which is its own.
 type worker struct {
-	next  chan func()
+	next  chan runnable
 	runs  uint64    // that it has begun
 	seen  uint64    // the same, when it was looked at last
 	since time.Time // when it was first seen at that run
 	held  bool      // for so long that another one has its place; until the run ends
 	at    int       // its place among those that are running
 
-	spare func() // one run of the dispatcher's; nil without
-	done  bool   // the run before was that one, and nothing is left for it to do
+	spare runnable // one run of the dispatcher's; nil without
+	done  bool     // the run before was that one, and nothing is left for it to do
 }
 
 func newDispatcher(spare func() bool) *dispatcher {
@@ -76,21 +82,19 @@ func crowded() func() bool {
 	}
 }
 
-// Throughput implements protoactor's dispatcher interface.
-func (d *dispatcher) Throughput() int { return throughput }
-
-// Schedule implements protoactor's dispatcher interface.
-func (d *dispatcher) Schedule(run func()) {
+// schedule has a mailbox run soon. Whoever calls it sees to it that no other run of the
+// same one is under way or to come.
+func (d *dispatcher) schedule(r runnable) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.running) < d.most+d.held {
-		d.start(run)
+		d.start(r)
 		return
 	}
 	if d.last != nil {
 		d.waiting.push(d.last)
 	}
-	d.last = run
+	d.last = r
 	if !d.watching {
 		d.watching = true
 		time.AfterFunc(heldAfter, d.watch)
@@ -98,14 +102,14 @@ func (d *dispatcher) Schedule(run func()) {
 }
 
 // start runs a mailbox on a worker of its own. d.mu is held.
-func (d *dispatcher) start(run func()) {
+func (d *dispatcher) start(r runnable) {
 	var w *worker
 	if last := len(d.idle) - 1; last >= 0 {
 		w, d.idle = d.idle[last], d.idle[:last] // the one whose stack is warmest
-		w.next <- run
+		w.next <- r
 	} else {
 		w = d.newWorker()
-		go d.work(w, run)
+		go d.work(w, r)
 	}
 	w.runs++
 	w.at = len(d.running)
@@ -113,26 +117,26 @@ func (d *dispatcher) start(run func()) {
 }
 
 func (d *dispatcher) newWorker() *worker {
-	w := &worker{next: make(chan func(), 1)}
+	w := &worker{next: make(chan runnable, 1)}
 	if d.spare != nil {
-		w.spare = func() { w.done = !d.spare() }
+		w.spare = runFunc(func() { w.done = !d.spare() })
 	}
 	return w
 }
 
 // take gives what is to run next, nil for nothing. d.mu is held.
-func (d *dispatcher) take() func() {
-	if d.last != nil && (d.warm < maxWarm || d.waiting.len() == 0) {
-		run := d.last
+func (d *dispatcher) take() runnable {
+	if d.last != nil && (d.warm < maxWarm || d.waiting.n == 0) {
+		next := d.last
 		d.last = nil
 		d.warm++
-		return run
+		return next
 	}
 	d.warm = 0
 	return d.waiting.pop()
 }
 
-func (d *dispatcher) work(w *worker, run func()) {
+func (d *dispatcher) work(w *worker, next runnable) {
 	// What takes a quarter of a stack keeps the collector from cutting it down
 	// while the goroutine is idle: it stays at four times this.
 	var quarter [16 << 10]byte
@@ -145,18 +149,18 @@ func (d *dispatcher) work(w *worker, run func()) {
 			d.leave(w)
 		}
 	}()
-	for run != nil {
+	for next != nil {
 		returned = false
-		run()
+		next.run()
 		returned = true
-		if run = d.after(w); run == nil {
-			run = <-w.next // nil when there is no more
+		if next = d.after(w); next == nil {
+			next = <-w.next // nil when there is no more
 		}
 	}
 }
 
 // after gives what a worker runs next; nil: what comes on its channel.
-func (d *dispatcher) after(w *worker) func() {
+func (d *dispatcher) after(w *worker) runnable {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if w.held {
@@ -166,13 +170,13 @@ func (d *dispatcher) after(w *worker) func() {
 	done := w.done
 	w.done = false
 	if len(d.running) <= d.most+d.held {
-		run := d.take()
-		if run == nil && !done && !d.closed {
-			run = w.spare // a run like any other: it may be held up too
+		next := d.take()
+		if next == nil && !done && !d.closed {
+			next = w.spare // a run like any other: it may be held up too
 		}
-		if run != nil {
+		if next != nil {
 			w.runs++
-			return run
+			return next
 		}
 	}
 	d.leave(w)
@@ -222,13 +226,13 @@ func (d *dispatcher) watch() {
 		relief = min(max(relief, d.held), maxRelieved) // all of them: so will be the next
 	}
 	for ; relief > 0; relief-- {
-		run := d.take()
-		if run == nil {
+		next := d.take()
+		if next == nil {
 			break
 		}
-		d.start(run)
+		d.start(next)
 	}
-	if d.last == nil && d.waiting.len() == 0 {
+	if d.last == nil && d.waiting.n == 0 {
 		d.watching = false
 		return
 	}
@@ -245,35 +249,4 @@ func (d *dispatcher) close() {
 		close(w.next)
 	}
 	d.idle = nil
-}
-
-// runQueue holds what waits to run, first in, first out.
-type runQueue struct {
-	runs  []func() // a ring
-	first int
-	n     int
-}
-
-func (q *runQueue) len() int { return q.n }
-
-func (q *runQueue) push(run func()) {
-	if q.n == len(q.runs) {
-		larger := make([]func(), max(64, 2*q.n))
-		copy(larger[copy(larger, q.runs[q.first:]):], q.runs[:q.first])
-		q.runs, q.first = larger, 0
-	}
-	q.runs[(q.first+q.n)%len(q.runs)] = run
-	q.n++
-}
-
-// pop is nil when nothing waits.
-func (q *runQueue) pop() func() {
-	if q.n == 0 {
-		return nil
-	}
-	run := q.runs[q.first]
-	q.runs[q.first] = nil
-	q.first = (q.first + 1) % len(q.runs)
-	q.n--
-	return run
 }

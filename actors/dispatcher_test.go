@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// Schedule runs a function as if it were a mailbox.
+func (d *dispatcher) Schedule(run func()) { d.schedule(runFunc(run)) }
+
 // Whoever blocks in an actor keeps no other actor from running, however many do, and
 // whether or not anybody waits for a processor. The time is that of the bubble: it
 // passes only while everybody waits for a look.
@@ -151,7 +154,7 @@ func TestNobodyStarvesBehindWhatWasScheduledLast(t *testing.T) {
 	waiting := func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		return len(d.running) > 0 || d.last != nil || d.waiting.len() > 0
+		return len(d.running) > 0 || d.last != nil || d.waiting.n > 0
 	}
 	for deadline := time.Now().Add(patience); waiting(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -204,35 +207,6 @@ func TestEverythingScheduledRunsOnce(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%d workers stay after the end", left)
-		}
-	}
-}
-
-func TestRunQueueIsFirstInFirstOut(t *testing.T) {
-	var q runQueue
-	var got []int
-	next := 0
-	push := func() {
-		n := next
-		next++
-		q.push(func() { got = append(got, n) })
-	}
-	for round := range 300 { // grows while it is in the middle of its ring
-		push()
-		push()
-		if round%3 != 0 {
-			q.pop()()
-		}
-	}
-	for run := q.pop(); run != nil; run = q.pop() {
-		run()
-	}
-	if len(got) != next || q.len() != 0 {
-		t.Fatalf("%d of %d came out, %d are left", len(got), next, q.len())
-	}
-	for i, n := range got {
-		if n != i {
-			t.Fatalf("%d came out as number %d", n, i)
 		}
 	}
 }

@@ -3,9 +3,9 @@
 //
 // It owns how an actor starts, receives, fails, restarts, passivates and
 // stops; asking with a context; admission before the mailbox; quarantine of a
-// message that panics; the workers that run mailboxes; and the tick that drives
-// idling. It does not know what the actors do: no identity, session, key, record,
-// transport or wire format.
+// message that panics; mailboxes and the workers that run them; and the tick that
+// drives idling. It does not know what the actors do: no identity, session, key,
+// record, transport or wire format.
 //
 // # What holds
 //
@@ -32,29 +32,28 @@
 //
 // # What is used of protoactor-go, and what is not
 //
-// Used: spawn, the unbounded mailbox, supervision, the Terminated notice.
+// Used: spawn, supervision, the Terminated notice.
 // Avoided, each for a reason seen in the pinned version:
 //
 //   - RequestFuture: data race on time-out, second waiter hangs, five times
 //     the cost of a reply channel. Here: Ask.
 //   - SetReceiveTimeout: its timer goroutine races with the actor. Here: Sweep.
-//   - Bounded and BoundedDropping mailboxes: the sender spins or a core burns
-//     after the first drop. Here: Admission, before the mailbox.
+//   - Its mailboxes: the unbounded one is seven objects that lie apart, and may
+//     hand one more message to an actor that has just failed. Here: one object
+//     and one lock. With the bounded ones the sender spins or a core burns after
+//     the first drop. Here: Admission, before the mailbox.
+//   - Its dispatchers: a goroutine for each run. Here: few workers.
 //   - Stop and Poison as they are: what is queued behind them is dropped with
 //     no dead letter. Here: the guarded mailbox drains first and refuses what
 //     comes after.
 //   - Restart after Stop: a Restart that is under way when its actor stops
 //     brings the stopped actor back to life beside its successor. The guarded
 //     mailbox ignores it.
-//   - Its mailbox may hand one more message to an actor that has just failed, and
-//     a name can be told to some instructions before its mailbox exists, which
-//     panics the sender. The guarded mailbox postpones the one and waits for
-//     the other.
+//   - A name can be told to some instructions before its mailbox knows its actor.
+//     The guarded mailbox keeps what comes then behind Started.
 //   - Stash: last in, first out, lost on stop. Here: the buffer of Children.
 //   - the default supervisor: stops a child for good after eleven failures in
 //     ten seconds; the backoff supervisor: jitter in nanoseconds.
-//   - MessageBatch messages are delivered twice, and a nil message makes the
-//     mailbox spin: Tell refuses nil.
 //   - persistence, router, remote, cluster and metrics: not needed, and each
 //     with faults of its own.
 //   - its logger: prints whole messages. It is replaced by one that discards.

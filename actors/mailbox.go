@@ -3,43 +3,49 @@ package actors
 import (
 	"errors"
 	"fmt"
-	"sync"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// newMailbox makes protoactor's unbounded mailbox.
-var newMailbox = actor.Unbounded()
+// throughput is how many messages an actor handles before it lets others run.
+const throughput = 300
 
-// guardedMailbox stands between protoactor's mailbox and its actor, on both
-// sides: senders post to it and the mailbox invokes it. It makes a stop drain
-// what is queued, refuses what comes after, and keeps a stopped actor stopped.
+// guardedMailbox is an actor's mailbox. It makes a stop drain what is queued, refuses
+// what comes after, and keeps a stopped actor stopped.
+//
+// It is one object with its queue in it, since there are many of them and each message
+// finds most of them out of the processor's caches: see docs/adr/0034. What every message
+// needs comes first.
 //
 // It lives as long as the actor, over all its incarnations. The fields below the
 // senders' are touched by the goroutine that runs the mailbox only.
 type guardedMailbox struct {
-	actor.Mailbox
-	system  *System
-	invoker actor.MessageInvoker
-	owner   actor.Context
+	queue  queue
+	owner  owner
+	system *System
 
-	// The senders' fields.
-	spawning sync.WaitGroup // until Started is queued
-	sweeping atomic.Bool    // a Sweep is queued
+	// sweeping is the senders' field: a Sweep is queued.
+	sweeping atomic.Bool
 
 	// heeded is the parent's field: which ticks the actor wants, as it was after its
 	// last message.
 	heeded atomic.Int32
 
-	postponed     []any // arrived at an incarnation that has failed
+	failedStarts  int32 // consecutive
 	stopRequested bool
-	reachedMark   bool                // all that was queued at the request has been handled
-	finishing     bool                // protoactor has been told to stop
-	held          []*actor.Terminated // of children, until the actor has drained
+	reachedMark   bool // all that was queued at the request has been handled
+	finishing     bool // protoactor has been told to stop
 	stopped       bool
-	cause         error // of the failure that the supervisor has yet to answer
-	failedStarts  int   // consecutive
+	cause         error               // of the failure that the supervisor has yet to answer
+	held          []*actor.Terminated // of children, until the actor has drained
+}
+
+// owner is protoactor's side of an actor.
+type owner interface {
+	actor.Context
+	actor.MessageInvoker
 }
 
 // heed is which ticks a child wants from its parent.
@@ -60,49 +66,77 @@ type lateTerminated struct {
 	notice *actor.Terminated
 }
 
+// newGuardedMailbox makes that of an actor that is about to be spawned. protoactor tells
+// its name some instructions before the mailbox knows its actor: until Started comes
+// nobody runs it.
 func newGuardedMailbox(system *System) *guardedMailbox {
-	g := &guardedMailbox{Mailbox: newMailbox(), system: system}
-	g.spawning.Add(1)
-	return g
+	return &guardedMailbox{system: system, queue: queue{claimed: true}}
 }
 
-func (g *guardedMailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
-	g.invoker = invoker
-	g.owner = invoker.(actor.Context)
-	g.Mailbox.RegisterHandlers(g, dispatcher)
+// RegisterHandlers implements protoactor's mailbox interface. The dispatcher is not
+// asked: that of the System runs all mailboxes.
+func (g *guardedMailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	g.owner = invoker.(owner)
 }
+
+// Start implements protoactor's mailbox interface.
+func (*guardedMailbox) Start() {}
+
+// UserMessageCount is how many messages wait, without the one that is being handled.
+func (g *guardedMailbox) UserMessageCount() int { return g.queue.len() }
 
 // PostUserMessage drops a Sweep if one is waiting already, so that ticks do not
-// pile up at an actor that is stalled or backing off. It holds back whoever
-// still has the name of an earlier actor: protoactor registers a name some
-// instructions before its mailbox can take a message.
+// pile up at an actor that is stalled or backing off.
 func (g *guardedMailbox) PostUserMessage(message any) {
 	if _, ok := message.(Sweep); ok && !g.sweeping.CompareAndSwap(false, true) {
 		return
 	}
-	g.spawning.Wait()
-	g.Mailbox.PostUserMessage(message)
+	if g.queue.post(message) {
+		g.system.dispatcher.schedule(g)
+	}
 }
 
-// PostSystemMessage waits as PostUserMessage does, Started excepted, which is
-// the first message and comes from the spawn itself.
+// PostSystemMessage implements protoactor's mailbox interface. Started is posted once,
+// by the spawn.
 func (g *guardedMailbox) PostSystemMessage(message any) {
 	if _, first := message.(*actor.Started); first {
-		g.Mailbox.PostSystemMessage(message)
-		g.spawning.Done()
+		g.queue.start(message)
+	} else if !g.queue.postSystem(message) {
 		return
 	}
-	g.spawning.Wait()
-	g.Mailbox.PostSystemMessage(message)
+	g.system.dispatcher.schedule(g)
 }
 
-func (g *guardedMailbox) InvokeUserMessage(message any) {
-	// The mailbox can miss its own suspension for a moment, while another
-	// system message is on its way in.
-	if g.mustPostpone() {
-		g.postponed = append(g.postponed, message)
-		return
+// run handles what waits, on a worker of the dispatcher.
+func (g *guardedMailbox) run() {
+	for !g.handled() {
 	}
+}
+
+// handled tells that nothing is left for this run, false that one message has panicked.
+func (g *guardedMailbox) handled() (all bool) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			g.escalate(reason)
+		}
+	}()
+	for n := 1; ; n++ {
+		message, from := g.queue.take()
+		switch from {
+		case fromNone:
+			return true
+		case fromSystem:
+			g.handleSystem(message)
+		default:
+			g.handle(message)
+		}
+		if n%throughput == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+func (g *guardedMailbox) handle(message any) {
 	switch m := message.(type) {
 	case drainMark:
 		g.reachedMark = true
@@ -112,27 +146,26 @@ func (g *guardedMailbox) InvokeUserMessage(message any) {
 	case Sweep:
 		g.sweeping.Store(false)
 		if !g.stopped {
-			g.invoker.InvokeUserMessage(message)
+			g.owner.InvokeUserMessage(message)
 		}
 	default:
 		if g.stopped {
 			g.system.undelivered(message, g.refusal())
 			return
 		}
-		g.invoker.InvokeUserMessage(message)
+		g.owner.InvokeUserMessage(message)
 	}
-	if g.UserMessageCount() <= 0 {
+	if g.UserMessageCount() == 0 {
 		g.host().idle()
 	}
 	g.noteHeed()
 	g.stopWhenDrained()
 }
 
-func (g *guardedMailbox) InvokeSystemMessage(message any) {
+func (g *guardedMailbox) handleSystem(message any) {
 	switch m := message.(type) {
 	case *actor.Stop:
 		g.requestStop()
-		g.replay()
 		return
 	case *actor.Terminated:
 		if g.finishing && !g.host().failed {
@@ -149,7 +182,6 @@ func (g *guardedMailbox) InvokeSystemMessage(message any) {
 	}
 	g.invoke(message)
 	g.noteHeed()
-	g.replay()
 	g.stopWhenDrained()
 }
 
@@ -163,21 +195,9 @@ func (g *guardedMailbox) noteHeed() {
 	}
 }
 
-// replay handles what was postponed, before anything newer.
-func (g *guardedMailbox) replay() {
-	for len(g.postponed) > 0 && !g.mustPostpone() {
-		next := g.postponed[0]
-		g.postponed = g.postponed[1:]
-		g.InvokeUserMessage(next)
-	}
-}
-
-// mustPostpone reports whether the present incarnation has failed and another
-// one is to come.
-func (g *guardedMailbox) mustPostpone() bool { return g.host().failed && !g.finishing }
-
-// EscalateFailure passes the cause to the supervisor, without the message.
-func (g *guardedMailbox) EscalateFailure(reason, _ any) {
+// escalate passes the cause to the supervisor, without the message. Before it returns
+// the mailbox has what suspends it.
+func (g *guardedMailbox) escalate(reason any) {
 	if failure, ok := reason.(failure); ok {
 		g.cause = failure.cause
 	} else {
@@ -187,13 +207,13 @@ func (g *guardedMailbox) EscalateFailure(reason, _ any) {
 	var start *StartError
 	if errors.As(g.cause, &start) {
 		g.failedStarts++
-		start.Attempt = g.failedStarts
+		start.Attempt = int(g.failedStarts)
 	}
 	if g.stopRequested && g.hopeless() {
 		g.PostSystemMessage(&actor.Stop{})
 		return
 	}
-	g.invoker.EscalateFailure(g.cause, nil)
+	g.owner.EscalateFailure(g.cause, nil)
 }
 
 // requestStop lets the actor handle what is queued before it stops, unless it
@@ -245,7 +265,7 @@ func (g *guardedMailbox) finish() {
 }
 
 func (g *guardedMailbox) invoke(message any) {
-	g.invoker.InvokeSystemMessage(message)
+	g.owner.InvokeSystemMessage(message)
 	host := g.host()
 	if host.started {
 		g.failedStarts = 0

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -11,76 +12,113 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// fakeOwner stands in for protoactor's actor context.
+// fakeOwner stands in for protoactor's actor context: an actor that fails at an error
+// and has a new incarnation at each Restart.
 type fakeOwner struct {
 	actor.Context
-	host    *host
-	invoked []string
+	mailbox   *guardedMailbox
+	host      *host
+	onMessage func(message any) // nil: nothing happens
+	quiet     bool              // neither is anything noted
+	invoked   []string
+}
+
+func (f *fakeOwner) note(format string, message any) {
+	if f.quiet {
+		return
+	}
+	f.invoked = append(f.invoked, fmt.Sprintf(format, message))
+	if f.onMessage != nil {
+		f.onMessage(message)
+	}
 }
 
 func (f *fakeOwner) Actor() actor.Actor { return f.host }
 
 func (f *fakeOwner) InvokeUserMessage(message any) {
-	f.invoked = append(f.invoked, fmt.Sprint(message))
+	f.note("%v", message)
+	if cause, ok := message.(error); ok {
+		panic(failure{cause})
+	}
 }
 
 func (f *fakeOwner) InvokeSystemMessage(message any) {
-	f.invoked = append(f.invoked, fmt.Sprintf("%T", message))
+	f.note("%T", message)
 	switch message.(type) {
 	case *actor.Restart:
 		f.host = &host{system: f.host.system, started: true}
+		f.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 	case *actor.Stop:
 		f.host.stopped = true
 	}
 }
 
-func (f *fakeOwner) EscalateFailure(any, any) { f.invoked = append(f.invoked, "escalate") }
+func (f *fakeOwner) EscalateFailure(any, any) {
+	f.invoked = append(f.invoked, "escalate")
+	f.mailbox.PostSystemMessage(&actor.SuspendMailbox{})
+}
 
-// idleDispatcher never runs the mailbox: the test does.
-type idleDispatcher struct{}
-
-func (idleDispatcher) Schedule(func()) {}
-func (idleDispatcher) Throughput() int { return 1 }
-
-func newFakeMailbox(t *testing.T) (*guardedMailbox, *fakeOwner) {
-	system := newTestSystem(t, Options{})
-	owner := &fakeOwner{host: &host{system: system, started: true}}
+// newFakeMailbox is run by the test, with runScheduled.
+func newFakeMailbox() (*guardedMailbox, *fakeOwner) {
+	system := &System{dispatcher: &dispatcher{watching: true}, logger: slog.New(slog.DiscardHandler)}
 	mailbox := newGuardedMailbox(system)
-	mailbox.RegisterHandlers(owner, idleDispatcher{})
+	owner := &fakeOwner{mailbox: mailbox, host: &host{system: system, started: true}}
+	mailbox.RegisterHandlers(owner, nil)
 	mailbox.PostSystemMessage(&actor.Started{})
+	mailbox.Start()
+	runScheduled(mailbox)
 	return mailbox, owner
 }
 
+// runScheduled runs a mailbox if it is scheduled, and gives how often it is.
+func runScheduled(mailbox *guardedMailbox) (times int) {
+	d := mailbox.system.dispatcher
+	for next := d.take(); next != nil; next = d.take() {
+		times++
+		next.run()
+	}
+	return times
+}
+
 func TestFailedIncarnationGetsNoFurtherMessage(t *testing.T) {
-	mailbox, owner := newFakeMailbox(t)
-	mailbox.InvokeUserMessage("one")
-	mailbox.EscalateFailure(failure{errors.New("commit failed")}, "one")
-	mailbox.InvokeUserMessage("two")
-	mailbox.InvokeUserMessage("three")
-	mailbox.InvokeSystemMessage(&actor.Restart{})
-	mailbox.InvokeSystemMessage(&actor.Restart{}) // nobody has failed since
-	mailbox.InvokeUserMessage("four")
-	want := "[one escalate *actor.Restart two three four]"
+	mailbox, owner := newFakeMailbox()
+	mailbox.PostUserMessage("one")
+	mailbox.PostUserMessage(errors.New("commit failed"))
+	mailbox.PostUserMessage("two")
+	runScheduled(mailbox)
+	mailbox.PostUserMessage("three")
+	mailbox.PostSystemMessage(&actor.Watch{})
+	runScheduled(mailbox)
+	if got, want := mailbox.UserMessageCount(), 2; got != want {
+		t.Errorf("%d wait for the next incarnation, want %d", got, want)
+	}
+	mailbox.PostSystemMessage(&actor.Restart{})
+	mailbox.PostSystemMessage(&actor.Restart{}) // nobody has failed since
+	mailbox.PostUserMessage("four")
+	runScheduled(mailbox)
+	want := "[*actor.Started one commit failed escalate *actor.Watch *actor.Restart two three four]"
 	if got := fmt.Sprint(owner.invoked); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func TestPostponedMessagesAreRefusedWhenTheActorStops(t *testing.T) {
-	mailbox, owner := newFakeMailbox(t)
-	corrupt := fmt.Errorf("record 7: %w", ErrCorruptState)
-	mailbox.EscalateFailure(failure{corrupt}, nil)
+func TestWaitingMessagesAreRefusedWhenAFailedActorStops(t *testing.T) {
+	mailbox, owner := newFakeMailbox()
+	mailbox.PostUserMessage(fmt.Errorf("record 7: %w", ErrCorruptState))
 	var early, late answers
-	mailbox.InvokeUserMessage(ping{Reply: early.reply()})
-	mailbox.InvokeSystemMessage(&actor.Stop{})
-	mailbox.InvokeSystemMessage(&actor.Restart{}) // overtaken by the stop
-	mailbox.InvokeUserMessage(ping{Reply: late.reply()})
+	mailbox.PostUserMessage(ping{Reply: early.reply()})
+	runScheduled(mailbox)
+	mailbox.PostSystemMessage(&actor.Stop{})
+	mailbox.PostSystemMessage(&actor.Restart{}) // overtaken by the stop
+	runScheduled(mailbox)
+	mailbox.PostUserMessage(ping{Reply: late.reply()})
+	runScheduled(mailbox)
 	for _, a := range []*answers{&early, &late} {
 		if _, errs := a.all(t); len(errs) != 1 || !errors.Is(errs[0], ErrStopped) || !errors.Is(errs[0], ErrCorruptState) {
 			t.Errorf("got %v, want ErrStopped because of ErrCorruptState", errs)
 		}
 	}
-	if got, want := fmt.Sprint(owner.invoked), "[escalate *actor.Stop]"; got != want {
+	if got, want := fmt.Sprint(owner.invoked[2:]), "[escalate *actor.Stop]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -24,7 +24,7 @@ func (r Ref) Tell(message any) {
 	r.system.proto.Root.Send(r.pid, message)
 }
 
-// mustBeMessage panics for nil, on which a mailbox would spin.
+// mustBeMessage panics for nil, which no actor could handle and nobody could answer.
 func mustBeMessage(message any) {
 	if message == nil {
 		panic("actors: nil message")

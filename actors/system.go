@@ -47,7 +47,7 @@ type System struct {
 	proto      *actor.ActorSystem
 	spawner    *actor.RootContext // of actors without a parent
 	supervisor *supervisor
-	common     [2]actor.PropsOption // of all actors
+	supervised actor.PropsOption // of all actors
 	dispatcher *dispatcher
 	refused    atomic.Uint64
 	poisoned   atomic.Uint64
@@ -92,7 +92,7 @@ func NewSystem(options Options) *System {
 		actor.WithDeadLetterThrottleInterval(time.Millisecond),
 	)
 	s.spawner = s.proto.Root.Copy().WithGuardian(s.supervisor)
-	s.common = [2]actor.PropsOption{actor.WithSupervisor(s.supervisor), actor.WithDispatcher(s.dispatcher)}
+	s.supervised = actor.WithSupervisor(s.supervisor)
 	s.proto.EventStream.Subscribe(s.deadLetter)
 	if options.SweepEvery > 0 {
 		s.ticking.Go(s.tick)
@@ -206,7 +206,7 @@ func (s *System) props(create func(name string) Actor, mailbox actor.MailboxProd
 		h := &host{system: s, create: create, onStopped: onStopped}
 		h.ctx.host = h
 		return h
-	}, actor.WithMailbox(mailbox), s.common[0], s.common[1])
+	}, actor.WithMailbox(mailbox), s.supervised)
 }
 
 // deadLetter answers a message whose actor had left the registry already.
