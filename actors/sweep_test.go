@@ -254,9 +254,9 @@ func TestChildrenGetTheTicksTheyWant(t *testing.T) {
 		await(&counts.eager, int64(n+1))
 		await(&counts.moody, int64(min(n+1, 10)+max(0, n+1-10)/5))
 		await(&counts.failed, int64(n+1))
+		await(&counts.calm, int64(n/5))
+		await(&counts.parent, int64(n/5))
 	}
-	await(&counts.calm, 3)
-	await(&counts.parent, 3)
 	await(&counts.never, 0)
 }
 
