@@ -296,52 +296,57 @@ func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
 // and touches only what never changes.
 func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(string) actors.Actor {
 	i := h.identity
+	config := h.contactConfig(self)
 	return func(name string) actors.Actor {
 		i.engine.grown()
 		raw, err := hex.DecodeString(name)
 		if err != nil || len(raw) != x3dh.PublicKeySize {
 			panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
 		}
-		return deviceactor.New(deviceactor.Config{
-			Identity:  i.key,
-			View:      i.view(),
-			Owner:     i.owner,
-			Peer:      PublicKey(raw),
-			Reader:    i.engine.committer,
-			Stream:    i.engine.committer.NewStream(fence),
-			Bundle:    bundleOf{self},
-			AtHand:    i.atHand,
-			Transport: i.transport(),
-			Random:    i.engine.keys,
-			Now:       i.now,
-			Deliver: func(e deviceactor.Event) {
-				if !i.unheard(e) {
-					i.handle(i.event(e))
-				}
-				if u, ok := e.(deviceactor.Unsent); ok && i.engine.handler == nil {
-					i.engine.options.Logger.Warn("no network has taken a message", "identity", i.public, "contact", u.Identity, "message", MessageID(u.ID))
-					i.discard(u.Identity, u.ID) // nobody wants to know
-				}
-			},
-			OwnDevices: func(own deviceactor.Contact) {
-				i.kept.copied.Store(own.AnyEnabled())
-				self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: own.Siblings()}})
-			},
-			KeepUnsent: i.engine.options.KeepUnsent,
-			LeftOver:   func() { self.Tell(unsent{name}) },
-			Siblings:   i.kept.copied.Load,
-			CopyOut:    func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
-			Repeated:   func() { self.Tell(repeated{}) },
-			Forgotten:  func() { self.Tell(forgetReported{PublicKey(raw)}) },
-			LookUp:     func() { i.lookUp(PublicKey(raw)) },
-			LookUpWait: min(i.engine.options.LookUpWait, i.engine.options.IdleAfter/2),
-			Counters:   &i.engine.counters,
-			Timed:      i.engine.measures.timed,
-			CoolDowns:  &i.kept.coolDowns,
-			Outboxes:   &i.kept.outboxes,
-			Limits:     i.engine.options.limits,
-			IdleAfter:  i.engine.options.IdleAfter,
-		})
+		return deviceactor.New(config, PublicKey(raw), i.engine.committer.NewStream(fence))
+	}
+}
+
+// contactConfig is what the contacts share.
+func (h *hosted) contactConfig(self actors.Ref) *deviceactor.Config {
+	i := h.identity
+	return &deviceactor.Config{
+		Identity:  i.key,
+		View:      i.view(),
+		Owner:     i.owner,
+		Reader:    i.engine.committer,
+		Bundle:    bundleOf{self},
+		AtHand:    i.atHand,
+		Transport: i.transport(),
+		Random:    i.engine.keys,
+		Now:       i.now,
+		Deliver: func(e deviceactor.Event) {
+			if !i.unheard(e) {
+				i.handle(i.event(e))
+			}
+			if u, ok := e.(deviceactor.Unsent); ok && i.engine.handler == nil {
+				i.engine.options.Logger.Warn("no network has taken a message", "identity", i.public, "contact", u.Identity, "message", MessageID(u.ID))
+				i.discard(u.Identity, u.ID) // nobody wants to know
+			}
+		},
+		OwnDevices: func(own deviceactor.Contact) {
+			i.kept.copied.Store(own.AnyEnabled())
+			self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: own.Siblings()}})
+		},
+		KeepUnsent: i.engine.options.KeepUnsent,
+		LeftOver:   func(peer PublicKey) { self.Tell(unsent{hex.EncodeToString(peer[:])}) },
+		Siblings:   i.kept.copied.Load,
+		CopyOut:    func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
+		Repeated:   func() { self.Tell(repeated{}) },
+		Forgotten:  func(peer PublicKey) { self.Tell(forgetReported{peer}) },
+		LookUp:     i.lookUp,
+		LookUpWait: min(i.engine.options.LookUpWait, i.engine.options.IdleAfter/2),
+		Counters:   &i.engine.counters,
+		Timed:      i.engine.measures.timed,
+		CoolDowns:  &i.kept.coolDowns,
+		Outboxes:   &i.kept.outboxes,
+		Limits:     i.engine.options.limits,
+		IdleAfter:  i.engine.options.IdleAfter,
 	}
 }
 

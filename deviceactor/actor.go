@@ -17,15 +17,13 @@ import (
 	"github.com/rookery-im/rookery/x3dh"
 )
 
-// Config is what an Actor needs. What is shared with other actors is safe for
-// concurrent use.
+// Config is what the contacts of a hosted installation need. What is shared with other
+// actors is safe for concurrent use.
 type Config struct {
 	Identity *x3dh.IdentityKey
 	View     View
 	Owner    persistence.OwnerID
-	Peer     x3dh.IdentityPublicKey
 	Reader   Reader
-	Stream   *persistence.Stream
 	Bundle   Teller // the bundle actor of the same hosted installation
 	// AtHand is the bundle that it would answer with, if that is known without asking;
 	// nil if not. Safe for concurrent use. If it is nil itself, the actor is asked always.
@@ -44,7 +42,7 @@ type Config struct {
 	KeepUnsent time.Duration
 	// LeftOver is told when the contact leaves memory with messages that the
 	// transport has not taken: somebody has to wake it, or they stay.
-	LeftOver func()
+	LeftOver func(peer x3dh.IdentityPublicKey)
 	// Outboxes outlive the contact's stay in memory; nil: its outbox is looked through
 	// whenever it comes.
 	Outboxes *Outboxes
@@ -60,10 +58,10 @@ type Config struct {
 	Repeated func()
 	// Forgotten is told that the contact was forgotten, its messages in the inbox
 	// too.
-	Forgotten func()
+	Forgotten func(peer x3dh.IdentityPublicKey)
 	// LookUp is told that no message can go to the contact until there is news
 	// of its installations.
-	LookUp func()
+	LookUp func(peer x3dh.IdentityPublicKey)
 	// LookUpWait is how long a first message waits for what LookUp finds, before it
 	// goes out DH-only; 0: not at all. Shorter than the contact stays in memory.
 	LookUpWait time.Duration
@@ -83,13 +81,14 @@ type Teller interface{ Tell(message any) }
 
 // Actor owns one contact and is the parent of its session actors.
 type Actor struct {
-	config   Config
-	self     actors.Ref
-	end      error // why this incarnation ends, if a commit has failed
-	contact  Contact
-	sessions *actors.Children
-	// sessionNames are those of the sessions' actors by their installations.
-	sessionNames map[string]string
+	config       *Config // of all contacts of the hosted installation; never changed
+	peer         x3dh.IdentityPublicKey
+	stream       *persistence.Stream
+	self         actors.Ref
+	end          error // why this incarnation ends, if a commit has failed
+	contact      Contact
+	sessions     *actors.Children
+	sessionNames []sessionActor // few, and mostly one
 	handovers    handovers
 	topic        transport.Topic // of the contact
 	verified     verifiedBundles
@@ -141,8 +140,11 @@ var (
 	_ actors.Closer   = (*Actor)(nil)
 )
 
-// New makes an incarnation.
-func New(config Config) *Actor { return &Actor{config: config} }
+// New makes an incarnation for the contact peer, which writes to stream. There are many
+// of them: config is shared by those of one hosted installation, and is not changed.
+func New(config *Config, peer x3dh.IdentityPublicKey, stream *persistence.Stream) *Actor {
+	return &Actor{config: config, peer: peer, stream: stream}
+}
 
 // passivationBuffer is how many messages wait for a session that is leaving
 // memory; more are refused.
@@ -151,17 +153,16 @@ const passivationBuffer = 1024
 // Start implements actors.Actor: it reads the contact.
 func (a *Actor) Start(ctx *actors.Context) error {
 	a.self = ctx.Self()
-	a.config.Stream.Restart(stateOf(a.config.Owner, a.config.Peer, a.config.View.Own)...)
+	a.stream.Restart(stateOf(a.config.Owner, a.peer, a.config.View.Own)...)
 	a.unaccepted = make(map[MessageID]unaccepted)
-	a.sessionNames = make(map[string]string)
-	a.topic = transport.PersonalTopic(a.config.Peer)
+	a.topic = transport.PersonalTopic(a.peer)
 	a.expired = a.config.Now()
 	a.sessions = actors.NewChildren(ctx, actors.ChildrenOptions{
-		New:       a.config.newSession(&a.handovers),
+		New:       a.config.newSession(a.peer, &a.handovers),
 		Buffer:    passivationBuffer,
 		IdleAfter: a.config.IdleAfter,
 	})
-	contact, err := LoadContact(context.Background(), a.config.Reader, a.config.Owner, a.config.Peer)
+	contact, err := LoadContact(context.Background(), a.config.Reader, a.config.Owner, a.peer)
 	if persistence.Lasting(err) {
 		return fmt.Errorf("%w: %w", actors.ErrCorruptState, err)
 	}
@@ -175,7 +176,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	if err := a.loadCopies(); err != nil {
 		return err
 	}
-	if a.config.Outboxes.enter(a.config.Peer) {
+	if a.config.Outboxes.enter(a.peer) {
 		return nil
 	}
 	return a.loadOutbox()
@@ -196,9 +197,9 @@ func (a *Actor) Restless() bool { return len(a.unaccepted)+len(a.copies) > 0 }
 func (a *Actor) Close() {
 	switch {
 	case len(a.unaccepted)+len(a.copies) > 0:
-		a.config.LeftOver()
+		a.config.LeftOver(a.peer)
 	case a.drained: // after a failure it is not known what is in the store
-		a.config.Outboxes.leave(a.config.Peer)
+		a.config.Outboxes.leave(a.peer)
 	}
 	a.leases.End()
 	a.Idle()
@@ -341,25 +342,27 @@ func (a *Actor) bundleAnswered() {
 	}
 }
 
-// sessionName is the actor's name of an installation; ids are bytes that a peer
-// chose, names are not.
-func sessionName(installation string) string { return hex.EncodeToString([]byte(installation)) }
+// sessionActor is the name of a session actor, which is made of its installation's id:
+// ids are bytes that a peer chose, names are not.
+type sessionActor struct{ installation, name string }
 
-// sessionName is that name, without making it anew for each message.
+// sessionName is the name of the installation's session actor.
 func (a *Actor) sessionName(installation string) string {
-	name, ok := a.sessionNames[installation]
-	if !ok {
-		name = sessionName(installation)
-		if len(a.sessionNames) < maxSessionActors {
-			a.sessionNames[installation] = name
+	for i := range a.sessionNames {
+		if a.sessionNames[i].installation == installation {
+			return a.sessionNames[i].name
 		}
+	}
+	name := hex.EncodeToString([]byte(installation))
+	if len(a.sessionNames) < maxSessionActors {
+		a.sessionNames = append(a.sessionNames, sessionActor{installation, name})
 	}
 	return name
 }
 
 // newSession makes incarnations of session actors. It runs on their
 // goroutines, so it touches nothing of the contact but the handovers.
-func (c Config) newSession(h *handovers) func(name string) actors.Actor {
+func (c *Config) newSession(peer x3dh.IdentityPublicKey, h *handovers) func(name string) actors.Actor {
 	return func(name string) actors.Actor {
 		installation, err := hex.DecodeString(name)
 		if err != nil {
@@ -372,7 +375,7 @@ func (c Config) newSession(h *handovers) func(name string) actors.Actor {
 				Ends: sessionactor.Ends{
 					Own:              c.View.Own,
 					OwnInstallation:  c.View.Installation,
-					Peer:             c.Peer,
+					Peer:             peer,
 					PeerInstallation: string(installation),
 				},
 			},

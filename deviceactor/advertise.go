@@ -151,7 +151,7 @@ func Advertisement(v View, peer x3dh.IdentityPublicKey, bundle wire.Bundle, rand
 // for our own other installations too: that is how they learn of this one.
 func (a *Actor) remedy(cause error, installation string) {
 	r := RemedyFor(a.config.View, cause)
-	if !a.config.CoolDowns.Allow(r, a.config.Peer, installation, a.config.Now()) {
+	if !a.config.CoolDowns.Allow(r, a.peer, installation, a.config.Now()) {
 		return
 	}
 	a.pending++
@@ -170,13 +170,13 @@ func (a *Actor) gotAdvertisement(m gotAdvertisement) error {
 	if m.err != nil {
 		return nil //nolint:nilerr // nobody waits for it
 	}
-	message, err := Advertisement(a.config.View, a.config.Peer, m.published.Bundle, a.config.Random)
+	message, err := Advertisement(a.config.View, a.peer, m.published.Bundle, a.config.Random)
 	if err != nil {
 		return err
 	}
 	a.config.Counters.Advertised.Add(1)
 	a.config.Transport.Publish(transport.Envelope{
-		Topic:   transport.PersonalTopic(a.config.Peer),
+		Topic:   transport.PersonalTopic(a.peer),
 		Sender:  a.config.Identity.Public(),
 		Payload: message,
 	}, func(error) {})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // What a session did is committed even if its message is refused, since the
@@ -20,7 +21,7 @@ func TestRefusedWorkCommitsOnlyWhatSessionsDid(t *testing.T) {
 		"refused":  {func() error { return errors.New("refused") }, 1},
 		"panicked": {func() error { panic("while preparing") }, 0},
 	} {
-		a := New(Config{})
+		a := New(&Config{}, x3dh.IdentityPublicKey{}, nil)
 		func() {
 			defer func() { _ = recover() }()
 			a.enqueue(&work{records: []persistence.Record{session}}, func(*work) error {

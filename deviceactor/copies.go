@@ -74,7 +74,7 @@ func (a *Actor) copied(m copied) {
 		delete(a.copies, m.id)
 		a.enqueue(&work{finish: func(*Actor, error) {}}, func(w *work) error {
 			a.write(persistence.Record{Name: CopyName(a.config.Owner, m.id), Delete: true})
-			w.events = append(w.events, Alarm{a.config.Peer, "", fmt.Errorf("%w: %w", ErrCopyLost, m.err)})
+			w.events = append(w.events, Alarm{a.peer, "", fmt.Errorf("%w: %w", ErrCopyLost, m.err)})
 			return nil
 		})
 	default:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // paired gives installations of one identity that have approved each other.
@@ -249,7 +250,7 @@ func TestCopyIsMadeOnceHoweverOftenItIsAskedFor(t *testing.T) {
 	phone.disk.gate.Lock()
 	for range 3 {
 		phone.contact(laptop.key.Public()).Tell(MakeCopy{ID: receipt.ID})
-		phone.contact(laptop.key.Public()).Tell(copied{New(Config{}), receipt.ID, errDisk})
+		phone.contact(laptop.key.Public()).Tell(copied{New(&Config{}, x3dh.IdentityPublicKey{}, nil), receipt.ID, errDisk})
 		w.sweep(phone, laptop)
 	}
 	phone.disk.gate.Unlock()

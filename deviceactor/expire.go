@@ -92,7 +92,7 @@ func (a *Actor) deny(m Deny) {
 	a.leases.End()
 	w := &work{finish: func(_ *Actor, err error) {
 		if err == nil {
-			a.config.Forgotten()
+			a.config.Forgotten(a.peer)
 		}
 		answer(m.Reply, err)
 	}}
@@ -114,7 +114,7 @@ func (a *Actor) deny(m Deny) {
 			return err
 		}
 		a.write(records...)
-		a.contact = Contact{Identity: a.config.Peer}
+		a.contact = Contact{Identity: a.peer}
 		clear(a.unaccepted)
 		a.untakenAll(ErrWithdrawn)
 		return nil

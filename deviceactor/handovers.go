@@ -11,7 +11,12 @@ import (
 // taken while a message is handled by a session.
 type handovers struct {
 	mu sync.Mutex
-	by map[string]*sessionactor.Handover
+	by []*handover // few, and mostly one
+}
+
+type handover struct {
+	installation string
+	sessionactor.Handover
 }
 
 // maxSessionActors bounds the installations of one contact that were given a
@@ -27,13 +32,12 @@ func (h *handovers) len() int {
 func (h *handovers) of(installation string) *sessionactor.Handover {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.by == nil {
-		h.by = make(map[string]*sessionactor.Handover)
+	for _, one := range h.by {
+		if one.installation == installation {
+			return &one.Handover
+		}
 	}
-	handover := h.by[installation]
-	if handover == nil {
-		handover = &sessionactor.Handover{}
-		h.by[installation] = handover
-	}
-	return handover
+	one := &handover{installation: installation}
+	h.by = append(h.by, one)
+	return &one.Handover
 }

@@ -185,7 +185,7 @@ func (v *verifiedBundles) add(b *wire.Bundle) {
 // verify checks a bundle of the contact, once: what was taken is recognised after the
 // contact has left memory, too.
 func (a *Actor) verify(b *wire.Bundle) error {
-	if x3dh.IdentityPublicKey(b.Identity) != a.config.Peer {
+	if x3dh.IdentityPublicKey(b.Identity) != a.peer {
 		return x3dh.ErrBundleIdentity
 	}
 	for i := range a.verified.bundles {

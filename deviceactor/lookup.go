@@ -37,7 +37,7 @@ func (a *Actor) awaitsCode(m Send) bool {
 	l.number++
 	over, self := lookUpOver{a, l.number}, a.self
 	time.AfterFunc(a.config.LookUpWait, func() { self.Tell(over) })
-	a.config.LookUp()
+	a.config.LookUp(a.peer)
 	return true
 }
 

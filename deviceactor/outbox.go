@@ -105,7 +105,7 @@ func skips(peer x3dh.IdentityPublicKey, failures int) int {
 // twice, as the same message.
 func (a *Actor) loadOutbox() error {
 	now := a.config.Now()
-	prefix := persistence.NewName(persistence.KindOutbox, a.config.Owner[:], a.config.Peer[:])
+	prefix := persistence.NewName(persistence.KindOutbox, a.config.Owner[:], a.peer[:])
 	return a.config.Reader.Scan(context.Background(), prefix, func(name persistence.Name, value []byte) error {
 		parts, err := name.Parts()
 		if err != nil || len(parts[len(parts)-1]) != len(MessageID{}) {
@@ -164,7 +164,7 @@ func (a *Actor) giveUp(id MessageID) {
 	u.told = true
 	a.unaccepted[id] = u
 	a.untaken(id, a.unsent())
-	a.config.Deliver(Unsent{a.config.Peer, id, u.created})
+	a.config.Deliver(Unsent{a.peer, id, u.created})
 }
 
 // discard drops a message that was given up, and leaves behind that it was, for
@@ -173,14 +173,14 @@ func (a *Actor) discard(id MessageID) error {
 	if u, ok := a.unaccepted[id]; !ok || !a.tooOld(u) || !u.refused {
 		return nil
 	}
-	left, err := dropped(a.config.Owner, a.config.Peer, id, a.config.Now())
+	left, err := dropped(a.config.Owner, a.peer, id, a.config.Now())
 	if err != nil {
 		return err
 	}
 	delete(a.unaccepted, id)
 	a.untaken(id, a.unsent())
 	a.config.Counters.Unsent.Add(1)
-	a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.config.Peer, id), Delete: true}, left)
+	a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.peer, id), Delete: true}, left)
 	a.prepared = append(a.prepared, &work{finish: func(*Actor, error) {}})
 	a.commit() // for the reader to show it
 	return nil
@@ -190,7 +190,7 @@ func (a *Actor) unsent() error { return fmt.Errorf("%w within %v", ErrUnsent, a.
 
 // publish reads a message of the outbox and publishes it again.
 func (a *Actor) publish(id MessageID) {
-	value, err := a.config.Reader.Get(context.Background(), OutboxName(a.config.Owner, a.config.Peer, id))
+	value, err := a.config.Reader.Get(context.Background(), OutboxName(a.config.Owner, a.peer, id))
 	if err != nil {
 		// Gone: it was accepted meanwhile. Unreadable: the next sweep tries again.
 		if errors.Is(err, persistence.ErrNotFound) {
@@ -247,7 +247,7 @@ func (a *Actor) published(m published) {
 	}
 	if m.err != nil {
 		a.config.Counters.NotTaken.Add(1)
-		a.outage.refused(a.config.Peer)
+		a.outage.refused(a.peer)
 		if waits {
 			u.refused = true
 			a.unaccepted[m.id] = u
@@ -273,7 +273,7 @@ func (a *Actor) dropAccepted() {
 		return
 	}
 	for _, id := range a.accepted {
-		a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.config.Peer, id), Delete: true})
+		a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.peer, id), Delete: true})
 	}
 	a.accepted = a.accepted[:0]
 	a.prepared = append(a.prepared, &work{finish: func(*Actor, error) {}})

@@ -143,7 +143,7 @@ func TestContactThatLeavesMessagesOverSaysSo(t *testing.T) {
 // A network that is down does not fill the disk: over the bound Send is refused
 // before anything is encrypted.
 func TestOutboxOfAContactIsBounded(t *testing.T) {
-	a := New(Config{})
+	a := New(&Config{}, x3dh.IdentityPublicKey{}, nil)
 	a.unaccepted = make(map[MessageID]unaccepted)
 	for n := range maxUnaccepted {
 		a.unaccepted[MessageID{byte(n), byte(n >> 8)}] = unaccepted{refused: true}

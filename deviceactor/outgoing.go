@@ -15,7 +15,7 @@ import (
 // payload to all target sessions at once.
 func (a *Actor) send(m Send) {
 	if a.own() && m.copyOf == nil {
-		note := Copy{Recipient: a.config.Peer, Payload: m.Payload}
+		note := Copy{Recipient: a.peer, Payload: m.Payload}
 		payload, err := note.encode()
 		if err != nil {
 			m.Fail(err)
@@ -107,7 +107,7 @@ func (a *Actor) encrypt(m Send) {
 	out := &outgoing{reply: m.Reply, once: m.Once, copyOf: m.copyOf, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
 	out.work.finish, out.work.timing = out.finish, newTiming(Sending, m.Since)
 	if len(draft.Targets) == 0 {
-		if err := out.draft.Seal(a.config.Peer, a.config.Random); err != nil {
+		if err := out.draft.Seal(a.peer, a.config.Random); err != nil {
 			m.Fail(err)
 			return
 		}
@@ -136,7 +136,7 @@ func (a *Actor) encrypt(m Send) {
 // noTarget refuses a payload, and has the contact looked up if that may help.
 func (a *Actor) noTarget(m interface{ Fail(err error) }, err error) {
 	if errors.Is(err, ErrNoTarget) && !a.own() {
-		a.config.LookUp()
+		a.config.LookUp(a.peer)
 	}
 	m.Fail(err)
 }
@@ -185,14 +185,14 @@ func (a *Actor) assemble(out *outgoing) error {
 	if err != nil {
 		return err
 	}
-	lost, err := receipt.CopyLost(a.config.Peer)
+	lost, err := receipt.CopyLost(a.peer)
 	if out.copyOf != nil && err != nil {
 		return err // once more, later, for all
 	}
 	out.message, out.receipt = message, receipt
 	a.write(out.message.Record(a.config.Owner))
 	if out.once != nil {
-		record, err := out.once.record(a.config.Owner, a.config.Peer, receipt, now)
+		record, err := out.once.record(a.config.Owner, a.peer, receipt, now)
 		if err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (a *Actor) assemble(out *outgoing) error {
 		a.write(persistence.Record{Name: name, Delete: true})
 		out.events = append(out.events, lost...)
 	case !a.own() && a.config.Siblings():
-		c := Copy{Recipient: a.config.Peer, ID: receipt.ID, Payload: out.draft.Payload}
+		c := Copy{Recipient: a.peer, ID: receipt.ID, Payload: out.draft.Payload}
 		record, err := c.Record(a.config.Owner)
 		if err != nil {
 			return err

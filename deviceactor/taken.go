@@ -41,7 +41,7 @@ func (a *Actor) awaitTaken(m AwaitTaken) {
 // became is what became of a message that does not wait any more: nil if the transport
 // has taken it.
 func (a *Actor) became(id MessageID) error {
-	_, err := a.config.Reader.Get(context.Background(), droppedName(a.config.Owner, a.config.Peer, id))
+	_, err := a.config.Reader.Get(context.Background(), droppedName(a.config.Owner, a.peer, id))
 	if errors.Is(err, persistence.ErrNotFound) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/x3dh"
 )
 
 // awaitTaken asks to be told when a message was taken.
@@ -128,7 +129,7 @@ func TestSenderIsToldWhenItsMessageWasGivenUp(t *testing.T) {
 // While the store cannot be read nobody knows whether a message was given up.
 func TestSenderIsNotToldWhatTheStoreDoesNotTell(t *testing.T) {
 	failing := errors.New("the disk is on fire")
-	a := New(Config{Reader: unreadable{err: failing}})
+	a := New(&Config{Reader: unreadable{err: failing}}, x3dh.IdentityPublicKey{}, nil)
 	var got error
 	if err := a.Receive(nil, AwaitTaken{Reply: actors.ReplyFunc(func(_ struct{}, err error) { got = err })}); err != nil {
 		t.Fatal(err)

@@ -113,9 +113,9 @@ func (a *Actor) commit() {
 		return
 	}
 	done, records := a.prepared, a.batch.take()
-	hand := a.config.Stream.CommitLater
+	hand := a.stream.CommitLater
 	if a.urgent {
-		hand = a.config.Stream.Commit
+		hand = a.stream.Commit
 	}
 	a.prepared, a.batch, a.urgent = nil, nil, false
 	a.inFlight++
@@ -205,6 +205,6 @@ func (w *work) take(a *Actor, contact Contact, e Effects) {
 func (w *work) transitions(a *Actor, installation string, list []sessionactor.Transition) {
 	a.leases.Changed(list, w.lease)
 	for _, t := range list {
-		w.events = append(w.events, SessionChanged{a.config.Peer, installation, t})
+		w.events = append(w.events, SessionChanged{a.peer, installation, t})
 	}
 }

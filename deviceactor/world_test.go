@@ -237,15 +237,15 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 	view := n.view()
 	stream := n.committer.NewStream(persistence.Fence{Owner: n.owner})
 	ref, err := n.system.Spawn(fmt.Sprintf("contact %v of %s %d", peer, n.name, n.serial), func() actors.Actor {
-		return New(Config{
-			Identity: n.key, View: view, Owner: n.owner, Peer: peer,
-			Reader: n.reader, Stream: stream, Bundle: n.bundle, Transport: n.line,
+		return New(&Config{
+			Identity: n.key, View: view, Owner: n.owner,
+			Reader: n.reader, Bundle: n.bundle, Transport: n.line,
 			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns, Outboxes: &n.outboxes,
-			OwnDevices: n.changed, LeftOver: func() { n.leftOver.Add(1) },
-			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func() { n.lookedUp.Add(1) }, LookUpWait: n.lookUpWait, KeepUnsent: n.keepUnsent,
-			Repeated: func() { n.repeated.Add(1) }, Forgotten: func() { n.forgotten.Add(1) },
+			OwnDevices: n.changed, LeftOver: func(x3dh.IdentityPublicKey) { n.leftOver.Add(1) },
+			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func(x3dh.IdentityPublicKey) { n.lookedUp.Add(1) }, LookUpWait: n.lookUpWait, KeepUnsent: n.keepUnsent,
+			Repeated: func() { n.repeated.Add(1) }, Forgotten: func(x3dh.IdentityPublicKey) { n.forgotten.Add(1) },
 			Limits: ratchet.DeployedLimits(),
-		})
+		}, peer, stream)
 	})
 	if err != nil {
 		n.t.Fatal(err)

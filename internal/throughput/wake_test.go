@@ -336,15 +336,15 @@ func (s *sleeper) wake() actors.Ref {
 		panic(err)
 	}
 	s.contact, err = s.system.Spawn("contact-"+name, func() actors.Actor {
-		return deviceactor.New(deviceactor.Config{
-			Identity: &s.key, Owner: s.owner, Peer: s.peer,
+		return deviceactor.New(&deviceactor.Config{
+			Identity: &s.key, Owner: s.owner,
 			View:   deviceactor.View{Own: s.key.Public(), Installation: s.name, MaxInstallations: 3},
-			Reader: s.committer, Stream: stream, Bundle: s.bundle, Transport: handOver{s},
+			Reader: s.committer, Bundle: s.bundle, Transport: handOver{s},
 			Random: s.pool, Now: s.now.Load, Deliver: s.deliver,
-			OwnDevices: func(deviceactor.Contact) {}, LeftOver: func() {}, Siblings: func() bool { return false },
-			Repeated: func() {}, Forgotten: func() {}, LookUp: func() {},
+			OwnDevices: func(deviceactor.Contact) {}, LeftOver: func(x3dh.IdentityPublicKey) {}, Siblings: func() bool { return false },
+			Repeated: func() {}, Forgotten: func(x3dh.IdentityPublicKey) {}, LookUp: func(x3dh.IdentityPublicKey) {},
 			Counters: &s.counters, CoolDowns: &s.coolDowns, Limits: ratchet.DeployedLimits(), IdleAfter: time.Hour,
-		})
+		}, s.peer, stream)
 	})
 	if err != nil {
 		panic(err)
