@@ -22,6 +22,7 @@ const (
 type cohort struct {
 	identities []Identity
 	keys       []x3dh.IdentityKey
+	listeners  []listener
 	text       strings.Builder
 }
 
@@ -47,6 +48,20 @@ func (c *cohort) key(k x3dh.IdentityKey) *x3dh.IdentityKey {
 	key := &c.keys[0]
 	c.keys, *key = c.keys[1:], k
 	return key
+}
+
+// listening gives room for the two topics that most listen to, which are their own.
+func (c *cohort) listening() []listener {
+	const own = 2
+	if c == nil {
+		return make([]listener, 0, own)
+	}
+	if len(c.listeners) == 0 {
+		c.listeners = make([]listener, own*cohortSize)
+	}
+	room := c.listeners[0:0:own]
+	c.listeners = c.listeners[own:]
+	return room
 }
 
 // string gives a copy of s.

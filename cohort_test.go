@@ -13,7 +13,7 @@ import (
 func TestSleepersAreFewObjects(t *testing.T) {
 	const (
 		people = 1024
-		most   = 10 // of each: two subscriptions with two functions each, and what is shared
+		most   = 7 // of each: two functions for each of its subscriptions, and what is shared
 	)
 	opened := func(people int) int64 {
 		w := newWorldWatchedBy(nil, t, backends[1], func(o *rookery.Options) {

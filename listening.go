@@ -27,7 +27,7 @@ func (i *Identity) subscribe(with *cohort) error {
 		return err
 	}
 	i.mu.Lock()
-	i.leave = leave
+	i.leave, i.listening = leave, with.listening()
 	i.mu.Unlock()
 	err = i.listen(with.topic(transport.PersonalTopic(i.public)), func(e transport.Envelope, done func(error)) {
 		i.receive(e, "", done)
@@ -60,9 +60,6 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 	if i.listens(topic) >= 0 {
 		i.mu.Unlock()
 		return nil
-	}
-	if i.listening == nil {
-		i.listening = make([]listener, 0, 2) // most listen to what is their own
 	}
 	i.listening = append(i.listening, listener{topic: topic})
 	i.mu.Unlock()

@@ -19,6 +19,10 @@ type Faults struct {
 // maxOvertaken bounds how many envelopes can wait to be overtaken.
 const maxOvertaken = 64
 
+// subscriptionsAtOnce is how many are allocated at a time: there are two for each
+// identity, and the collector finds a few large pieces of memory faster than many small.
+const subscriptionsAtOnce = 128
+
 // Counts say what the network did.
 type Counts struct {
 	Published, Delivered, Lost, Duplicated, Reordered, Refused uint64
@@ -32,6 +36,7 @@ type Network struct {
 	mu          sync.Mutex
 	random      *rand.Rand
 	subscribers map[transport.Topic]audience
+	room        []subscription       // for those to come
 	waiting     []transport.Envelope // to be overtaken
 	undelivered []delivery
 	counts      Counts
@@ -54,6 +59,7 @@ type audience struct{ first, last *subscription }
 type delivery struct {
 	envelope transport.Envelope
 	to       *subscription
+	deliver  transport.Deliver // of to, which forgets it when it is cancelled
 }
 
 var _ transport.Transport = (*Network)(nil)
@@ -110,20 +116,20 @@ func (n *Network) schedule(now []transport.Envelope, e transport.Envelope) ([]tr
 }
 
 func (n *Network) deliverAll(e transport.Envelope) {
-	var room [4]*subscription
+	var room [4]delivery
 	targets := room[:0]
 	n.mu.Lock()
 	for s := n.subscribers[e.Topic].first; s != nil; s = s.next {
-		targets = append(targets, s)
+		targets = append(targets, delivery{e, s, s.deliver})
 	}
 	n.mu.Unlock()
-	for _, s := range targets {
-		n.deliver(delivery{e, s})
+	for _, d := range targets {
+		n.deliver(d)
 	}
 }
 
 func (n *Network) deliver(d delivery) {
-	d.to.deliver(d.envelope, func(err error) {
+	d.deliver(d.envelope, func(err error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if err == nil {
@@ -177,7 +183,12 @@ func (n *Network) Subscribe(topic transport.Topic, deliver transport.Deliver) (f
 	if n.closed {
 		return nil, transport.ErrClosed
 	}
-	s := &subscription{network: n, topic: topic, deliver: deliver}
+	if len(n.room) == 0 {
+		n.room = make([]subscription, subscriptionsAtOnce)
+	}
+	s := &n.room[0]
+	n.room = n.room[1:]
+	s.network, s.topic, s.deliver = n, topic, deliver
 	a := n.subscribers[topic]
 	if a.first == nil {
 		a.first = s
@@ -212,6 +223,7 @@ func (s *subscription) cancel() {
 	if at == nil {
 		return // it was cancelled, or the network closed
 	}
+	s.deliver = nil // others that were made with it may stay
 	if before == nil {
 		a.first = s.next
 	} else {
