@@ -264,9 +264,9 @@ func (r *restless) hurry() {
 // actors; of a contact; of the sessions with one of its installations.
 // TestMemoryIsNearTheEstimate holds them near to what is measured.
 const (
-	identityWeight = 5000
-	contactWeight  = 6000
-	sessionWeight  = 6500
+	identityWeight = 4400
+	contactWeight  = 4000
+	sessionWeight  = 6000
 )
 
 // defaultMemoryBudget is Options.MemoryBudget when it is not given: with it a process of
