@@ -27,7 +27,10 @@ func (i *Identity) subscribe(with *cohort) error {
 		return err
 	}
 	i.mu.Lock()
-	i.leave, i.listening = leave, with.listening()
+	i.leave = leave
+	if i.listening == nil { // else somebody was faster
+		i.listening = with.listening()
+	}
 	i.mu.Unlock()
 	err = i.listen(with.topic(transport.PersonalTopic(i.public)), func(e transport.Envelope, done func(error)) {
 		i.receive(e, "", done)
@@ -57,23 +60,23 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 		i.mu.Unlock()
 		return cmp.Or(i.accepting(), ErrClosed)
 	}
-	if i.listens(topic) >= 0 {
+	at, listens := i.listens(topic)
+	if listens {
 		i.mu.Unlock()
 		return nil
 	}
-	i.listening = append(i.listening, listener{topic: topic})
+	i.listening = slices.Insert(i.listening, at, listener{topic: topic})
 	i.mu.Unlock()
 
 	cancel, err := i.engine.options.Transport.Subscribe(topic, deliver)
 
 	i.mu.Lock()
-	at := i.listens(topic)
-	if err == nil && at >= 0 && !i.closed {
+	if at, wanted := i.listens(topic); err == nil && wanted && !i.closed {
 		i.listening[at].cancel = cancel
 		i.mu.Unlock()
 		return nil
 	}
-	i.stopListening(at)
+	i.stopListening(topic)
 	i.mu.Unlock()
 	if err == nil {
 		cancel() // nobody listens any more
@@ -81,16 +84,17 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 	return err
 }
 
-// listens gives the place of a topic among those that are listened to, or -1. i.mu is
-// held.
-func (i *Identity) listens(topic transport.Topic) int {
-	return slices.IndexFunc(i.listening, func(l listener) bool { return l.topic == topic })
+// listens gives the place of a topic among those that are listened to, which are in
+// order, and whether it is there. i.mu is held.
+func (i *Identity) listens(topic transport.Topic) (at int, there bool) {
+	return slices.BinarySearchFunc(i.listening, topic, func(l listener, t transport.Topic) int { return cmp.Compare(l.topic, t) })
 }
 
-// stopListening takes the topic of a place out and gives what ends it, if there is
-// something to end. i.mu is held.
-func (i *Identity) stopListening(at int) (cancel func()) {
-	if at < 0 {
+// stopListening takes a topic out and gives what ends it, if there is something to end.
+// i.mu is held.
+func (i *Identity) stopListening(topic transport.Topic) (cancel func()) {
+	at, there := i.listens(topic)
+	if !there {
 		return nil
 	}
 	cancel = i.listening[at].cancel
@@ -100,7 +104,7 @@ func (i *Identity) stopListening(at int) (cancel func()) {
 
 func (i *Identity) unlisten(topic transport.Topic) {
 	i.mu.Lock()
-	cancel := i.stopListening(i.listens(topic))
+	cancel := i.stopListening(topic)
 	i.mu.Unlock()
 	if cancel != nil {
 		cancel()
@@ -118,6 +122,7 @@ func (i *Identity) unsubscribe() {
 			l.cancel()
 		}
 	}
+	clear(listening) // its room may stay, beside that of others
 }
 
 // left ends that the transport hosts us: it does not use the key any more.

@@ -53,7 +53,8 @@ func (k *kept) approve(siblings []bundleactor.Sibling) {
 		k.approved.Store(&alone) // there are many of these
 		return
 	}
-	k.approved.Store(&siblings)
+	own := siblings // siblings itself would be allocated for those above, too
+	k.approved.Store(&own)
 }
 
 // leavesOver tells whether somebody has to wake the identity, or it stays undone.

@@ -152,28 +152,30 @@ func (e *Engine) own(ctx context.Context, found []*Identity) error {
 
 // identityOf is the installation of a record.
 func (e *Engine) identityOf(r *record.Identity, with *cohort) (*Identity, error) {
-	key, checked, err := keyOf(r)
+	key := with.key()
+	checked, err := readKey(key, r)
 	if err != nil {
 		return nil, err
 	}
 	i := with.identity()
-	i.init(e, with.key(key), with.string(r.GetInstallationId()))
+	i.init(e, key, with.string(r.GetInstallationId()))
 	i.name, i.successor, i.checked = with.string(r.GetName()), r.GetSuccessor(), checked
 	return i, nil
 }
 
-// keyOf is the key in a record, and whether its halves are known to belong together.
-func keyOf(r *record.Identity) (x3dh.IdentityKey, bool, error) {
+// readKey reads the key in a record, and tells whether its halves are known to belong
+// together.
+func readKey(key *x3dh.IdentityKey, r *record.Identity) (checked bool, err error) {
 	public := r.GetPublicKey()
-	if len(public) == 0 {
-		key, err := x3dh.NewIdentity(r.GetIdentityKey())
-		return key, true, err
+	switch len(public) {
+	case 0:
+		*key, err = x3dh.NewIdentity(r.GetIdentityKey())
+		return true, err
+	case x3dh.PublicKeySize:
+		*key, err = x3dh.RestoreIdentity(r.GetIdentityKey(), PublicKey(public))
+		return false, err
 	}
-	if len(public) != x3dh.PublicKeySize {
-		return x3dh.IdentityKey{}, false, fmt.Errorf("public key of %d bytes", len(public))
-	}
-	key, err := x3dh.RestoreIdentity(r.GetIdentityKey(), PublicKey(public))
-	return key, false, err
+	return false, fmt.Errorf("public key of %d bytes", len(public))
 }
 
 // leftOver is what an identity had not dealt with when its engine ended: names, since

@@ -214,6 +214,7 @@ func (s *subscription) cancel() {
 	n := s.network
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	s.deliver = nil // others that were made with it may stay
 	a := n.subscribers[s.topic]
 	var before *subscription
 	at := a.first
@@ -223,7 +224,6 @@ func (s *subscription) cancel() {
 	if at == nil {
 		return // it was cancelled, or the network closed
 	}
-	s.deliver = nil // others that were made with it may stay
 	if before == nil {
 		a.first = s.next
 	} else {
@@ -232,6 +232,7 @@ func (s *subscription) cancel() {
 	if a.last == s {
 		a.last = before
 	}
+	s.next = nil
 	if a.first == nil {
 		delete(n.subscribers, s.topic)
 		return
@@ -251,6 +252,7 @@ func (n *Network) Close() error {
 	defer n.mu.Unlock()
 	n.closed = true
 	clear(n.subscribers)
+	n.room = nil
 	n.undelivered, n.waiting = nil, nil
 	return nil
 }
