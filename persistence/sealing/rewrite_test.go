@@ -103,7 +103,7 @@ func TestCloseThatIsCutShortIsTakenUpByTheNext(t *testing.T) {
 	const records, size, steps = 60, 400 << 10, 3 // as many as that take
 	for _, landed := range []bool{false, true} {
 		anew := uint64(0) // sealed anew by a step less
-		for at := range steps + 1 {
+		for at := 0; at <= steps; at += oneIn {
 			disk, keyFile := vfs.NewCrashableMem(), newKeyFile(t)
 			options := on(disk, keyFile)
 			below := options.Records
