@@ -17,8 +17,8 @@ const (
 // cohort gives identities that come into memory together room beside each other. What
 // the collector looks through is mostly those who sleep, and it goes by pieces: it took
 // four times as long to find 100,000 identities with keys, names and topics one by one.
-// A piece stays as long as somebody in it does, and a text as long as one of it is used. The zero value is empty; nil gives each
-// a place of its own. For one goroutine at a time.
+// A piece stays as long as somebody in it does, and a text as long as one of it is used.
+// The zero value is empty; nil gives each a place of its own. For one goroutine at a time.
 type cohort struct {
 	identities []Identity
 	keys       []x3dh.IdentityKey

@@ -10,13 +10,18 @@ import (
 	"github.com/rookery-im/rookery/transport"
 )
 
-// heap is what is in use of it, in bytes.
-func heap() int64 {
-	var m runtime.MemStats
+// collected is what is in memory when the collector has been there.
+func collected() (m runtime.MemStats) {
 	for range 3 { // pools give up what they hold in two
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&m)
+	return m
+}
+
+// heap is what is in use of it, in bytes.
+func heap() int64 {
+	m := collected()
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 

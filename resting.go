@@ -45,12 +45,12 @@ type kept struct {
 	due []string
 }
 
-// alone is what most have approved.
-var alone []bundleactor.Sibling
+// noSiblings are what most have approved.
+var noSiblings []bundleactor.Sibling
 
 func (k *kept) approve(siblings []bundleactor.Sibling) {
 	if len(siblings) == 0 {
-		k.approved.Store(&alone) // there are many of these
+		k.approved.Store(&noSiblings) // there are many of these
 		return
 	}
 	own := siblings // siblings itself would be allocated for those above, too

@@ -144,8 +144,8 @@ func settings(disk *files, opts Options, m mode) *pebble.Options {
 // ofOneKind has each table end where records of another kind begin. What is in the
 // outbox or the inbox is there for milliseconds: a deletion ends in the first compaction
 // below which no table may have its record, and that is the one out of level 0 if none
-// reaches from the kind before to the kind after. Otherwise it goes down to the last level, and each time has the
-// tables of all kinds there written anew.
+// reaches from the kind before to the kind after. Otherwise it goes down to the last
+// level, and each time has the tables of all kinds there written anew.
 func ofOneKind(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
 	if start[0] == math.MaxUint8 {
 		return policy, nil, nil
