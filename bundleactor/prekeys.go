@@ -101,18 +101,18 @@ type Change struct {
 // Empty tells whether there is nothing to commit.
 func (c Change) Empty() bool { return len(c.Put)+len(c.Drop) == 0 && !c.Publication }
 
-// rotate makes a new signed prekey if there is none or the current one is due,
-// and drops those that were kept long enough after their replacement. Versions
+// rotate makes a new signed prekey if there is none or the current one is due or
+// has ended, and drops those that were kept long enough after their end. Versions
 // only grow. Times later than now become now: else what a clock that was wrong
 // has stamped would be kept for too long.
 func (p PreKeys) rotate(s Schedule, now int64, rand io.Reader) (PreKeys, Change, error) {
 	next, touched := p.until(now)
-	if current, ok := next.Current(); !ok || current.rotates(s, now) {
+	if current, ok := next.Current(); !ok || current.Expired != 0 || current.rotates(s, now) {
 		key, err := x3dh.GeneratePreKey(rand)
 		if err != nil {
 			return p, Change{}, err
 		}
-		if ok {
+		if ok && current.Expired == 0 {
 			next[len(next)-1].Expired = now
 			touched[len(next)-1] = true
 		}

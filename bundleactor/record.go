@@ -142,7 +142,7 @@ func decodePreKey(value []byte) (PreKey, error) {
 	if err != nil {
 		return PreKey{}, err
 	}
-	if r.GetCreated() < 0 || r.GetExpired() < 0 {
+	if r.GetCreated() < 0 || r.GetExpired() < 0 || r.GetExpired() != 0 && r.GetExpired() < r.GetCreated() {
 		return PreKey{}, errTime
 	}
 	return PreKey{Key: key, Version: r.GetVersion(), Created: r.GetCreated(), Expired: r.GetExpired()}, nil

@@ -101,15 +101,16 @@ func TestCorruptRecordsAreReported(t *testing.T) {
 	nothing := func(*record.Publication) {}
 	scalar := good.Keys[0].Key.Scalar()
 	for name, r := range map[string]persistence.Record{
-		"prekey that is no record":      {Name: preKeyName(owner, 1), Value: []byte("\xff")},
-		"prekey without a key":          {Name: preKeyName(owner, 1)},
-		"prekey of 5 bytes":             {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: []byte("short"), Version: 1})},
-		"prekey with half a public key": {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, PublicKey: make([]byte, 16)})},
-		"prekey out of range":           {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: make([]byte, 32), Version: 1})},
-		"prekey made before 1970":       {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Created: -1})},
-		"prekey replaced before 1970":   {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Expired: -1})},
-		"publication that is no record": {Name: publicationName(owner), Value: []byte("\xff")},
-		"publication of nothing":        {Name: publicationName(owner)},
+		"prekey that is no record":           {Name: preKeyName(owner, 1), Value: []byte("\xff")},
+		"prekey without a key":               {Name: preKeyName(owner, 1)},
+		"prekey of 5 bytes":                  {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: []byte("short"), Version: 1})},
+		"prekey with half a public key":      {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, PublicKey: make([]byte, 16)})},
+		"prekey out of range":                {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: make([]byte, 32), Version: 1})},
+		"prekey made before 1970":            {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Created: -1})},
+		"prekey replaced before 1970":        {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Expired: -1})},
+		"prekey replaced before it was made": {Name: preKeyName(owner, 1), Value: encode(&record.PreKey{PrivateKey: scalar, Created: noon, Expired: noon - 1})},
+		"publication that is no record":      {Name: publicationName(owner), Value: []byte("\xff")},
+		"publication of nothing":             {Name: publicationName(owner)},
 		"publication of a broken bundle": {Name: publicationName(owner), Value: publication(noon, func(r *record.Publication) {
 			r.Bundle = r.GetBundle()[:50]
 		})},
@@ -142,6 +143,11 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good, published)
+	ended, err := proto.Marshal(&record.PreKey{PrivateKey: keys[0].Key.Scalar(), Version: 1, Created: noon, Expired: noon})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(ended, published)
 	f.Add([]byte{}, []byte{})
 	f.Add(good[:20], published[:1])
 	f.Fuzz(func(t *testing.T, prekey, publication []byte) {

@@ -3,6 +3,7 @@ package bundleactor
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/rookery-im/rookery/actors"
 )
@@ -61,5 +62,30 @@ func TestRetiringTwiceChangesNothing(t *testing.T) {
 	}
 	if _, change := (State{}).Retire(DefaultSchedule(), noon); !change.Empty() {
 		t.Errorf("without prekeys: %+v", change)
+	}
+}
+
+// A prekey that has ended is never shown again, however young it is, and is destroyed in
+// its time; also if prekeys are kept for less time than they are shown.
+func TestEndedPreKeyIsReplaced(t *testing.T) {
+	by := installation(t)
+	by.Schedule.Rotate = 30 * 24 * time.Hour
+	s, _ := renew(t, by, State{}, nil, Asked, noon)
+	s, _ = s.Retire(by.Schedule, noon+hour)
+	for name, test := range map[string]struct {
+		now  int64
+		kept int
+	}{
+		"kept":      {noon + 2*hour, 2},
+		"destroyed": {noon + 20*day, 1},
+	} {
+		next, change := renew(t, by, s, nil, Asked, test.now)
+		current, _ := next.Keys.Current()
+		if len(next.Keys) != test.kept || current.Version != 2 || current.Expired != 0 || next.Bundle.PreKeys[0].Version != 2 {
+			t.Errorf("%s: %+v", name, next)
+		}
+		if test.kept == 2 && (next.Keys[0].Expired != noon+hour || len(change.Put) != 1) {
+			t.Errorf("%s: its end was moved: %+v", name, change)
+		}
 	}
 }
