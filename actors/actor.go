@@ -118,7 +118,8 @@ type failure struct {
 	cause error
 }
 
-// Receive implements protoactor's actor interface.
+// Receive implements protoactor's actor interface: it hears of the actor's life. What is
+// told to the actor comes from its mailbox at once.
 func (h *host) Receive(c actor.Context) {
 	h.ctx.self = c
 	switch m := c.Message().(type) {
@@ -140,13 +141,6 @@ func (h *host) Receive(c actor.Context) {
 		}
 	case *actor.Terminated:
 		h.terminated(m.Who)
-	case Sweep:
-		for _, family := range h.families {
-			family.sweep(m.Now, c.Message())
-		}
-		h.deliver(c.Message())
-	default:
-		h.deliver(m)
 	}
 }
 
@@ -200,6 +194,14 @@ func (h *host) uncount() {
 		h.counted.Add(-1)
 		h.counted = nil
 	}
+}
+
+// sweep is deliver of a tick, which the children hear of first. message is the same.
+func (h *host) sweep(tick Sweep, message any) {
+	for _, family := range h.families {
+		family.sweep(tick.Now, message)
+	}
+	h.deliver(message)
 }
 
 func (h *host) deliver(message any) {

@@ -23,6 +23,7 @@ const throughput = 300
 // senders' are touched by the goroutine that runs the mailbox only.
 type guardedMailbox struct {
 	queue  queue
+	now    *host // the present incarnation; nil: ask the owner
 	owner  owner
 	system *System
 
@@ -146,14 +147,14 @@ func (g *guardedMailbox) handle(message any) {
 	case Sweep:
 		g.sweeping.Store(false)
 		if !g.stopped {
-			g.owner.InvokeUserMessage(message)
+			g.host().sweep(m, message)
 		}
 	default:
 		if g.stopped {
 			g.system.undelivered(message, g.refusal())
 			return
 		}
-		g.owner.InvokeUserMessage(message)
+		g.host().deliver(message)
 	}
 	if g.UserMessageCount() == 0 {
 		g.host().idle()
@@ -264,7 +265,10 @@ func (g *guardedMailbox) finish() {
 	g.invoke(&actor.Stop{})
 }
 
+// invoke hands protoactor a message of its own, which may end the incarnation and begin
+// another one.
 func (g *guardedMailbox) invoke(message any) {
+	g.now = nil
 	g.owner.InvokeSystemMessage(message)
 	host := g.host()
 	if host.started {
@@ -285,4 +289,11 @@ func (g *guardedMailbox) refusal() error {
 	return ErrStopped
 }
 
-func (g *guardedMailbox) host() *host { return g.owner.Actor().(*host) }
+// host is the present incarnation. The user's messages go to it past protoactor's
+// context, which has nothing to add: see docs/adr/0034.
+func (g *guardedMailbox) host() *host {
+	if g.now == nil {
+		g.now = g.owner.Actor().(*host)
+	}
+	return g.now
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// fakeOwner stands in for protoactor's actor context: an actor that fails at an error
+// fakeOwner stands in for protoactor's actor context: of an actor that fails at an error
 // and has a new incarnation at each Restart.
 type fakeOwner struct {
 	actor.Context
@@ -35,18 +35,28 @@ func (f *fakeOwner) note(format string, message any) {
 
 func (f *fakeOwner) Actor() actor.Actor { return f.host }
 
-func (f *fakeOwner) InvokeUserMessage(message any) {
-	f.note("%v", message)
-	if cause, ok := message.(error); ok {
-		panic(failure{cause})
-	}
+func (f *fakeOwner) Self() *actor.PID { return actor.NewPID("here", "fake") }
+
+// incarnate makes an incarnation that has started.
+func (f *fakeOwner) incarnate() {
+	h := &host{system: f.mailbox.system, started: true}
+	h.ctx.host, h.ctx.self = h, f
+	h.actor = &probe{receive: func(_ *Context, message any) error {
+		f.note("%v", message)
+		cause, _ := message.(error)
+		return cause
+	}}
+	f.host = h
 }
+
+// InvokeUserMessage is what no message takes the way through.
+func (f *fakeOwner) InvokeUserMessage(message any) { f.note("protoactor: %v", message) }
 
 func (f *fakeOwner) InvokeSystemMessage(message any) {
 	f.note("%T", message)
 	switch message.(type) {
 	case *actor.Restart:
-		f.host = &host{system: f.host.system, started: true}
+		f.incarnate()
 		f.mailbox.PostSystemMessage(&actor.ResumeMailbox{})
 	case *actor.Stop:
 		f.host.stopped = true
@@ -62,7 +72,8 @@ func (f *fakeOwner) EscalateFailure(any, any) {
 func newFakeMailbox() (*guardedMailbox, *fakeOwner) {
 	system := &System{dispatcher: &dispatcher{watching: true}, logger: slog.New(slog.DiscardHandler)}
 	mailbox := newGuardedMailbox(system)
-	owner := &fakeOwner{mailbox: mailbox, host: &host{system: system, started: true}}
+	owner := &fakeOwner{mailbox: mailbox}
+	owner.incarnate()
 	mailbox.RegisterHandlers(owner, nil)
 	mailbox.PostSystemMessage(&actor.Started{})
 	mailbox.Start()

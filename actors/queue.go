@@ -97,5 +97,5 @@ func (q *queue) take() (message any, from source) {
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.user.n
+	return int(q.user.n)
 }

@@ -48,7 +48,7 @@ func TestRingIsFirstInFirstOut(t *testing.T) {
 				left = left[:len(model)] // both are the same
 			}
 			slices.Sort(left)
-			if r.n != len(model) || !slices.Equal(left, model) {
+			if int(r.n) != len(model) || !slices.Equal(left, model) {
 				t.Fatalf("step %d: %d in the ring, its places hold %v, want %v", number, r.n, left, model)
 			}
 		}

@@ -4,16 +4,16 @@ package actors
 // is empty. It must not be copied once it was used.
 type ring[T any] struct {
 	places []T // a power of two of them, or none yet
-	first  int
-	n      int
+	first  uint32
+	n      uint32
 	own    [2]T
 }
 
 func (r *ring[T]) push(value T) {
-	if r.n == len(r.places) {
+	if int(r.n) == len(r.places) {
 		r.grow()
 	}
-	r.places[(r.first+r.n)&(len(r.places)-1)] = value
+	r.places[(r.first+r.n)&r.last()] = value
 	r.n++
 }
 
@@ -26,17 +26,20 @@ func (r *ring[T]) pop() T {
 	place := &r.places[r.first]
 	value := *place
 	*place = none // or it would keep what hangs from it alive
-	r.first = (r.first + 1) & (len(r.places) - 1)
+	r.first = (r.first + 1) & r.last()
 	r.n--
 	return value
 }
+
+// last is the place at the end.
+func (r *ring[T]) last() uint32 { return uint32(len(r.places) - 1) } //nolint:gosec // n would not fit before
 
 func (r *ring[T]) grow() {
 	if r.places == nil {
 		r.places = r.own[:]
 		return
 	}
-	larger := make([]T, max(8, 2*r.n))
+	larger := make([]T, max(8, 2*int(r.n)))
 	copy(larger[copy(larger, r.places[r.first:]):], r.places[:r.first])
 	clear(r.own[:])
 	r.places, r.first = larger, 0
