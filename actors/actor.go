@@ -82,25 +82,19 @@ type Sweep struct {
 
 // Context is what an actor knows about its own place. It is valid only during
 // the call it is passed to.
-type Context struct {
-	host *host
-	self actor.Context
-}
+type Context struct{ host *host }
 
 // Self returns the actor's own Ref.
-func (c *Context) Self() Ref { return Ref{system: c.host.system, pid: c.self.Self()} }
+func (c *Context) Self() Ref { return Ref{c.host.mailbox} }
 
-// host carries one incarnation: it turns what protoactor delivers into calls of
+// host carries one incarnation: it turns what its mailbox delivers into calls of
 // the Actor and their failures into causes for the supervisor. One goroutine at
 // a time, the mailbox's, touches it.
 type host struct {
-	system    *System
-	create    func(name string) Actor
-	onStopped func(cause error)
-
-	ctx      Context
-	actor    Actor
-	families []*Children
+	mailbox *guardedMailbox // nil until the mailbox starts the incarnation
+	ctx     Context
+	actor   Actor
+	family  *Children // the first one
 
 	started  bool  // Start has succeeded
 	failed   bool  // this incarnation must not be called any more
@@ -118,13 +112,10 @@ type failure struct {
 	cause error
 }
 
-// Receive implements protoactor's actor interface: it hears of the actor's life. What is
-// told to the actor comes from its mailbox at once.
+// Receive implements protoactor's actor interface: it hears of the actor's life but for
+// its beginnings. These, and what is told to the actor, come from its mailbox at once.
 func (h *host) Receive(c actor.Context) {
-	h.ctx.self = c
 	switch m := c.Message().(type) {
-	case *actor.Started:
-		h.start()
 	case *actor.Restarting:
 		h.uncount()
 		h.closeFamilies()
@@ -136,15 +127,15 @@ func (h *host) Receive(c actor.Context) {
 		h.stopped = true
 		h.uncount()
 		h.close()
-		if h.onStopped != nil {
-			h.onStopped(h.cause)
-		}
+		h.mailbox.origin.over(h.cause)
 	case *actor.Terminated:
 		h.terminated(m.Who)
 	}
 }
 
-func (h *host) start() {
+// start begins the incarnation. It panics with a failure if that cannot be.
+func (h *host) start(mailbox *guardedMailbox) {
+	h.mailbox, h.ctx.host = mailbox, h
 	err := h.incarnate()
 	if err == nil {
 		h.started = true
@@ -162,16 +153,12 @@ func (h *host) incarnate() (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = errors.New(describePanic(value))
-			h.system.logger.Error("actor panicked while starting",
+			h.system().logger.Error("actor panicked while starting",
 				"actor", h.name(), "cause", err, "stack", callers())
 		}
 	}()
-	name := h.name()
-	if parent := h.ctx.self.Parent(); parent != nil {
-		name, _ = nameBelow(parent.Id, name)
-	}
-	h.actor = h.create(name)
-	h.counted = h.system.live.add(h.actor)
+	h.actor = h.mailbox.origin.incarnate(h.name())
+	h.counted = h.system().live.add(h.actor)
 	return h.actor.Start(&h.ctx)
 }
 
@@ -179,7 +166,7 @@ func (h *host) incarnate() (err error) {
 func (h *host) heeds() heed {
 	restless, ok := h.actor.(Restless)
 	switch {
-	case h.failed || !h.started || !ok && len(h.families) == 0:
+	case h.failed || !h.started || !ok && h.family == nil:
 		return heedsNone
 	case ok && restless.Restless():
 		return heedsAll
@@ -198,7 +185,7 @@ func (h *host) uncount() {
 
 // sweep is deliver of a tick, which the children hear of first. message is the same.
 func (h *host) sweep(tick Sweep, message any) {
-	for _, family := range h.families {
+	for family := h.family; family != nil; family = family.next {
 		family.sweep(tick.Now, message)
 	}
 	h.deliver(message)
@@ -206,7 +193,7 @@ func (h *host) sweep(tick Sweep, message any) {
 
 func (h *host) deliver(message any) {
 	if h.failed {
-		h.system.undelivered(message, fmt.Errorf("%w: %w", ErrStopped, h.cause))
+		h.system().undelivered(message, fmt.Errorf("%w: %w", ErrStopped, h.cause))
 		return
 	}
 	resumes, cause := h.receive(message)
@@ -221,7 +208,7 @@ func (h *host) deliver(message any) {
 	refuse(message, cause)
 	if h.stopping {
 		// No new incarnation will follow; the rest is refused above.
-		h.system.logger.Error("actor failed while stopping", "actor", h.name(), "cause", cause)
+		h.system().logger.Error("actor failed while stopping", "actor", h.name(), "cause", cause)
 		return
 	}
 	panic(failure{cause})
@@ -232,7 +219,7 @@ func (h *host) receive(message any) (resumes bool, cause error) {
 	defer func() {
 		if value := recover(); value != nil {
 			resumer, ok := h.actor.(Resumer)
-			resumes, cause = ok && resumer.Resumes(), h.system.quarantine(h.name(), message, value)
+			resumes, cause = ok && resumer.Resumes(), h.system().quarantine(h.name(), message, value)
 		}
 	}()
 	if err := h.actor.Receive(&h.ctx, message); err != nil {
@@ -246,7 +233,7 @@ func (h *host) receive(message any) (resumes bool, cause error) {
 func (h *host) refuse(message any, cause error) {
 	defer func() {
 		if value := recover(); value != nil {
-			h.system.logger.Error("panic at an answer", "actor", h.name(), "cause", describePanic(value), "stack", callers())
+			h.system().logger.Error("panic at an answer", "actor", h.name(), "cause", describePanic(value), "stack", callers())
 		}
 	}()
 	refuse(message, cause)
@@ -263,7 +250,7 @@ func (h *host) idle() {
 }
 
 func (h *host) terminated(who *actor.PID) {
-	for _, family := range h.families {
+	for family := h.family; family != nil; family = family.next {
 		family.terminated(who)
 	}
 	h.childless()
@@ -275,7 +262,7 @@ func (h *host) childless() {
 	if !ok || h.failed || h.stopping || h.stopped {
 		return
 	}
-	for _, family := range h.families {
+	for family := h.family; family != nil; family = family.next {
 		if family.Len() > 0 {
 			return
 		}
@@ -292,7 +279,7 @@ func (h *host) guard(when string) {
 		return
 	}
 	cause := errors.New(describePanic(value))
-	h.system.logger.Error("actor panicked while "+when, "actor", h.name(), "cause", cause, "stack", callers())
+	h.system().logger.Error("actor panicked while "+when, "actor", h.name(), "cause", cause, "stack", callers())
 	h.failed, h.cause = true, cause
 	if !h.stopping {
 		panic(failure{cause})
@@ -300,8 +287,8 @@ func (h *host) guard(when string) {
 }
 
 func (h *host) lives(who *actor.PID) bool {
-	for _, family := range h.families {
-		if _, lives := family.find(who); lives {
+	for family := h.family; family != nil; family = family.next {
+		if family.find(who) != nil {
 			return true
 		}
 	}
@@ -309,7 +296,7 @@ func (h *host) lives(who *actor.PID) bool {
 }
 
 func (h *host) closeFamilies() {
-	for _, family := range h.families {
+	for family := h.family; family != nil; family = family.next {
 		family.close()
 	}
 }
@@ -324,7 +311,7 @@ func (h *host) close() {
 	h.closed = true
 	defer func() {
 		if value := recover(); value != nil {
-			h.system.logger.Error("actor panicked while closing",
+			h.system().logger.Error("actor panicked while closing",
 				"actor", h.name(), "cause", describePanic(value), "stack", callers())
 		}
 	}()
@@ -340,11 +327,13 @@ func (h *host) drained() (yes bool) {
 	defer func() {
 		if value := recover(); value != nil {
 			yes = true
-			h.system.logger.Error("actor panicked while draining",
+			h.system().logger.Error("actor panicked while draining",
 				"actor", h.name(), "cause", describePanic(value), "stack", callers())
 		}
 	}()
 	return drainer.Drained()
 }
 
-func (h *host) name() string { return h.ctx.self.Self().Id }
+func (h *host) name() string { return h.mailbox.name() }
+
+func (h *host) system() *System { return h.mailbox.system }

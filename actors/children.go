@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -41,19 +40,20 @@ type ChildrenOptions struct {
 type Children struct {
 	host    *host
 	options ChildrenOptions
-	props   *actor.Props // nil: there was no child yet
-	living  map[string]*child
+	living  offspring
 	closing bool
-	made    *guardedMailbox // the last one
+	next    *Children // of the same actor
 }
 
+// child is one that lives. Times are since the system began.
 type child struct {
-	pid      *actor.PID
+	name     string
 	mailbox  *guardedMailbox
-	used     bool      // since the last sweep
-	since    time.Time // the first sweep after its last message
-	told     time.Time // the last sweep that was passed on, or the first of its life
+	used     bool // since the last sweep
 	stopping bool
+	swept    bool          // told is set
+	since    time.Duration // the first sweep after its last message
+	told     time.Duration // the last sweep that was passed on, or the first of its life
 	buffer   []any
 }
 
@@ -61,7 +61,11 @@ type child struct {
 // ctx, usually in its Start. Names are unique among all children of an actor.
 func NewChildren(ctx *Context, options ChildrenOptions) *Children {
 	family := &Children{host: ctx.host, options: options}
-	ctx.host.families = append(ctx.host.families, family)
+	last := &ctx.host.family
+	for *last != nil {
+		last = &(*last).next
+	}
+	*last = family
 	return family
 }
 
@@ -70,7 +74,7 @@ func NewChildren(ctx *Context, options ChildrenOptions) *Children {
 // is answered by its Fail.
 func (f *Children) Tell(name string, message any) {
 	mustBeMessage(message)
-	if c, ok := f.living[name]; ok {
+	if c := f.living.find(name); c != nil {
 		f.give(c, message)
 		return
 	}
@@ -80,7 +84,7 @@ func (f *Children) Tell(name string, message any) {
 // TellNamed is Tell for whoever has the name as bytes; they are not kept.
 func (f *Children) TellNamed(name []byte, message any) {
 	mustBeMessage(message)
-	if c, ok := f.living[string(name)]; ok {
+	if c := f.living.findBytes(name); c != nil {
 		f.give(c, message)
 		return
 	}
@@ -94,7 +98,7 @@ func (f *Children) give(c *child, message any) {
 		return
 	}
 	if len(c.buffer) >= f.options.Buffer {
-		f.host.system.undelivered(message, &OverloadedError{Limit: "passivation buffer", Max: f.options.Buffer})
+		f.host.system().undelivered(message, &OverloadedError{Limit: "passivation buffer", Max: f.options.Buffer})
 		return
 	}
 	c.buffer = append(c.buffer, message)
@@ -104,7 +108,7 @@ func (f *Children) give(c *child, message any) {
 // is started for it. It must need no answer.
 func (f *Children) TellAll(message any) {
 	mustBeMessage(message)
-	for _, c := range f.living {
+	for c := range f.living.all {
 		if !c.stopping {
 			c.mailbox.PostUserMessage(message)
 		}
@@ -114,42 +118,36 @@ func (f *Children) TellAll(message any) {
 // Passivate stops the child of that name once it has handled what it has. It
 // does nothing if there is none or it is stopping already.
 func (f *Children) Passivate(name string) {
-	if c, ok := f.living[name]; ok {
+	if c := f.living.find(name); c != nil {
 		f.stop(c)
 	}
 }
 
 // PassivateAll is Passivate for all of them.
 func (f *Children) PassivateAll() {
-	for _, c := range f.living {
+	for c := range f.living.all {
 		f.stop(c)
 	}
 }
 
 // Len returns how many children live, those that are stopping included.
-func (f *Children) Len() int { return len(f.living) }
+func (f *Children) Len() int { return f.living.len() }
 
 // begin starts the child and gives it its first messages.
 func (f *Children) begin(name string, messages ...any) {
-	if f.props == nil {
-		f.living = make(map[string]*child)
-		f.props = f.host.system.props(f.options.New, f.mailbox, nil)
-	}
-	pid, err := f.host.ctx.self.SpawnNamed(f.props, name)
+	mailbox, err := f.host.system().spawn(f.host.mailbox.owner, name, f)
 	if err != nil {
-		if errors.Is(err, actor.ErrNameExists) {
-			err = ErrNameTaken
-		}
 		err = fmt.Errorf("actors: child %s of %s: %w", name, f.host.name(), err)
 		for _, message := range messages {
-			f.host.system.undelivered(message, err)
+			f.host.system().undelivered(message, err)
 		}
 		return
 	}
-	c := &child{pid: pid, mailbox: f.made, used: true}
-	f.living[name] = c
+	name, _ = nameBelow(f.host.name(), mailbox.name()) // the same, of which one is kept
+	c := &child{name: name, mailbox: mailbox, used: true}
+	f.living.add(c)
 	for _, message := range messages {
-		c.mailbox.PostUserMessage(message)
+		mailbox.PostUserMessage(message)
 	}
 	if f.closing {
 		// The parent waits for its last child before it stops itself.
@@ -157,16 +155,19 @@ func (f *Children) begin(name string, messages ...any) {
 	}
 }
 
-// mailbox makes that of the next child.
-func (f *Children) mailbox() actor.Mailbox {
-	f.made = newGuardedMailbox(f.host.system)
-	return f.made
+// incarnate implements origin. It runs on the child's goroutine.
+func (f *Children) incarnate(name string) Actor {
+	name, _ = nameBelow(f.host.name(), name)
+	return f.options.New(name)
 }
+
+// over implements origin. The parent hears of it as a Terminated.
+func (*Children) over(error) {}
 
 func (f *Children) stop(c *child) {
 	if !c.stopping {
 		c.stopping = true
-		f.host.ctx.self.Stop(c.pid)
+		f.host.mailbox.owner.Stop(c.mailbox.owner.Self())
 	}
 }
 
@@ -174,7 +175,7 @@ func (f *Children) stop(c *child) {
 // but behind the back of the buffers.
 func (f *Children) close() {
 	f.closing = true
-	for _, c := range f.living {
+	for c := range f.living.all {
 		f.stop(c)
 	}
 }
@@ -182,24 +183,23 @@ func (f *Children) close() {
 // terminated hears that a child has stopped, perhaps not one of these. What was
 // buffered for it goes to its next life, in order.
 func (f *Children) terminated(who *actor.PID) {
-	name, lived := f.find(who)
-	if !lived {
+	c := f.find(who)
+	if c == nil {
 		return
 	}
-	buffer := f.living[name].buffer
-	delete(f.living, name)
-	if len(buffer) > 0 {
-		f.begin(name, buffer...)
+	f.living.remove(c)
+	if len(c.buffer) > 0 {
+		f.begin(c.name, c.buffer...)
 	}
 }
 
-func (f *Children) find(who *actor.PID) (name string, lives bool) {
+// find gives the child that lives, nil if it is none of these.
+func (f *Children) find(who *actor.PID) *child {
 	name, ours := nameBelow(f.host.name(), who.Id)
 	if !ours {
-		return "", false
+		return nil
 	}
-	_, lives = f.living[name]
-	return name, lives
+	return f.living.find(name)
 }
 
 // nameBelow is a child's own name, without that of its parent before it.
@@ -214,36 +214,37 @@ func nameBelow(parent, child string) (name string, ours bool) {
 // sweep passivates the children that were idle for long enough and passes the tick to
 // those others that want it. Time is only taken from sweeps: a child counts as used
 // until the first sweep after its last message.
-func (f *Children) sweep(now time.Time, tick any) {
-	for _, c := range f.living {
+func (f *Children) sweep(at time.Time, tick any) {
+	now := at.Sub(f.host.system().began)
+	for c := range f.living.all {
 		if c.stopping {
 			continue
 		}
 		switch {
 		case c.used, f.options.InUse != nil && f.options.InUse():
 			c.used, c.since = false, now
-		case f.options.IdleAfter > 0 && now.Sub(c.since) >= f.options.IdleAfter:
+		case f.options.IdleAfter > 0 && now-c.since >= f.options.IdleAfter:
 			f.stop(c)
 			continue
 		}
 		if f.wants(c, now) {
-			c.told = now
+			c.told, c.swept = now, true
 			c.mailbox.PostUserMessage(tick)
 		}
 	}
 }
 
 // wants tells whether a child is to have this tick.
-func (f *Children) wants(c *child, now time.Time) bool {
+func (f *Children) wants(c *child, now time.Duration) bool {
 	switch heed(c.mailbox.heeded.Load()) {
 	case heedsAll:
 		return true
 	case heedsSome:
-		if c.told.IsZero() {
-			c.told = now
+		if !c.swept {
+			c.told, c.swept = now, true
 			return false // it has just started
 		}
-		return now.Sub(c.told).Abs() >= f.options.IdleAfter/4
+		return (now - c.told).Abs() >= f.options.IdleAfter/4
 	default:
 		return false
 	}

@@ -38,9 +38,9 @@ func parentProbe(options ChildrenOptions) Actor {
 				children.Passivate(m.child)
 			case list:
 				names := []string{}
-				for name, c := range children.living {
+				for c := range children.living.all {
 					if !c.stopping {
-						names = append(names, name)
+						names = append(names, c.name)
 					}
 				}
 				slices.Sort(names)

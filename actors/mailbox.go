@@ -26,6 +26,7 @@ type guardedMailbox struct {
 	now    *host // the present incarnation; nil: ask the owner
 	owner  owner
 	system *System
+	origin origin
 
 	// sweeping is the senders' field: a Sweep is queued.
 	sweeping atomic.Bool
@@ -49,6 +50,14 @@ type owner interface {
 	actor.MessageInvoker
 }
 
+// origin is who has started an actor.
+type origin interface {
+	// incarnate makes an Actor for the actor of that name, on its goroutine.
+	incarnate(name string) Actor
+	// over hears on its goroutine that the actor has stopped.
+	over(cause error)
+}
+
 // heed is which ticks a child wants from its parent.
 type heed int32
 
@@ -70,9 +79,12 @@ type lateTerminated struct {
 // newGuardedMailbox makes that of an actor that is about to be spawned. protoactor tells
 // its name some instructions before the mailbox knows its actor: until Started comes
 // nobody runs it.
-func newGuardedMailbox(system *System) *guardedMailbox {
-	return &guardedMailbox{system: system, queue: queue{claimed: true}}
+func newGuardedMailbox(system *System, of origin) *guardedMailbox {
+	return &guardedMailbox{system: system, origin: of, queue: queue{claimed: true}}
 }
+
+// name is the actor's, those of its parents before it.
+func (g *guardedMailbox) name() string { return g.owner.Self().Id }
 
 // RegisterHandlers implements protoactor's mailbox interface. The dispatcher is not
 // asked: that of the System runs all mailboxes.
@@ -95,6 +107,15 @@ func (g *guardedMailbox) PostUserMessage(message any) {
 	if g.queue.post(message) {
 		g.system.dispatcher.schedule(g)
 	}
+}
+
+// tell posts a message unless the actor has stopped.
+func (g *guardedMailbox) tell(message any) bool {
+	schedule, over := g.queue.tell(message)
+	if schedule {
+		g.system.dispatcher.schedule(g)
+	}
+	return !over
 }
 
 // PostSystemMessage implements protoactor's mailbox interface. Started is posted once,
@@ -271,11 +292,15 @@ func (g *guardedMailbox) invoke(message any) {
 	g.now = nil
 	g.owner.InvokeSystemMessage(message)
 	host := g.host()
+	if host.mailbox == nil {
+		host.start(g)
+	}
 	if host.started {
 		g.failedStarts = 0
 	}
 	if host.stopped && !g.stopped {
 		g.stopped = true
+		g.queue.end()
 		// Nobody will resume the mailbox of an actor that stopped while
 		// suspended, and what is queued in it has to be refused.
 		g.PostSystemMessage(&actor.ResumeMailbox{})

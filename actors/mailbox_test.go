@@ -39,8 +39,8 @@ func (f *fakeOwner) Self() *actor.PID { return actor.NewPID("here", "fake") }
 
 // incarnate makes an incarnation that has started.
 func (f *fakeOwner) incarnate() {
-	h := &host{system: f.mailbox.system, started: true}
-	h.ctx.host, h.ctx.self = h, f
+	h := &host{mailbox: f.mailbox, started: true}
+	h.ctx.host = h
 	h.actor = &probe{receive: func(_ *Context, message any) error {
 		f.note("%v", message)
 		cause, _ := message.(error)
@@ -71,7 +71,7 @@ func (f *fakeOwner) EscalateFailure(any, any) {
 // newFakeMailbox is run by the test, with runScheduled.
 func newFakeMailbox() (*guardedMailbox, *fakeOwner) {
 	system := &System{dispatcher: &dispatcher{watching: true}, logger: slog.New(slog.DiscardHandler)}
-	mailbox := newGuardedMailbox(system)
+	mailbox := newGuardedMailbox(system, nil)
 	owner := &fakeOwner{mailbox: mailbox}
 	owner.incarnate()
 	mailbox.RegisterHandlers(owner, nil)
@@ -181,7 +181,8 @@ func TestStartFailingWhileDrainingEndsTheStop(t *testing.T) {
 // very moment it is spawned again.
 func TestTellingANameWhileItIsSpawnedAgain(t *testing.T) {
 	system := newTestSystem(t, Options{})
-	stale := spawn(t, system, "session", echoProbe)
+	first := spawn(t, system, "session", echoProbe)
+	last := first
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 2 {
@@ -192,18 +193,17 @@ func TestTellingANameWhileItIsSpawnedAgain(t *testing.T) {
 					return
 				default:
 				}
-				ref := Ref{system: system, pid: system.proto.NewLocalPID("session")}
-				if got, err := ask(t, ref, 1); err == nil && got != 1 || err != nil && !errors.Is(err, ErrStopped) {
+				if got, err := ask(t, first, 1); err == nil && got != 1 || err != nil && !errors.Is(err, ErrStopped) {
 					t.Errorf("got %d, %v", got, err)
 				}
 			}
 		})
 	}
 	for range 3000 {
-		if err := system.Stop(t.Context(), stale); err != nil {
+		if err := system.Stop(t.Context(), last); err != nil {
 			t.Fatal(err)
 		}
-		stale = spawn(t, system, "session", echoProbe)
+		last = spawn(t, system, "session", echoProbe)
 	}
 	close(over)
 	wg.Wait()

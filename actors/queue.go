@@ -20,8 +20,9 @@ type queue struct {
 	mu        sync.Mutex
 	claimed   bool // a run is under way or scheduled, or the actor has yet to start
 	suspended bool
+	over      bool // the actor has stopped
 	user      ring[any]
-	system    []any // seldom any
+	system    *ring[any] // nil: none waits, as mostly
 }
 
 // post tells whether the caller is to schedule a run.
@@ -32,11 +33,32 @@ func (q *queue) post(message any) (schedule bool) {
 	return !q.suspended && q.claim()
 }
 
+// tell is post unless the actor has stopped.
+func (q *queue) tell(message any) (schedule, over bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over {
+		return false, true
+	}
+	q.user.push(message)
+	return !q.suspended && q.claim(), false
+}
+
+// end notes that the actor has stopped. What is posted is still taken.
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+}
+
 // postSystem is post for messages of protoactor.
 func (q *queue) postSystem(message any) (schedule bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.system = append(q.system, message)
+	if q.system == nil {
+		q.system = new(ring[any])
+	}
+	q.system.push(message)
 	return q.claim()
 }
 
@@ -44,7 +66,12 @@ func (q *queue) postSystem(message any) (schedule bool) {
 func (q *queue) start(message any) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.system = append([]any{message}, q.system...)
+	early := q.system
+	q.system = new(ring[any])
+	q.system.push(message)
+	for early != nil && early.n > 0 {
+		q.system.push(early.pop())
+	}
 	q.claimed = true
 }
 
@@ -70,10 +97,9 @@ const (
 func (q *queue) take() (message any, from source) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.system) > 0 {
-		next := q.system[0]
-		q.system[0] = nil
-		if q.system = q.system[1:]; len(q.system) == 0 {
+	for q.system != nil {
+		next := q.system.pop()
+		if q.system.n == 0 {
 			q.system = nil
 		}
 		switch next.(type) {

@@ -100,13 +100,13 @@ func (r *Resident) post(message any, start bool) error {
 
 // start begins a life. r.mu is held.
 func (r *Resident) start() error {
-	root, err := r.slot.start(r.system, r.home.ActorName(), r.home.NewActor, r)
-	if err != nil {
+	life := &root{name: r.home.ActorName(), system: r.system, resident: r}
+	if err := r.slot.start(life); err != nil {
 		return err
 	}
 	r.system.awake.Add(1)
 	r.system.wakes.Add(1)
-	r.life, r.root = root.mailbox, root
+	r.life, r.root = life.mailbox, life
 	return nil
 }
 
@@ -178,7 +178,7 @@ func (r *Resident) End(ctx context.Context) error {
 	if last == nil {
 		return nil
 	}
-	r.system.proto.Root.Stop(last.ref.pid)
+	r.system.stop(last.mailbox)
 	return last.await(ctx)
 }
 

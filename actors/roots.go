@@ -2,12 +2,9 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // sweepSlots is the number of parts of an interval over which the tick is spread: not
@@ -16,12 +13,17 @@ const sweepSlots = 16
 
 // root is an actor without a parent.
 type root struct {
-	ref      Ref
+	name     string
+	system   *System
+	create   func() Actor // nil for a resident
 	mailbox  *guardedMailbox
 	resident *Resident // nil: it does not come and go
 	slot     *slot
-	at       int // its place there
-	stopped  chan struct{}
+
+	// Under the slot's lock:
+	at      int           // its place there
+	ended   bool          // it has stopped, and who cares knows
+	waiters chan struct{} // closed then; nil: nobody waits
 }
 
 // slot holds the actors without a parent that are swept at the same time. Who comes or
@@ -36,37 +38,64 @@ type slot struct {
 // nextSlot is where the next actor without a parent belongs.
 func (s *System) nextSlot() *slot { return &s.slots[(s.placed.Add(1)-1)%sweepSlots] }
 
-// start begins to run a root.
-func (s *slot) start(system *System, name string, create func() Actor, resident *Resident) (*root, error) {
-	r := &root{resident: resident, slot: s, stopped: make(chan struct{})}
-	r.mailbox = newGuardedMailbox(system)
-	props := system.props(
-		func(string) Actor { return create() },
-		func() actor.Mailbox { return r.mailbox },
-		func(cause error) { system.gone(name, r, cause) },
-	)
+// start begins to run a root that knows what it is to be.
+func (s *slot) start(r *root) error {
+	r.slot = s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, fmt.Errorf("actors: spawn %s: %w", name, ErrStopped)
+		return fmt.Errorf("actors: spawn %s: %w", r.name, ErrStopped)
 	}
-	if resident == nil {
-		if _, taken := system.named.LoadOrStore(name, r); taken {
-			return nil, fmt.Errorf("actors: spawn %s: %w", name, ErrNameTaken)
+	if r.resident == nil {
+		if _, taken := r.system.named.LoadOrStore(r.name, r); taken {
+			return fmt.Errorf("actors: spawn %s: %w", r.name, ErrNameTaken)
 		}
 	}
-	pid, err := system.spawner.SpawnNamed(props, name)
+	mailbox, err := r.system.spawn(r.system.spawner, r.name, r)
 	if err != nil {
-		system.named.CompareAndDelete(name, r)
-		if errors.Is(err, actor.ErrNameExists) {
-			err = ErrNameTaken
-		}
-		return nil, fmt.Errorf("actors: spawn %s: %w", name, err)
+		r.system.named.CompareAndDelete(r.name, r)
+		return fmt.Errorf("actors: spawn %s: %w", r.name, err)
 	}
-	r.ref = Ref{system: system, pid: pid}
-	r.at = len(s.roots)
+	r.mailbox, r.at = mailbox, len(s.roots)
 	s.roots = append(s.roots, r)
-	return r, nil
+	return nil
+}
+
+// incarnate implements origin.
+func (r *root) incarnate(string) Actor {
+	if r.resident != nil {
+		return r.resident.home.NewActor()
+	}
+	return r.create()
+}
+
+// over implements origin.
+func (r *root) over(cause error) {
+	r.slot.remove(r)
+	if r.resident != nil {
+		r.system.awake.Add(-1)
+		r.resident.left(cause)
+	} else {
+		r.system.named.CompareAndDelete(r.name, r)
+	}
+	r.slot.mu.Lock()
+	defer r.slot.mu.Unlock()
+	if r.ended = true; r.waiters != nil {
+		close(r.waiters)
+	}
+}
+
+// stopped is closed when the root has stopped.
+func (r *root) stopped() <-chan struct{} {
+	r.slot.mu.Lock()
+	defer r.slot.mu.Unlock()
+	if r.waiters == nil {
+		r.waiters = make(chan struct{})
+		if r.ended {
+			close(r.waiters)
+		}
+	}
+	return r.waiters
 }
 
 // remove takes out a root that has stopped.
@@ -118,9 +147,9 @@ func (s *slot) close() []*root {
 
 func (r *root) await(ctx context.Context) error {
 	select {
-	case <-r.stopped:
+	case <-r.stopped():
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("actors: stop %s: %w", r.ref, ctx.Err())
+		return fmt.Errorf("actors: stop %s: %w", r.name, ctx.Err())
 	}
 }

@@ -47,7 +47,7 @@ type System struct {
 	proto      *actor.ActorSystem
 	spawner    *actor.RootContext // of actors without a parent
 	supervisor *supervisor
-	supervised actor.PropsOption // of all actors
+	spawns     sync.Pool // of *spawning
 	dispatcher *dispatcher
 	refused    atomic.Uint64
 	poisoned   atomic.Uint64
@@ -92,7 +92,8 @@ func NewSystem(options Options) *System {
 		actor.WithDeadLetterThrottleInterval(time.Millisecond),
 	)
 	s.spawner = s.proto.Root.Copy().WithGuardian(s.supervisor)
-	s.supervised = actor.WithSupervisor(s.supervisor)
+	supervised := actor.WithSupervisor(s.supervisor)
+	s.spawns.New = func() any { return newSpawning(supervised) }
 	s.proto.EventStream.Subscribe(s.deadLetter)
 	if options.SweepEvery > 0 {
 		s.ticking.Go(s.tick)
@@ -104,23 +105,11 @@ func NewSystem(options Options) *System {
 // incarnations, on its goroutine. Errors: ErrNameTaken while an actor of that
 // name lives, ErrStopped after Shutdown.
 func (s *System) Spawn(name string, create func() Actor) (Ref, error) {
-	r, err := s.nextSlot().start(s, name, create, nil)
-	if err != nil {
+	r := &root{name: name, system: s, create: create}
+	if err := s.nextSlot().start(r); err != nil {
 		return Ref{}, err
 	}
-	return r.ref, nil
-}
-
-// gone hears that an actor without a parent has stopped.
-func (s *System) gone(name string, r *root, cause error) {
-	r.slot.remove(r)
-	if r.resident != nil {
-		s.awake.Add(-1)
-		r.resident.left(cause)
-	} else {
-		s.named.CompareAndDelete(name, r)
-	}
-	close(r.stopped)
+	return Ref{r.mailbox}, nil
 }
 
 // Stop stops an actor that was started by Spawn, with all its children, after
@@ -131,7 +120,7 @@ func (s *System) Stop(ctx context.Context, ref Ref) error {
 	if !ok {
 		return nil
 	}
-	s.proto.Root.Stop(ref.pid)
+	s.stop(ref.mailbox)
 	return named.(*root).await(ctx)
 }
 
@@ -154,7 +143,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 	s.ticking.Wait()
 
 	for _, r := range roots {
-		s.proto.Root.Stop(r.ref.pid)
+		s.stop(r.mailbox)
 	}
 	for _, r := range roots {
 		if err := r.await(ctx); err != nil {
@@ -199,15 +188,8 @@ func (s *System) tick() {
 	}
 }
 
-// props are what protoactor wants to know of an actor. mailbox is called once for each,
-// by who starts it.
-func (s *System) props(create func(name string) Actor, mailbox actor.MailboxProducer, onStopped func(cause error)) *actor.Props {
-	return actor.PropsFromProducer(func() actor.Actor {
-		h := &host{system: s, create: create, onStopped: onStopped}
-		h.ctx.host = h
-		return h
-	}, actor.WithMailbox(mailbox), s.supervised)
-}
+// stop has an actor stop when it has handled what is queued.
+func (s *System) stop(g *guardedMailbox) { s.proto.Root.Stop(g.owner.Self()) }
 
 // deadLetter answers a message whose actor had left the registry already.
 func (s *System) deadLetter(event any) {
