@@ -323,7 +323,7 @@ func (a *Actor) answer(message any) error {
 		a.decrypted(m.incoming)
 	case swept:
 		a.swept(m)
-	case committed:
+	case *committed:
 		return a.committed(m)
 	case published:
 		a.published(m)

@@ -33,15 +33,21 @@ func (b *batch) put(r *persistence.Record) {
 	b.records[at].New = isNew
 }
 
-// take gives the records, and the batch back; nil has none.
-func (b *batch) take() []persistence.Record {
+// all are the records; nil has none. They are the batch's.
+func (b *batch) all() []persistence.Record {
 	if b == nil {
 		return nil
 	}
-	records := slices.Clone(b.records)
+	return b.records
+}
+
+// release gives the batch back, and the records with it.
+func (b *batch) release() {
+	if b == nil {
+		return
+	}
 	clear(b.records)
 	if b.records = b.records[:0]; cap(b.records) <= maxBatch {
 		batches.Put(b)
 	}
-	return records
 }

@@ -29,7 +29,7 @@ func TestRefusedWorkCommitsOnlyWhatSessionsDid(t *testing.T) {
 				return test.end()
 			})
 		}()
-		if got := a.batch.take(); len(got) != test.want || len(got) > 0 && got[0].Name != session.Name {
+		if got := a.batch.all(); len(got) != test.want || len(got) > 0 && got[0].Name != session.Name {
 			t.Errorf("%s: %d records, want %d", name, len(got), test.want)
 		}
 	}
@@ -47,7 +47,7 @@ func TestBatchKeepsTheLastWriteOfASessionAndOfAContact(t *testing.T) {
 		} {
 			b.put(&r)
 		}
-		got := b.take()
+		got := b.all()
 		if len(got) != 2 || got[0].Name != name || string(got[0].Value) != "3" || !got[0].New || got[1].Name != inbox {
 			t.Errorf("%v: got %v", kind, got)
 		}

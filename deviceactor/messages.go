@@ -176,7 +176,7 @@ func (m inTurn) QuarantineID() [32]byte { return m.message.QuarantineID() }
 
 // Fail answers the work that was committed, if nobody is left to finish it. What
 // is durable shows again with the next start.
-func (m committed) Fail(err error) {
+func (m *committed) Fail(err error) {
 	for _, w := range m.of {
 		w.finish(nil, fmt.Errorf("%w: %w", actors.ErrStopped, err))
 	}

@@ -181,7 +181,7 @@ func (a *Actor) discard(id MessageID) error {
 	a.untaken(id, a.unsent())
 	a.config.Counters.Unsent.Add(1)
 	a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.peer, id), Delete: true}, left)
-	a.prepared = append(a.prepared, &work{finish: func(*Actor, error) {}})
+	a.prepared = append(a.prepared, recordsAlone)
 	a.commit() // for the reader to show it
 	return nil
 }
@@ -276,7 +276,7 @@ func (a *Actor) dropAccepted() {
 		a.gather(persistence.Record{Name: OutboxName(a.config.Owner, a.peer, id), Delete: true})
 	}
 	a.accepted = a.accepted[:0]
-	a.prepared = append(a.prepared, &work{finish: func(*Actor, error) {}})
+	a.prepared = append(a.prepared, recordsAlone)
 }
 
 // KeepUnsent is how long messages are kept by default that no network takes: as long as

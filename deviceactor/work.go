@@ -45,6 +45,10 @@ type work struct {
 	timing    *timing // nil: it is not timed
 }
 
+// recordsAlone is the work of records that nobody waits for: nothing. It is shared by
+// all contacts, and never changed.
+var recordsAlone = &work{finish: func(*Actor, error) {}}
+
 // enqueue adds work that waits for w.waiting answers.
 func (a *Actor) enqueue(w *work, prepare func(*work) error) {
 	w.prepare = prepare
@@ -112,16 +116,19 @@ func (a *Actor) commit() {
 	if len(a.prepared) == 0 {
 		return
 	}
-	done, records := a.prepared, a.batch.take()
+	m, records := &committed{by: a, of: a.prepared}, a.batch
 	hand := a.stream.CommitLater
 	if a.urgent {
 		hand = a.stream.Commit
 	}
 	a.prepared, a.batch, a.urgent = nil, nil, false
 	a.inFlight++
-	self := a.self
-	hand(records, func(err error) { self.Tell(committed{a, done, err}) })
-	for _, w := range done {
+	hand(records.all(), func(err error) {
+		m.err = err
+		m.by.self.Tell(m)
+	})
+	records.release()
+	for _, w := range m.of {
 		w.settle()
 	}
 }
@@ -147,13 +154,15 @@ func (w *work) settle() {
 	for _, h := range w.handovers {
 		h.Settle()
 	}
-	w.handovers = nil
+	if w.handovers != nil { // recordsAlone is not ours to write to
+		w.handovers = nil
+	}
 }
 
 // committed finishes work whose records are durable. If they are not, nothing
 // in memory can be trusted any more: the error makes the contact and its
 // sessions start again from the store.
-func (a *Actor) committed(m committed) error {
+func (a *Actor) committed(m *committed) error {
 	if m.by == a {
 		a.inFlight--
 	}

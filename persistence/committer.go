@@ -55,11 +55,17 @@ type Committer struct {
 	counts  CommitterCounts
 
 	// The committer's goroutine's own.
-	gathered uint64 // counts the batches taken
-	merges   uint64 // counts the batches made of them
+	gathered uint64      // counts the batches taken
+	merges   uint64      // counts the batches made of them
+	timer    *time.Timer // until what is held back is due; nil: it was never waited for
 	fences   map[Fence]struct{}
-	records  []Record // room for those of a batch
-	values   []byte   // room for the values in it that are encoded late
+
+	// Room that it keeps from one batch to the next.
+	batch   []*commit // taken
+	live    []*commit // of these, what may reach the disk
+	fenced  []Fence
+	records []Record
+	values  []byte // those that are encoded late
 }
 
 // CommitterCounts are what a Committer has done so far.
@@ -68,18 +74,6 @@ type CommitterCounts struct {
 	Commits uint64 // in them
 	Records uint64 // in them, of several writes of one record the last
 	Refused uint64 // batches that the store did not take
-}
-
-// commit is one call of Stream.Commit.
-type commit struct {
-	stream  *Stream
-	records []Record
-	writes  []write  // of the records, while they are in flight
-	few     [3]write // room for them, if there are no more
-	flights []flight // room for those of the records that are not in flight yet
-	done    func(error)
-	due     time.Time // until then it may wait for others; zero: somebody waits for it
-	err     error     // set before the commit reaches the disk when it must not get there
 }
 
 // NewCommitter starts a committer on a store. The caller closes the committer
@@ -252,7 +246,9 @@ func (c *Committer) run() {
 		c.settle(batch, c.write(batch))
 		for _, one := range batch {
 			one.done(one.err)
+			one.release()
 		}
+		clear(batch)
 	}
 }
 
@@ -268,7 +264,7 @@ func (c *Committer) take() ([]*commit, bool) {
 		}
 		var due <-chan time.Time // of the first commit in the queue, which nobody waits for
 		if len(c.queue) > 0 {
-			due = time.After(time.Until(c.queue[0].due))
+			due = c.after(time.Until(c.queue[0].due))
 		}
 		c.mu.Unlock()
 		select {
@@ -289,20 +285,33 @@ func (c *Committer) take() ([]*commit, bool) {
 				f.counted = c.gathered
 				names++
 			}
-			size += one.records[i].size()
+			size += one.writes[i].record.size()
 		}
 		if n > 0 && (names > c.maxBatch || size > maxBatchBytes) {
 			break
 		}
 	}
-	batch := c.queue[:n:n]
-	c.queue = slices.Clone(c.queue[n:])
-	for _, one := range batch {
+	c.batch = append(c.batch[:0], c.queue[:n]...)
+	c.queue = slices.Delete(c.queue, 0, n)
+	if len(c.queue) == 0 && cap(c.queue) > 2*c.maxBatch {
+		c.queue = nil
+	}
+	for _, one := range c.batch {
 		if one.due.IsZero() {
 			c.urgent--
 		}
 	}
-	return batch, true
+	return c.batch, true
+}
+
+// after is time.After with one timer.
+func (c *Committer) after(d time.Duration) <-chan time.Time {
+	if c.timer == nil {
+		c.timer = time.NewTimer(d)
+	} else {
+		c.timer.Reset(d)
+	}
+	return c.timer.C
 }
 
 // ready tells whether a batch is to be made: for somebody who waits, for who has waited
@@ -320,8 +329,10 @@ func (c *Committer) ready() bool {
 // write applies the commits that may reach the disk, and returns the streams
 // that failed on the way. The commits that failed have their err set.
 func (c *Committer) write(batch []*commit) map[*Stream]error {
-	live := slices.DeleteFunc(slices.Clone(batch), func(one *commit) bool { return one.err != nil })
-	failed := make(map[*Stream]error)
+	c.live = append(c.live[:0], batch...)
+	defer clear(c.live)
+	live := slices.DeleteFunc(c.live, func(one *commit) bool { return one.err != nil })
+	var failed map[*Stream]error
 	for len(live) > 0 {
 		merged := c.merge(live)
 		if len(merged.Fences) == 0 {
@@ -356,6 +367,9 @@ func (c *Committer) write(batch []*commit) map[*Stream]error {
 		if len(lost) == 0 {
 			rest, lost = nil, live // a store that names a fence of nobody here
 		}
+		if failed == nil {
+			failed = make(map[*Stream]error)
+		}
 		for _, one := range lost {
 			one.err = fmt.Errorf("commit: %w", err)
 			failed[one.stream] = one.err
@@ -382,9 +396,9 @@ func (c *Committer) count(commits, records int, err error) {
 func (c *Committer) merge(commits []*commit) Batch {
 	c.merges++
 	clear(c.fences)
-	batch := Batch{Records: c.records[:0]}
+	batch := Batch{Fences: c.fenced[:0], Records: c.records[:0]}
 	for _, one := range commits {
-		if len(one.records) > 0 {
+		if len(one.writes) > 0 {
 			c.fence(&batch, one.stream.fence)
 		}
 		for i := range one.writes {
@@ -392,16 +406,16 @@ func (c *Committer) merge(commits []*commit) Batch {
 			f := w.flight
 			if f.merged != c.merges {
 				f.merged, f.at = c.merges, len(batch.Records)
-				batch.Records = append(batch.Records, *w.record)
+				batch.Records = append(batch.Records, w.record)
 				continue
 			}
 			earlier := &batch.Records[f.at]
 			isNew := earlier.New // the first write tells what the store has
-			*earlier = *w.record
+			*earlier = w.record
 			earlier.New = isNew
 		}
 	}
-	c.records = batch.Records
+	c.fenced, c.records = batch.Fences, batch.Records
 	batch.Records = slices.DeleteFunc(batch.Records, func(r Record) bool { return r.New && r.Delete })
 	size := 0
 	for i := range batch.Records {
@@ -423,6 +437,9 @@ func (c *Committer) release(batch Batch) {
 	}
 	if cap(c.records) > 2*c.maxBatch {
 		c.records = nil
+	}
+	if cap(c.batch) > 2*c.maxBatch {
+		c.batch, c.live, c.fenced = nil, nil, nil // the others have no more than it
 	}
 }
 

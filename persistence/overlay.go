@@ -30,19 +30,12 @@ type flight struct {
 	at      int    // where in that batch
 }
 
-// write is one write of a record by a commit.
-type write struct {
-	record     *Record
-	flight     *flight // nil once the write has landed
-	prev, next *write  // of the same record
-}
-
 func (o overlay) newest(name Name) (Record, bool) {
 	f, ok := o.flights[name]
 	if !ok {
 		return Record{}, false
 	}
-	return *f.last.record, true
+	return f.last.record, true
 }
 
 // any tells whether a record under a prefix is in flight.
@@ -59,7 +52,7 @@ func (o overlay) any(prefix Name) bool {
 func (o overlay) below(prefix Name) []Record {
 	var records []Record
 	o.walk(prefix, func(f *flight) bool {
-		records = append(records, *f.last.record)
+		records = append(records, f.last.record)
 		return true
 	})
 	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(a.Name), string(b.Name)) })
@@ -88,26 +81,13 @@ func (o overlay) walk(prefix Name, visit func(*flight) bool) {
 	}
 }
 
-// prepare makes the room that add needs for a commit. It is done without the
-// committer's lock: who has to wait for memory holds up nobody.
-func (one *commit) prepare() {
-	n := len(one.records)
-	if n <= len(one.few) {
-		one.writes = one.few[:n]
-	} else {
-		one.writes = make([]write, n)
-	}
-	one.flights = make([]flight, n)
-}
-
-// add puts a prepared commit's writes in flight and returns how many there are.
+// add puts a commit's writes in flight and returns how many there are.
 func (o overlay) add(one *commit) int {
-	for i := range one.records {
+	for i := range one.writes {
 		w := &one.writes[i]
-		w.record = &one.records[i]
 		f, ok := o.flights[w.record.Name]
 		if !ok {
-			f = &one.flights[i]
+			f, w.spare = w.spare, nil
 			f.name, f.first = w.record.Name, w
 			o.begin(f)
 		} else {
@@ -115,7 +95,6 @@ func (o overlay) add(one *commit) int {
 		}
 		w.flight, f.last = f, w
 	}
-	one.flights = nil // a record that is written all the time keeps its own, and no commit
 	return len(one.writes)
 }
 
@@ -176,8 +155,14 @@ func (o overlay) remove(one *commit) int {
 		}
 		if f.first == nil {
 			o.end(f)
+			*f = flight{}
+			if w.spare == nil {
+				w.spare = f
+			} else {
+				flights.Put(f)
+			}
 		}
-		*w = write{}
+		*w = write{spare: w.spare}
 	}
 	return removed
 }

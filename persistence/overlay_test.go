@@ -25,16 +25,17 @@ func TestOverlayFindsEveryPrefixAsALookAtAllDoes(t *testing.T) {
 	var underWay []*commit
 	for step := range 20_000 {
 		if random.IntN(2) == 0 && len(underWay) < 30 {
-			one := &commit{}
-			for range 1 + random.IntN(5) {
-				one.records = append(one.records, Record{Name: newName(4), Value: []byte{byte(step)}})
+			var records []Record
+			for range 1 + random.IntN(9) {
+				records = append(records, Record{Name: newName(4), Value: []byte{byte(step)}})
 			}
-			one.prepare()
+			one := newCommit(nil, records, nil)
 			o.add(one)
 			underWay = append(underWay, one)
 		} else if len(underWay) > 0 {
 			i := random.IntN(len(underWay))
 			o.remove(underWay[i])
+			underWay[i].release()
 			underWay = slices.Delete(underWay, i, i+1)
 		}
 		prefix := newName(4)
@@ -43,7 +44,8 @@ func TestOverlayFindsEveryPrefixAsALookAtAllDoes(t *testing.T) {
 		}
 		newest := make(map[Name]byte)
 		for _, one := range underWay {
-			for _, r := range one.records {
+			for _, w := range one.writes {
+				r := &w.record
 				if strings.HasPrefix(string(r.Name), string(prefix)) {
 					newest[r.Name] = r.Value[0]
 				}

@@ -159,7 +159,7 @@ type Store interface {
 	// store has for its owner (0 for an owner that nobody has taken), and with a
 	// *NameError for names that Batch.Check refuses; then nothing is written.
 	// After any other error the batch is there as a whole or not at all. The store
-	// keeps nothing of the batch: the caller may use its records and values again.
+	// keeps nothing of the batch: the caller may use all of it again.
 	Apply(ctx context.Context, batch Batch) error
 
 	// Own takes ownership: it durably counts the owner's epoch up by one and

@@ -21,7 +21,8 @@ func (c *Committer) NewStream(fence Fence) *Stream {
 }
 
 // Commit hands over the records, to become durable together, and returns at
-// once; nothing may change them or their values afterwards. From then on
+// once; nothing may change their values afterwards, but the slice is the caller's
+// again. From then on
 // Committer.Get and Scan show them. done runs when they are durable (nil) or
 // will never be, on the committer's goroutine and in the order of the commits;
 // it must be quick and may call Commit. After Close, done is called with
@@ -33,24 +34,26 @@ func (c *Committer) NewStream(fence Fence) *Stream {
 // The error is one of the store (wrapped), ErrStreamFailed with the failure that
 // the stream still stands for, *NameError, or ErrClosed.
 func (s *Stream) Commit(records []Record, done func(error)) {
-	s.commit(&commit{stream: s, records: records, done: done})
+	s.commit(records, done, time.Time{})
 }
 
 // CommitLater is Commit for what nobody waits for: it becomes durable with the next
 // batch that somebody waits for, and after 10 ms at the latest. It keeps its place among
 // all commits.
 func (s *Stream) CommitLater(records []Record, done func(error)) {
-	s.commit(&commit{stream: s, records: records, done: done, due: time.Now().Add(laterBy)})
+	s.commit(records, done, time.Now().Add(laterBy))
 }
 
-func (s *Stream) commit(one *commit) {
-	c, records, done := s.committer, one.records, one.done
+func (s *Stream) commit(records []Record, done func(error), due time.Time) {
+	c := s.committer
 	bad := Batch{Records: records}.Check()
-	one.prepare()
+	one := newCommit(s, records, done)
+	one.due = due
 
 	c.mu.Lock()
 	if c.ended {
 		c.mu.Unlock()
+		one.release()
 		done(fmt.Errorf("commit: %w", ErrClosed))
 		return
 	}
@@ -66,7 +69,7 @@ func (s *Stream) commit(one *commit) {
 		c.queued += c.overlay.add(one)
 	}
 	c.queue = append(c.queue, one)
-	if one.due.IsZero() {
+	if due.IsZero() {
 		c.urgent++
 	}
 	news := c.urgent > 0 || len(c.queue) == 1 || len(c.queue) >= c.maxBatch
