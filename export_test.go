@@ -3,6 +3,7 @@ package rookery
 import (
 	"time"
 
+	"github.com/rookery-im/rookery/actors"
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/internal/keypool"
 	"github.com/rookery-im/rookery/persistence"
@@ -40,6 +41,15 @@ func (i *Identity) Evict() { i.actor.TellAwake(evict{}) }
 
 // Panic has the identity's actor panic, at a message that cannot be.
 func (i *Identity) Panic() { i.actor.Tell(toContact{}) }
+
+// MakeForContacts makes what the actor of the identity makes for its contacts.
+func (i *Identity) MakeForContacts() {
+	h := &hosted{identity: i}
+	h.host.init(i, actors.Ref{})
+	made = h
+}
+
+var made *hosted // so that it is made
 
 // Busy tells whether there is work under way that keeps the identity in memory.
 func (i *Identity) Busy() bool { return i.busy() }

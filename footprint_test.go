@@ -97,3 +97,13 @@ func TestMemoryIsNearTheEstimate(t *testing.T) {
 	})
 	t.Logf("asleep: %d bytes", (asleep-empty)/people)
 }
+
+// What an identity that wakes makes for its contacts is in one piece with its actor: of
+// each object more the collector would look at one for each of very many identities.
+func TestContactsCostAnIdentityNoObject(t *testing.T) {
+	w := newWorld(t, backends[1])
+	i := w.at(w.person(1)[0])
+	if n := testing.AllocsPerRun(1000, i.MakeForContacts); n > 1 {
+		t.Errorf("%v objects", n)
+	}
+}

@@ -3,7 +3,6 @@ package rookery
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -23,6 +22,10 @@ type hosted struct {
 	bundle   *actors.Children
 	contacts *actors.Children
 	inbox    *actors.Children
+
+	// What the children share; not changed while there are any.
+	fence persistence.Fence
+	host  contactHost
 
 	used    time.Duration // when it was used last, as known with the last sweep
 	since   time.Time     // the first sweep after that
@@ -104,7 +107,6 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 			return err
 		}
 	}
-	fence := i.fence()
 	if i.kept.approved.Load() == nil {
 		own, err := deviceactor.LoadContact(background, i.engine.committer, i.owner, i.public)
 		if err != nil {
@@ -113,18 +115,16 @@ func (h *hosted) takeOver(ctx *actors.Context) error {
 		i.kept.copied.Store(own.AnyEnabled())
 		i.kept.approve(own.Siblings())
 	}
-	options := &i.engine.options
-	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, IdleAfter: options.IdleAfter, New: h.newBundle(fence)})
-	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{
-		Buffer:    handOver,
-		IdleAfter: options.IdleAfter,
-		New:       h.newContact(fence, ctx.Self()),
-	})
+	h.fence = i.fence()
+	h.host.init(i, ctx.Self())
+	options, newChild := &i.engine.options, h.newChild
+	h.bundle = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, IdleAfter: options.IdleAfter, New: newChild})
+	h.contacts = actors.NewChildren(ctx, actors.ChildrenOptions{Buffer: handOver, IdleAfter: options.IdleAfter, New: newChild})
 	h.inbox = actors.NewChildren(ctx, actors.ChildrenOptions{
 		Buffer:    math.MaxInt, // what is told here was accepted: Options.MaxUnhandled bounds it
 		IdleAfter: options.IdleAfter,
 		InUse:     i.busy, // the handler may take longer than that
-		New:       func(string) actors.Actor { return &inbox{identity: i, stream: i.engine.committer.NewStream(fence)} },
+		New:       newChild,
 	})
 	return nil
 }
@@ -268,94 +268,45 @@ func (k *kept) leaves(contact string) {
 	k.unsent[contact] = true
 }
 
-func (h *hosted) newBundle(fence persistence.Fence) func(string) actors.Actor {
+// newChild makes incarnations of all children: one function for the three kinds, for there
+// are many identities. It runs on the children's goroutines and touches only what does not
+// change while there are any.
+func (h *hosted) newChild(name string) actors.Actor {
 	i := h.identity
-	publish := i.announce
-	if i.Retired() {
-		publish = nil
+	stream := i.engine.committer.NewStream(h.fence)
+	switch name {
+	case bundleName:
+		return i.newBundle(stream)
+	case inboxName:
+		return &inbox{identity: i, stream: stream}
 	}
-	return func(string) actors.Actor {
-		return bundleactor.New(bundleactor.Config{
-			Identity:     i.key,
-			Installation: i.installation,
-			Owner:        i.owner,
-			Reader:       i.engine.committer,
-			Stream:       i.engine.committer.NewStream(fence),
-			Random:       i.engine.keys,
-			Now:          i.now,
-			Schedule:     i.engine.options.Schedule,
-			Started:      i.engine.started,
-			Siblings:     *i.kept.approved.Load(),
-			Retired:      i.Retired(),
-			Publish:      publish,
-		})
+	i.engine.grown()
+	raw, err := hex.DecodeString(name)
+	if err != nil || len(raw) != x3dh.PublicKeySize {
+		panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
 	}
+	return deviceactor.New(&h.host.config, PublicKey(raw), stream)
 }
 
-// newContact makes incarnations of contact actors. It runs on their goroutines
-// and touches only what never changes.
-func (h *hosted) newContact(fence persistence.Fence, self actors.Ref) func(string) actors.Actor {
-	i := h.identity
-	config := h.contactConfig(self)
-	return func(name string) actors.Actor {
-		i.engine.grown()
-		raw, err := hex.DecodeString(name)
-		if err != nil || len(raw) != x3dh.PublicKeySize {
-			panic(fmt.Sprintf("internal error: contact actor %s is not named after an identity", name))
-		}
-		return deviceactor.New(config, PublicKey(raw), i.engine.committer.NewStream(fence))
+func (i *Identity) newBundle(stream *persistence.Stream) actors.Actor {
+	config := bundleactor.Config{
+		Identity:     i.key,
+		Installation: i.installation,
+		Owner:        i.owner,
+		Reader:       i.engine.committer,
+		Stream:       stream,
+		Random:       i.engine.keys,
+		Now:          i.now,
+		Schedule:     i.engine.options.Schedule,
+		Started:      i.engine.started,
+		Siblings:     *i.kept.approved.Load(),
+		Retired:      i.Retired(),
 	}
-}
-
-// contactConfig is what the contacts share.
-func (h *hosted) contactConfig(self actors.Ref) *deviceactor.Config {
-	i := h.identity
-	return &deviceactor.Config{
-		Identity:  i.key,
-		View:      i.view(),
-		Owner:     i.owner,
-		Reader:    i.engine.committer,
-		Bundle:    bundleOf{self},
-		AtHand:    i.atHand,
-		Transport: i.transport(),
-		Random:    i.engine.keys,
-		Now:       i.now,
-		Deliver: func(e deviceactor.Event) {
-			if !i.unheard(e) {
-				i.handle(i.event(e))
-			}
-			if u, ok := e.(deviceactor.Unsent); ok && i.engine.handler == nil {
-				i.engine.options.Logger.Warn("no network has taken a message", "identity", i.public, "contact", u.Identity, "message", MessageID(u.ID))
-				i.discard(u.Identity, u.ID) // nobody wants to know
-			}
-		},
-		OwnDevices: func(own deviceactor.Contact) {
-			i.kept.copied.Store(own.AnyEnabled())
-			self.Tell(setSiblings{bundleactor.SetSiblings{Siblings: own.Siblings()}})
-		},
-		KeepUnsent: i.engine.options.KeepUnsent,
-		LeftOver:   func(peer PublicKey) { self.Tell(unsent{hex.EncodeToString(peer[:])}) },
-		Siblings:   i.kept.copied.Load,
-		CopyOut:    func(id deviceactor.MessageID) { self.Tell(toContact{i.public, deviceactor.MakeCopy{ID: id}}) },
-		Repeated:   func() { self.Tell(repeated{}) },
-		Forgotten:  func(peer PublicKey) { self.Tell(forgetReported{peer}) },
-		LookUp:     i.lookUp,
-		LookUpWait: min(i.engine.options.LookUpWait, i.engine.options.IdleAfter/2),
-		Counters:   &i.engine.counters,
-		Timed:      i.engine.measures.timed,
-		CoolDowns:  &i.kept.coolDowns,
-		Outboxes:   &i.kept.outboxes,
-		Limits:     i.engine.options.limits,
-		IdleAfter:  i.engine.options.IdleAfter,
+	if !config.Retired {
+		config.Publish = i.announce
 	}
+	return bundleactor.New(config)
 }
-
-// bundleOf reaches the bundle actor through its parent, who hands over when it
-// is restarted.
-type bundleOf struct{ hosted actors.Ref }
-
-// Tell implements deviceactor.Teller.
-func (b bundleOf) Tell(message any) { b.hosted.Tell(toBundle{message}) }
 
 // announce publishes our contact code when the bundle actor wants it.
 func (i *Identity) announce(p bundleactor.Published, accepted func(error)) {
@@ -365,37 +316,6 @@ func (i *Identity) announce(p bundleactor.Published, accepted func(error)) {
 	i.publishCode(p, func(err error) {
 		i.kept.unpublished.Store(err != nil)
 		accepted(err)
-	})
-}
-
-// view is how the contacts' rules see the identity.
-func (i *Identity) view() deviceactor.View {
-	return deviceactor.View{
-		Own:              i.public,
-		Installation:     i.installation,
-		MaxInstallations: i.engine.options.MaxInstallations,
-		Requests:         i.engine.options.Requests,
-		Devices:          i.engine.options.Devices,
-		Retired:          i.Retired(),
-	}
-}
-
-// maxListening bounds the topics that an identity listens to by itself.
-const maxListening = 1024
-
-// lookUp follows the contact code of a contact that no message can go to. The
-// transport may hand out what it has at once: so not on the goroutine of the contact.
-func (i *Identity) lookUp(contact PublicKey) {
-	i.mu.Lock()
-	full := len(i.listening) >= maxListening
-	i.mu.Unlock()
-	if full {
-		return
-	}
-	i.lookUps.Go(func() {
-		if err := i.Follow(contact); err != nil && !errors.Is(err, ErrClosed) {
-			i.engine.options.Logger.Warn("contact code cannot be followed", "contact", contact, "error", err)
-		}
 	})
 }
 

@@ -260,7 +260,7 @@ func (i *Identity) PublishContactCode(ctx context.Context, accepted func(error))
 
 func (i *Identity) publishCode(p bundleactor.Published, accepted func(error)) {
 	message := wire.Message{InstallationID: i.installation, Bundles: []wire.Bundle{p.Bundle}}
-	i.transport().Publish(transport.Envelope{
+	i.publish(transport.Envelope{
 		Topic:   transport.ContactCodeTopic(i.public),
 		Sender:  i.public,
 		Payload: message.Encode(),

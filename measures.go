@@ -17,8 +17,7 @@ import (
 // measures is what an engine notes for Options.MeterProvider beside its counters.
 // Without one nothing is timed.
 type measures struct {
-	instruments    *metrics.Metrics                                        // nil: nothing is measured
-	timed          func(deviceactor.Way, deviceactor.Stage, time.Duration) // nil like them
+	instruments    *metrics.Metrics // nil: nothing is measured
 	sent, received sample
 	sendsRefused   deviceactor.Refusals
 	overloads      [limits]atomic.Uint64
@@ -72,6 +71,11 @@ var (
 	}
 )
 
+// timed notes how long a message was in a stage. Without instruments no message has a time.
+func (m *measures) timed(w deviceactor.Way, s deviceactor.Stage, took time.Duration) {
+	m.instruments.Stage(ways[w], stages[s], took)
+}
+
 // sendRefused counts a message that was not sent.
 func (m *measures) sendRefused(err error) {
 	cause := deviceactor.CauseOf(err)
@@ -118,7 +122,6 @@ func (e *Engine) measure() error {
 		return err
 	}
 	e.measures.instruments = m
-	e.measures.timed = func(w deviceactor.Way, s deviceactor.Stage, took time.Duration) { m.Stage(ways[w], stages[s], took) }
 	e.measures.sent.taken, e.measures.received.taken = true, true
 	return nil
 }

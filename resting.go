@@ -87,21 +87,13 @@ func (i *Identity) admit(contact PublicKey) (release func(), err error) {
 	}, nil
 }
 
-// transport is the network as the identity uses it.
-func (i *Identity) transport() transport.Transport { return outlet{i.engine.options.Transport, i} }
-
-// outlet is a transport that keeps an identity in memory until the network has answered.
-type outlet struct {
-	transport.Transport
-	identity *Identity
-}
-
-// Publish implements transport.Transport.
-func (o outlet) Publish(e transport.Envelope, accepted func(error)) {
-	o.identity.working.Add(1)
-	o.Transport.Publish(e, func(err error) {
+// publish is that of the transport; the identity stays in memory until the network has
+// answered.
+func (i *Identity) publish(e transport.Envelope, accepted func(error)) {
+	i.working.Add(1)
+	i.engine.options.Transport.Publish(e, func(err error) {
 		accepted(err)
-		o.identity.working.Add(-1)
+		i.working.Add(-1)
 	})
 }
 

@@ -23,61 +23,25 @@ type Config struct {
 	Identity *x3dh.IdentityKey
 	View     View
 	Owner    persistence.OwnerID
+	Host     Host
 	Reader   Reader
-	Bundle   Teller // the bundle actor of the same hosted installation
-	// AtHand is the bundle that it would answer with, if that is known without asking;
-	// nil if not. Safe for concurrent use. If it is nil itself, the actor is asked always.
-	AtHand    func() *bundleactor.Published
-	Transport transport.Transport
-	Random    io.Reader
-	Now       func() int64 // ns since the epoch
-	// Deliver takes an event, after it is durable, on the actor's goroutine;
-	// it must not block.
-	Deliver func(Event)
-	// OwnDevices is told after a change of our own other installations is
-	// durable, if the contact is our own identity.
-	OwnDevices func(Contact)
+	Random   io.Reader
 	// KeepUnsent is how long a message is published again and again that the transport
 	// does not take; 0: forever.
 	KeepUnsent time.Duration
-	// LeftOver is told when the contact leaves memory with messages that the
-	// transport has not taken: somebody has to wake it, or they stay.
-	LeftOver func(peer x3dh.IdentityPublicKey)
 	// Outboxes outlive the contact's stay in memory; nil: its outbox is looked through
 	// whenever it comes.
 	Outboxes *Outboxes
-	// Siblings tells whether other installations of ours are to get a copy of
-	// what is sent; safe for concurrent use.
-	Siblings func() bool
-	// CopyOut is told that such a copy is durable: the contact that is our own
-	// identity has to make a message of it.
-	CopyOut func(MessageID)
-	// Repeated is told that a received message was refused because it was read
-	// before. If the store failed after that, it may be in the inbox without
-	// having been reported.
-	Repeated func()
-	// Forgotten is told that the contact was forgotten, its messages in the inbox
-	// too.
-	Forgotten func(peer x3dh.IdentityPublicKey)
-	// LookUp is told that no message can go to the contact until there is news
-	// of its installations.
-	LookUp func(peer x3dh.IdentityPublicKey)
-	// LookUpWait is how long a first message waits for what LookUp finds, before it
+	// LookUpWait is how long a first message waits for what Host.LookUp finds, before it
 	// goes out DH-only; 0: not at all. Shorter than the contact stays in memory.
 	LookUpWait time.Duration
 	Counters   *Counters
-	// Timed takes how long a message was in a stage, of those with a time since
-	// when; it must not block. nil if there are none.
-	Timed func(Way, Stage, time.Duration)
 	// CoolDowns outlive the contact's stay in memory.
 	CoolDowns *CoolDowns
 	Limits    ratchet.Limits
 	// IdleAfter is how long a session may go unused before it leaves memory.
 	IdleAfter time.Duration
 }
-
-// Teller takes messages for an actor.
-type Teller interface{ Tell(message any) }
 
 // Actor owns one contact and is the parent of its session actors.
 type Actor struct {
@@ -156,7 +120,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	a.stream.Restart(stateOf(a.config.Owner, a.peer, a.config.View.Own)...)
 	a.unaccepted = make(map[MessageID]unaccepted)
 	a.topic = transport.PersonalTopic(a.peer)
-	a.expired = a.config.Now()
+	a.expired = a.config.Host.Now()
 	a.sessions = actors.NewChildren(ctx, actors.ChildrenOptions{
 		New:       a.config.newSession(a.peer, &a.handovers),
 		Buffer:    passivationBuffer,
@@ -171,7 +135,7 @@ func (a *Actor) Start(ctx *actors.Context) error {
 	}
 	a.contact = contact
 	if a.own() {
-		a.config.OwnDevices(contact) // what was told before may not have become durable
+		a.config.Host.OwnDevices(contact) // what was told before may not have become durable
 	}
 	if err := a.loadCopies(); err != nil {
 		return err
@@ -197,7 +161,7 @@ func (a *Actor) Restless() bool { return len(a.unaccepted)+len(a.copies) > 0 }
 func (a *Actor) Close() {
 	switch {
 	case len(a.unaccepted)+len(a.copies) > 0:
-		a.config.LeftOver(a.peer)
+		a.config.Host.LeftOver(a.peer)
 	case a.drained: // after a failure it is not known what is in the store
 		a.config.Outboxes.leave(a.peer)
 	}
@@ -290,7 +254,7 @@ func (a *Actor) handle(message any) error {
 	case actors.Sweep:
 		a.republish()
 		a.remakeCopies()
-		if !within(a.expired, a.config.Now(), int64(expireEvery)) {
+		if !within(a.expired, a.config.Host.Now(), int64(expireEvery)) {
 			a.expire()
 		}
 	default:
@@ -415,7 +379,7 @@ func (a *Actor) takeBundle(m TakeBundle) {
 		if err := c.open(); err != nil {
 			return c, Effects{}, err
 		}
-		now := a.config.Now()
+		now := a.config.Host.Now()
 		next, e := c.TakeBundle(a.config.View, &m.Bundle, m.Sender, now)
 		next, noted := next.noted(m.ByHand, now)
 		e.add(noted)
@@ -425,7 +389,7 @@ func (a *Actor) takeBundle(m TakeBundle) {
 
 func (a *Actor) setEnabled(m SetEnabled) {
 	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
-		return c.Enable(a.config.View, m.Installation, m.Enabled, a.config.Now())
+		return c.Enable(a.config.View, m.Installation, m.Enabled, a.config.Host.Now())
 	})
 }
 
@@ -437,7 +401,7 @@ func (a *Actor) accept(m Accept) {
 		if c.Standing != Requested && !m.Unasked || c.own(a.config.View) {
 			return c, Effects{}, ErrNoRequest
 		}
-		next, e := c.Accept(a.config.Now())
+		next, e := c.Accept(a.config.Host.Now())
 		return next, e, nil
 	})
 }

@@ -151,17 +151,17 @@ func Advertisement(v View, peer x3dh.IdentityPublicKey, bundle wire.Bundle, rand
 // for our own other installations too: that is how they learn of this one.
 func (a *Actor) remedy(cause error, installation string) {
 	r := RemedyFor(a.config.View, cause)
-	if !a.config.CoolDowns.Allow(r, a.peer, installation, a.config.Now()) {
+	if !a.config.CoolDowns.Allow(r, a.peer, installation, a.config.Host.Now()) {
 		return
 	}
 	a.pending++
 	self := a.self
 	reply := actors.ReplyFunc(func(p bundleactor.Published, err error) { self.Tell(gotAdvertisement{p, err}) })
 	if r == StartOver {
-		a.config.Bundle.Tell(bundleactor.Rotate{Reply: reply})
+		a.config.Host.AskBundle(bundleactor.Rotate{Reply: reply})
 		return
 	}
-	a.config.Bundle.Tell(bundleactor.GetBundle{Reply: reply})
+	a.config.Host.AskBundle(bundleactor.GetBundle{Reply: reply})
 }
 
 // gotAdvertisement publishes our bundle. If it gets lost, the next message that
@@ -175,7 +175,7 @@ func (a *Actor) gotAdvertisement(m gotAdvertisement) error {
 		return err
 	}
 	a.config.Counters.Advertised.Add(1)
-	a.config.Transport.Publish(transport.Envelope{
+	a.config.Host.Publish(transport.Envelope{
 		Topic:   transport.PersonalTopic(a.peer),
 		Sender:  a.config.Identity.Public(),
 		Payload: message,

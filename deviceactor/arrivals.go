@@ -35,7 +35,7 @@ func (a *Actor) waitsForTurn(m Receive, r Reading) bool {
 	if initial {
 		a.pending++
 		self := a.self
-		a.config.Bundle.Tell(bundleactor.FindPreKey{
+		a.config.Host.AskBundle(bundleactor.FindPreKey{
 			Public: prekey,
 			Reply: actors.ReplyFunc(func(k *bundleactor.Found, err error) {
 				self.Tell(gotPreKey{n, k, err})

@@ -49,6 +49,6 @@ func (c *Contact) open() error {
 
 func (a *Actor) setBlocked(m SetBlocked) {
 	a.change(m.Reply, func(c Contact) (Contact, Effects, error) {
-		return c.Block(a.config.View, m.Blocked, a.config.Now())
+		return c.Block(a.config.View, m.Blocked, a.config.Host.Now())
 	})
 }

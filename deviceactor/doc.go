@@ -7,7 +7,8 @@
 // (5/SECURE-TRANSPORT, Multi-Device Support). Shell: Actor is the
 // parent of the contact's session actors. It gives out their work, gathers
 // their answers, and commits in the order in which it gave out the work
-// (docs/adr/0003); only then does it publish, deliver or answer.
+// (docs/adr/0003); only then does it publish, deliver or answer. Host is the hosted
+// installation as its contacts see it.
 //
 // The package does not know ratchets or keys (sessionactor does), how bundles
 // of ours are made (bundleactor does), other contacts, or what a payload says.

@@ -18,10 +18,10 @@ const expireEvery = time.Hour
 // expire asks which of our prekeys still exist: an initial message that names
 // one of them could come again, and has to be recognised.
 func (a *Actor) expire() {
-	a.expired = a.config.Now()
+	a.expired = a.config.Host.Now()
 	a.pending++
 	self := a.self
-	a.config.Bundle.Tell(bundleactor.GetUsable{Reply: actors.ReplyFunc(func(usable []x3dh.PreKeyPublic, err error) {
+	a.config.Host.AskBundle(bundleactor.GetUsable{Reply: actors.ReplyFunc(func(usable []x3dh.PreKeyPublic, err error) {
 		self.Tell(gotUsable{usable, err})
 	})})
 }
@@ -32,7 +32,7 @@ func (a *Actor) gotUsable(m gotUsable) {
 	if m.err != nil {
 		return
 	}
-	now := a.config.Now()
+	now := a.config.Host.Now()
 	a.change(actors.Reply[struct{}]{}, func(c Contact) (Contact, Effects, error) {
 		next, e := c.Age(now)
 		return next, e, nil
@@ -92,7 +92,7 @@ func (a *Actor) deny(m Deny) {
 	a.leases.End()
 	w := &work{finish: func(_ *Actor, err error) {
 		if err == nil {
-			a.config.Forgotten(a.peer)
+			a.config.Host.Forgotten(a.peer)
 		}
 		answer(m.Reply, err)
 	}}

@@ -57,14 +57,14 @@ func receiving(m Receive, r Reading) *incoming {
 // refuse reports a message that changed nothing.
 func (a *Actor) refuse(m Receive, err error) {
 	for _, e := range a.contact.Refused(m.Message, err) {
-		a.config.Deliver(e)
+		a.config.Host.Deliver(e)
 	}
 	if !errors.Is(err, ErrOwnEcho) {
 		a.config.Counters.Refused.Add(CauseOf(err))
 	}
 	m.Fail(err)
 	if repeated(err) {
-		a.config.Repeated()
+		a.config.Host.Repeated()
 	}
 	a.remedy(err, m.Message.InstallationID)
 }
@@ -88,7 +88,7 @@ func OwnPreKey(found *bundleactor.Found) *sessionactor.OwnPreKey {
 // decrypt gives the message to the session actor of the sender's installation.
 func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 	sender := m.Message.InstallationID
-	now := a.config.Now()
+	now := a.config.Host.Now()
 	part, err := a.contact.Incoming(a.config.View, r, prekey, now)
 	from, known := a.contact.Find(sender)
 	if err == nil && !known && a.handovers.len() >= maxSessionActors {
@@ -147,14 +147,14 @@ func (a *Actor) decrypted(in *incoming) {
 	in.transitions(a, in.sender, in.result.Transitions)
 	a.count(in.result.Started, in.result.Turned)
 	if in.timing != nil && in.err == nil {
-		a.config.Timed(Receiving, Computed, in.result.Took)
+		a.config.Host.Timed(Receiving, Computed, in.result.Took)
 	}
 	a.answered(&in.work, in.sender, in.result.Records, in.err)
 }
 
 // authentic prepares what an authentic message changes.
 func (a *Actor) authentic(in *incoming, payload []byte) error {
-	contact, effects, err := a.contact.Receive(a.config.View, in.reading, payload, a.config.Now())
+	contact, effects, err := a.contact.Receive(a.config.View, in.reading, payload, a.config.Host.Now())
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (a *Actor) verify(b *wire.Bundle) error {
 	}
 	if !a.contact.Verified(b) {
 		a.config.Counters.Verified.Add(1)
-		if err := x3dh.CheckBundle(b, a.config.Now()); err != nil {
+		if err := x3dh.CheckBundle(b, a.config.Host.Now()); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,7 @@ func (a *Actor) awaitsCode(m Send) bool {
 	switch {
 	case a.config.LookUpWait == 0, len(a.contact.Installations) > 0, a.own(), a.contact.Blocked, a.config.View.Retired:
 		return false
-	case l.missed != 0 && within(l.missed, a.config.Now(), lookUpAgain):
+	case l.missed != 0 && within(l.missed, a.config.Host.Now(), lookUpAgain):
 		return false
 	}
 	l.waiting = append(l.waiting, m)
@@ -37,7 +37,7 @@ func (a *Actor) awaitsCode(m Send) bool {
 	l.number++
 	over, self := lookUpOver{a, l.number}, a.self
 	time.AfterFunc(a.config.LookUpWait, func() { self.Tell(over) })
-	a.config.LookUp(a.peer)
+	a.config.Host.LookUp(a.peer)
 	return true
 }
 
@@ -52,7 +52,7 @@ func (a *Actor) lookUpOver(m lookUpOver) {
 	if m.by != a || m.number != a.looked.number || len(a.looked.waiting) == 0 {
 		return
 	}
-	a.looked.missed = a.config.Now()
+	a.looked.missed = a.config.Host.Now()
 	a.sendWaiting()
 }
 

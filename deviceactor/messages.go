@@ -23,7 +23,7 @@ type Send struct {
 	actors.Reply[Receipt]
 	Payload []byte
 	// Since is when the sender has handed it in, if it is timed; else zero. See
-	// Config.Timed.
+	// Host.Timed.
 	Since  time.Time
 	Once   *Once      // if it is sent under a key of the application's
 	copyOf *MessageID // the payload is the copy of that message

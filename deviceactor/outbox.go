@@ -104,7 +104,7 @@ func skips(peer x3dh.IdentityPublicKey, failures int) int {
 // sweep publishes them again. One whose publication is still under way goes out
 // twice, as the same message.
 func (a *Actor) loadOutbox() error {
-	now := a.config.Now()
+	now := a.config.Host.Now()
 	prefix := persistence.NewName(persistence.KindOutbox, a.config.Owner[:], a.peer[:])
 	return a.config.Reader.Scan(context.Background(), prefix, func(name persistence.Name, value []byte) error {
 		parts, err := name.Parts()
@@ -154,7 +154,7 @@ func (a *Actor) republish() {
 
 func (a *Actor) tooOld(u unaccepted) bool {
 	keep := int64(a.config.KeepUnsent)
-	return keep > 0 && a.config.Now()-u.created > keep
+	return keep > 0 && a.config.Host.Now()-u.created > keep
 }
 
 // giveUp reports a message that is not published any more. Its record goes when the
@@ -164,7 +164,7 @@ func (a *Actor) giveUp(id MessageID) {
 	u.told = true
 	a.unaccepted[id] = u
 	a.untaken(id, a.unsent())
-	a.config.Deliver(Unsent{a.peer, id, u.created})
+	a.config.Host.Deliver(Unsent{a.peer, id, u.created})
 }
 
 // discard drops a message that was given up, and leaves behind that it was, for
@@ -173,7 +173,7 @@ func (a *Actor) discard(id MessageID) error {
 	if u, ok := a.unaccepted[id]; !ok || !a.tooOld(u) || !u.refused {
 		return nil
 	}
-	left, err := dropped(a.config.Owner, a.peer, id, a.config.Now())
+	left, err := dropped(a.config.Owner, a.peer, id, a.config.Host.Now())
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (a *Actor) publish(id MessageID) {
 	}
 	o, err := DecodeOutgoing(value)
 	if err != nil {
-		a.config.Deliver(MessageRefused{Sender: a.config.Identity.Public(), Installation: a.config.View.Installation, Err: err})
+		a.config.Host.Deliver(MessageRefused{Sender: a.config.Identity.Public(), Installation: a.config.View.Installation, Err: err})
 		delete(a.unaccepted, id)
 		a.untaken(id, err)
 		return
@@ -225,11 +225,11 @@ func (a *Actor) transmit(id MessageID, message []byte, created int64, anybody, t
 	if timed {
 		since = time.Now()
 	}
-	a.config.Transport.Publish(transport.Envelope{
+	a.config.Host.Publish(transport.Envelope{
 		Topic:   a.topic,
 		Sender:  a.config.Identity.Public(),
 		Payload: message,
-		Agreed:  !anybody && a.contact.Agreed(a.config.Now()),
+		Agreed:  !anybody && a.contact.Agreed(a.config.Host.Now()),
 	}, func(err error) { self.Tell(published{id, since, err}) })
 }
 
@@ -255,7 +255,7 @@ func (a *Actor) published(m published) {
 		return
 	}
 	if !m.since.IsZero() {
-		a.config.Timed(Sending, Published, time.Since(m.since))
+		a.config.Host.Timed(Sending, Published, time.Since(m.since))
 	}
 	a.config.Counters.Taken.Add(1)
 	a.outage.passed()

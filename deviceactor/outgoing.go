@@ -40,14 +40,11 @@ func (a *Actor) send(m Send) {
 
 // hasBundle tells whether our bundle is here and good.
 func (a *Actor) hasBundle() bool {
-	now := a.config.Now()
+	now := a.config.Host.Now()
 	if a.bundle.Good(now) {
 		return true
 	}
-	if a.config.AtHand == nil {
-		return false
-	}
-	p := a.config.AtHand()
+	p := a.config.Host.AtHand()
 	if p == nil || !p.Good(now) {
 		return false
 	}
@@ -67,7 +64,7 @@ func (a *Actor) askBundle() {
 	}
 	a.asking = true
 	self := a.self
-	a.config.Bundle.Tell(bundleactor.GetBundle{Reply: actors.ReplyFunc(func(p bundleactor.Published, err error) {
+	a.config.Host.AskBundle(bundleactor.GetBundle{Reply: actors.ReplyFunc(func(p bundleactor.Published, err error) {
 		self.Tell(gotBundle{p, err})
 	})})
 }
@@ -98,13 +95,13 @@ func (a *Actor) gotBundle(m gotBundle) {
 
 // encrypt drafts the message and gives it to the sessions of its targets.
 func (a *Actor) encrypt(m Send) {
-	now := a.config.Now()
+	now := a.config.Host.Now()
 	draft, err := a.contact.Draft(a.config.View, m.Payload, now)
 	if err != nil {
 		a.noTarget(m, err)
 		return
 	}
-	out := &outgoing{reply: m.Reply, once: m.Once, copyOf: m.copyOf, draft: draft, bundle: a.ours, copyOut: a.config.CopyOut}
+	out := &outgoing{reply: m.Reply, once: m.Once, copyOf: m.copyOf, draft: draft, bundle: a.ours, host: a.config.Host}
 	out.work.finish, out.work.timing = out.finish, newTiming(Sending, m.Since)
 	if len(draft.Targets) == 0 {
 		if err := out.draft.Seal(a.peer, a.config.Random); err != nil {
@@ -136,7 +133,7 @@ func (a *Actor) encrypt(m Send) {
 // noTarget refuses a payload, and has the contact looked up if that may help.
 func (a *Actor) noTarget(m interface{ Fail(err error) }, err error) {
 	if errors.Is(err, ErrNoTarget) && !a.own() {
-		a.config.LookUp(a.peer)
+		a.config.Host.LookUp(a.peer)
 	}
 	m.Fail(err)
 }
@@ -153,7 +150,7 @@ type outgoing struct {
 	receipt Receipt
 	message Outgoing
 	copied  bool // our own other installations get it too
-	copyOut func(MessageID)
+	host    Host
 }
 
 // share is what one of a message's targets gets of it.
@@ -171,7 +168,7 @@ func (a *Actor) encrypted(s *share) {
 	draft.Encrypted(s.target, s.result.Part, s.result.Started, s.err)
 	a.count(s.result.Started, s.result.Turned)
 	if s.of.timing != nil && s.err == nil {
-		a.config.Timed(Sending, Computed, s.result.Took)
+		a.config.Host.Timed(Sending, Computed, s.result.Took)
 	}
 	s.of.transitions(a, target, s.result.Transitions)
 	a.answered(&s.of.work, target, s.result.Records, s.err)
@@ -180,7 +177,7 @@ func (a *Actor) encrypted(s *share) {
 // assemble makes the one message for all targets, its outbox record, and the
 // record of the copy that our own other installations will get.
 func (a *Actor) assemble(out *outgoing) error {
-	now := a.config.Now()
+	now := a.config.Host.Now()
 	contact, message, receipt, effects, err := a.contact.Assemble(a.config.View, &out.draft, *out.bundle, now)
 	if err != nil {
 		return err
@@ -203,7 +200,7 @@ func (a *Actor) assemble(out *outgoing) error {
 		name := CopyName(a.config.Owner, *out.copyOf)
 		a.write(persistence.Record{Name: name, Delete: true})
 		out.events = append(out.events, lost...)
-	case !a.own() && a.config.Siblings():
+	case !a.own() && a.config.Host.Siblings():
 		c := Copy{Recipient: a.peer, ID: receipt.ID, Payload: out.draft.Payload}
 		record, err := c.Record(a.config.Owner)
 		if err != nil {
@@ -225,7 +222,7 @@ func (a *Actor) assemble(out *outgoing) error {
 func (out *outgoing) finish(a *Actor, err error) {
 	if err != nil {
 		if out.copied {
-			out.copyOut(out.receipt.ID) // it may be in the store all the same
+			out.host.CopyOut(out.receipt.ID) // it may be in the store all the same
 		}
 		a.noTarget(out.reply, err)
 		return
@@ -238,6 +235,6 @@ func (out *outgoing) finish(a *Actor, err error) {
 	out.reply.Send(out.receipt)
 	a.transmit(out.receipt.ID, out.message.Message, out.message.Created, len(out.draft.Targets) == 0, out.timing != nil)
 	if out.copied {
-		out.copyOut(out.receipt.ID)
+		out.host.CopyOut(out.receipt.ID)
 	}
 }

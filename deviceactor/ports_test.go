@@ -15,7 +15,6 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
-	"github.com/rookery-im/rookery/x3dh"
 )
 
 // disk is a store that can be watched, stopped and broken.
@@ -184,7 +183,7 @@ func (h *held) Scan(ctx context.Context, prefix persistence.Name, fn func(persis
 	return h.Reader.Scan(ctx, prefix, fn)
 }
 
-// line is a transport that keeps what is published.
+// line is a network that keeps what is published.
 type line struct {
 	mu      sync.Mutex
 	sent    []*wire.Message
@@ -212,17 +211,6 @@ func (l *line) Publish(e transport.Envelope, accepted func(error)) {
 	}
 	accepted(nil)
 }
-
-func (l *line) Subscribe(transport.Topic, transport.Deliver) (func(), error) {
-	return nil, transport.ErrClosed
-}
-
-// Forget implements transport.Transport: it keeps nothing.
-func (*line) Forget(context.Context, x3dh.IdentityPublicKey) error { return nil }
-
-func (l *line) Host(*x3dh.IdentityKey) (func(), error) { return func() {}, nil }
-
-func (l *line) Close() error { return nil }
 
 func (l *line) refusing(refuses bool) {
 	l.mu.Lock()

@@ -234,7 +234,7 @@ func TestDenyingAllCostsNothing(t *testing.T) {
 		t.Error("work was done for a stranger")
 	}
 	// An actor that was never started has neither sessions nor a disk.
-	bare := New(&Config{View: bob.view(), Bundle: asked, Now: w.now.Load, Counters: &bob.counters, CoolDowns: &bob.coolDowns, Deliver: bob.deliver}, alice.key.Public(), nil)
+	bare := New(&Config{View: bob.view(), Host: nodeHost{bob, asked}, Counters: &bob.counters, CoolDowns: &bob.coolDowns}, alice.key.Public(), nil)
 	bare.contact.Identity = alice.key.Public()
 	var got error
 	if err := bare.Receive(nil, Receive{Message: initial, Reply: actors.ReplyFunc(func(_ struct{}, err error) { got = err })}); err != nil || !errors.Is(got, ErrDenied) {

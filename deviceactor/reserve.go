@@ -51,8 +51,8 @@ func (a *Actor) leaseHeld(err error) {
 
 // lease asks the session of each target for its block.
 func (a *Actor) lease(m Reserve) {
-	now := a.config.Now()
-	lease, err := a.contact.Lease(a.config.View, a.bundle, a.config.Siblings(), a.config.Random, now)
+	now := a.config.Host.Now()
+	lease, err := a.contact.Lease(a.config.View, a.bundle, a.config.Host.Siblings(), a.config.Random, now)
 	if err != nil {
 		a.noTarget(m, err)
 		return
@@ -84,7 +84,7 @@ func (a *Actor) lease(m Reserve) {
 		})
 	}
 	a.enqueue(w, func(w *work) error {
-		contact, effects, err := a.contact.Grant(a.config.View, lease, a.config.Now())
+		contact, effects, err := a.contact.Grant(a.config.View, lease, a.config.Host.Now())
 		if err != nil {
 			return err
 		}

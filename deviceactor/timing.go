@@ -25,7 +25,7 @@ const (
 // begin notes that a message has reached the contact, if it is timed.
 func (a *Actor) begin(w Way, since time.Time) {
 	if !since.IsZero() {
-		a.config.Timed(w, Queued, time.Since(since))
+		a.config.Host.Timed(w, Queued, time.Since(since))
 	}
 }
 
@@ -53,6 +53,6 @@ func (t *timing) prepared() {
 // durable notes that they are there.
 func (t *timing) durable(a *Actor) {
 	if t != nil && !t.since.IsZero() {
-		a.config.Timed(t.way, Committed, time.Since(t.since))
+		a.config.Host.Timed(t.way, Committed, time.Since(t.since))
 	}
 }

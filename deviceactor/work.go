@@ -187,10 +187,10 @@ func (a *Actor) committed(m *committed) error {
 func (w *work) conclude(a *Actor) {
 	w.timing.durable(a)
 	if w.contact != nil {
-		a.config.OwnDevices(*w.contact)
+		a.config.Host.OwnDevices(*w.contact)
 	}
 	for _, e := range w.events {
-		a.config.Deliver(e)
+		a.config.Host.Deliver(e)
 	}
 	w.finish(a, w.err)
 }
@@ -201,7 +201,7 @@ func (w *work) take(a *Actor, contact Contact, e Effects) {
 	a.contact = contact
 	a.written = e.records(a.written, a.config.Owner, &a.contact)
 	if a.leases.Any() {
-		a.leases.Follow(&a.contact, a.config.View, a.config.Now())
+		a.leases.Follow(&a.contact, a.config.View, a.config.Host.Now())
 	}
 	w.events = append(w.events, e.Events...)
 	if len(e.Installations) > 0 && a.own() {

@@ -81,7 +81,7 @@ type node struct {
 	counters  Counters
 	coolDowns CoolDowns
 	outboxes  Outboxes
-	bundle    Teller
+	bundle    teller
 	bundles   actors.Ref
 
 	requests   RequestPolicy // as of the contact's start
@@ -234,17 +234,13 @@ func (n *node) contact(peer x3dh.IdentityPublicKey) actors.Ref {
 	if ref, ok := n.contacts[peer]; ok {
 		return ref
 	}
-	view := n.view()
+	view, host := n.view(), nodeHost{n, n.bundle}
 	stream := n.committer.NewStream(persistence.Fence{Owner: n.owner})
 	ref, err := n.system.Spawn(fmt.Sprintf("contact %v of %s %d", peer, n.name, n.serial), func() actors.Actor {
 		return New(&Config{
-			Identity: n.key, View: view, Owner: n.owner,
-			Reader: n.reader, Bundle: n.bundle, Transport: n.line,
-			Random: n.random, Now: n.now.Load, Deliver: n.deliver, Counters: &n.counters, CoolDowns: &n.coolDowns, Outboxes: &n.outboxes,
-			OwnDevices: n.changed, LeftOver: func(x3dh.IdentityPublicKey) { n.leftOver.Add(1) },
-			Siblings: n.siblings.Load, CopyOut: n.copyOut, LookUp: func(x3dh.IdentityPublicKey) { n.lookedUp.Add(1) }, LookUpWait: n.lookUpWait, KeepUnsent: n.keepUnsent,
-			Repeated: func() { n.repeated.Add(1) }, Forgotten: func(x3dh.IdentityPublicKey) { n.forgotten.Add(1) },
-			Limits: ratchet.DeployedLimits(),
+			Identity: n.key, View: view, Owner: n.owner, Host: host, Reader: n.reader, Random: n.random,
+			KeepUnsent: n.keepUnsent, Outboxes: &n.outboxes, LookUpWait: n.lookUpWait,
+			Counters: &n.counters, CoolDowns: &n.coolDowns, Limits: ratchet.DeployedLimits(),
 		}, peer, stream)
 	})
 	if err != nil {

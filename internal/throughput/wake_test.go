@@ -23,7 +23,6 @@ import (
 	"github.com/rookery-im/rookery/persistence/sealing"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/ratchet"
-	"github.com/rookery-im/rookery/transport"
 	"github.com/rookery-im/rookery/x3dh"
 )
 
@@ -339,10 +338,8 @@ func (s *sleeper) wake() actors.Ref {
 		return deviceactor.New(&deviceactor.Config{
 			Identity: &s.key, Owner: s.owner,
 			View:   deviceactor.View{Own: s.key.Public(), Installation: s.name, MaxInstallations: 3},
-			Reader: s.committer, Bundle: s.bundle, Transport: handOver{s},
-			Random: s.pool, Now: s.now.Load, Deliver: s.deliver,
-			OwnDevices: func(deviceactor.Contact) {}, LeftOver: func(x3dh.IdentityPublicKey) {}, Siblings: func() bool { return false },
-			Repeated: func() {}, Forgotten: func(x3dh.IdentityPublicKey) {}, LookUp: func(x3dh.IdentityPublicKey) {},
+			Host:   sleeperHost{s, s.bundle},
+			Reader: s.committer, Random: s.pool,
 			Counters: &s.counters, CoolDowns: &s.coolDowns, Limits: ratchet.DeployedLimits(), IdleAfter: time.Hour,
 		}, s.peer, stream)
 	})
@@ -366,17 +363,6 @@ func (s *sleeper) sleep(ctx context.Context) error {
 	return s.system.Stop(ctx, s.bundle)
 }
 
-// deliver acknowledges a message.
-func (s *sleeper) deliver(e deviceactor.Event) {
-	m, ok := e.(deviceactor.MessageReceived)
-	if !ok {
-		return
-	}
-	s.committer.NewStream(persistence.Fence{Owner: s.owner}).Commit([]persistence.Record{
-		{Name: deviceactor.InboxName(s.owner, m.Sender, m.ID), Delete: true},
-	}, func(error) {})
-}
-
 // send sends a message and waits until the other side has it.
 func (s *sleeper) send(ctx context.Context) error {
 	_, err := actors.Ask(ctx, s.wake(), func(r actors.Reply[deviceactor.Receipt]) any {
@@ -387,32 +373,6 @@ func (s *sleeper) send(ctx context.Context) error {
 	}
 	return <-s.pair.arrived
 }
-
-// handOver is a network that hands an envelope to the other side at once.
-type handOver struct{ from *sleeper }
-
-// Publish implements transport.Transport.
-func (h handOver) Publish(e transport.Envelope, accepted func(error)) {
-	accepted(nil)
-	m, err := wire.Decode(e.Payload)
-	if err != nil {
-		h.from.pair.arrived <- err
-		return
-	}
-	go func() { // as a wake must not hold up a sender
-		h.from.other.wake().Tell(deviceactor.Receive{
-			Reply:   actors.ReplyFunc(func(_ struct{}, err error) { h.from.pair.arrived <- err }),
-			Message: m, Encoded: e.Payload,
-		})
-	}()
-}
-
-// Subscribe, Host, Forget and Close implement transport.Transport.
-func (handOver) Subscribe(transport.Topic, transport.Deliver) (func(), error) { return func() {}, nil }
-
-func (handOver) Host(*x3dh.IdentityKey) (func(), error)               { return func() {}, nil }
-func (handOver) Forget(context.Context, x3dh.IdentityPublicKey) error { return nil }
-func (handOver) Close() error                                         { return nil }
 
 // turn sends so many messages, each in the next of the pairs.
 func (w *sleepers) turn(b *testing.B, messages int) measure.Figures {
