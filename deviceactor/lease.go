@@ -163,19 +163,24 @@ func (l *Lease) Encrypt(payload []byte, now int64) (id MessageID, message []byte
 	message = make([]byte, 0, len(start)+len(work)-len(idStart))
 	message = append(append(message, start...), work[len(idStart):]...)
 	id = sha256.Sum256(work)
-	if cap(work) <= maxRoom {
-		*room = work
-		rooms.Put(room)
-	}
+	leave(room, work)
 	return id, message, left - 1, nil
 }
 
-// rooms are where messages are made: few that stay in the processor's cache, not
-// one for each lease. They hold what leaves the process, and no key.
+// rooms are where messages are made and hashed: few that stay in the processor's
+// cache, not one for each lease. They hold what is on the wire, and no key.
 var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
 // maxRoom is how large a room is that is kept, in bytes.
 const maxRoom = 64 << 10
+
+// leave gives a room back with what was made in it, unless that has grown too large.
+func leave(room *[]byte, work []byte) {
+	if cap(work) <= maxRoom {
+		*room = work
+		rooms.Put(room)
+	}
+}
 
 // Left is how many messages can still be made.
 func (l *Lease) Left() uint32 {

@@ -326,8 +326,11 @@ func DecodeReceived(value []byte) (MessageReceived, error) {
 // and no bundles (docs/adr/0004).
 func newMessageID(sender x3dh.IdentityPublicKey, m *wire.Message, chat string) MessageID {
 	content := wire.Message{InstallationID: m.InstallationID, Entries: m.Entries, Public: m.Public, HasPublic: m.HasPublic}
-	const room = 512 // enough for short messages
-	return sha256.Sum256(content.Append(appendIDStart(make([]byte, 0, room), sender, chat)))
+	room := rooms.Get().(*[]byte)
+	work := content.Append(appendIDStart((*room)[:0], sender, chat))
+	id := sha256.Sum256(work)
+	leave(room, work)
+	return id
 }
 
 // appendIDStart appends what is hashed before the content of a message.
