@@ -90,7 +90,7 @@ func TestBackupUnderTrafficIsOneMoment(t *testing.T) {
 			t.Fatalf("%d sessions", len(sessions.List))
 		}
 		inbox := count(t, store, persistence.KindInbox)
-		session := &sessions.List[0]
+		session := sessions.List[0]
 		if opened := int(session.Ratchet.Recv.N) - len(sessions.Skipped[session.ID].Refs()); inbox != opened || inbox <= last {
 			t.Errorf("backup %d: %d messages in the inbox, %d decrypted; the backup before had %d", i, inbox, opened, last)
 		}

@@ -127,10 +127,14 @@ func (s *State) skip(fresh []SkippedKey, until uint32) []SkippedKey {
 // turn is the receiving half of a DH ratchet step. The sending half waits for
 // the next message sent.
 func (s *State) turn(remote PublicKey) error {
-	s.RemotePoint = curve.Point{}
-	shared, err := s.Suite.dh(&s.Self, remote, &s.RemotePoint)
+	var point curve.Point
+	shared, err := s.Suite.dh(&s.Self, remote, &point)
 	if err != nil {
 		return err
+	}
+	if s.RemotePoint = nil; !point.IsZero() {
+		kept := point
+		s.RemotePoint = &kept
 	}
 	s.PN = s.Send.N
 	s.Remote = remote

@@ -53,11 +53,15 @@ func (s *State) answer(rand io.Reader) error {
 		return err
 	}
 	defer pair.Wipe()
-	shared, err := s.Suite.dh(&pair, s.Remote, &s.RemotePoint)
+	var point curve.Point
+	if s.RemotePoint != nil {
+		point = *s.RemotePoint
+	}
+	shared, err := s.Suite.dh(&pair, s.Remote, &point)
 	if err != nil {
 		return err
 	}
-	s.RemotePoint = curve.Point{}
+	s.RemotePoint = nil
 	s.Self, s.SendPending, s.Send = pair, false, Chain{}
 	s.Root, s.Send.Key = rootStep(&s.Root, &shared)
 	shared.Wipe()

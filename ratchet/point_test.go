@@ -15,11 +15,11 @@ import (
 func TestSendingHalfReusesThePoint(t *testing.T) {
 	alice, bob := newPair(t, Secp256k1)
 	bob.mustReceive(t, alice.send(t, nil), []byte{})
-	if !bob.state.RemotePoint.Is(curve.PublicKey(bob.state.Remote.b)) {
+	if bob.state.RemotePoint == nil || !bob.state.RemotePoint.Is(curve.PublicKey(bob.state.Remote.b)) {
 		t.Fatal("the receiving half keeps no point")
 	}
 	// Another y of the same parity, of which the encoded key says nothing.
-	coordinates := (*[64]byte)(unsafe.Pointer(&bob.state.RemotePoint))
+	coordinates := (*[64]byte)(unsafe.Pointer(bob.state.RemotePoint))
 	coordinates[32] ^= 1
 	if !bob.state.RemotePoint.Is(curve.PublicKey(bob.state.Remote.b)) {
 		t.Fatal("the coordinates are not where this test looks for them")
@@ -43,7 +43,7 @@ func TestAnswerNeedsNoPoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !next.RemotePoint.IsZero() {
+	if next.RemotePoint != nil {
 		t.Error("the sending half keeps the point, which nobody needs again")
 	}
 	other, err := curve.GenerateKey(seeded("other"))
@@ -54,7 +54,7 @@ func TestAnswerNeedsNoPoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, point := range map[string]curve.Point{"no point": {}, "that of another key": otherPoint} {
+	for name, point := range map[string]*curve.Point{"no point": nil, "that of another key": &otherPoint} {
 		state := bob.state
 		state.RemotePoint = point
 		_, got, err := state.Encrypt(numbered(0), nil, RandomIV, seeded("answer"))

@@ -63,11 +63,11 @@ type State struct {
 	// the skipped ones.
 	KeysMade uint64
 
-	// RemotePoint is Remote taken apart, that of another key, or zero: what the
+	// RemotePoint is Remote taken apart, that of another key, or nil: what the
 	// receiving half of a DH ratchet step has computed and the sending half needs
-	// again. It is not stored, and must not be: a point is checked only where
-	// PublicKey.Point makes it.
-	RemotePoint curve.Point
+	// again. It is never changed, and all copies of the state share it. It is not
+	// stored, and must not be: a point is checked only where PublicKey.Point makes it.
+	RemotePoint *curve.Point
 }
 
 // NewInitiator starts a session as the side that sends first, with SK and the

@@ -19,7 +19,7 @@ const (
 
 // add appends a session and makes room for it. The active one stays, also when
 // the new one is about to take its place: the peer may go on using it.
-func (s *Sessions) add(session Session, change *Change) int {
+func (s *Sessions) add(session *Session, change *Change) {
 	if s.live() >= maxSessions {
 		for i := range s.List {
 			if s.List[i].ID != s.Active && s.List[i].Status != Forgotten {
@@ -29,7 +29,6 @@ func (s *Sessions) add(session Session, change *Change) int {
 		}
 	}
 	s.List = append(s.List, session)
-	return len(s.List) - 1
 }
 
 // makeRoom deletes a session. One that the peer started stays as Forgotten until
@@ -42,8 +41,9 @@ func (s *Sessions) makeRoom(i int, change *Change) {
 		s.List = slices.Delete(s.List, i, i+1)
 		return
 	}
-	s.List[i].forget()
-	change.put(s.List[i])
+	session := s.copied(i)
+	session.forget()
+	change.Put = append(change.Put, session)
 	change.Forget = append(change.Forget, id)
 }
 

@@ -140,7 +140,7 @@ func TestOldestKeysMakeRoomFirst(t *testing.T) {
 		keys = append(keys, ratchet.SkippedKey{KeyRef: ratchet.KeyRef{N: n}, Seq: uint64(n)})
 	}
 	s := Sessions{
-		List:    []Session{{ID: ID{1}, Status: Expired}, {ID: ID{2}, Status: Established}},
+		List:    []*Session{{Origin: &Origin{ID: ID{1}}, Status: Expired}, {Origin: &Origin{ID: ID{2}}, Status: Established}},
 		Skipped: map[ID]*ratchet.Skipped{{1}: ratchet.NewSkipped(keys)},
 	}
 	change := Change{Session: ID{2}, Skipped: ratchet.Effects{Add: keys[:4]}}
@@ -159,12 +159,12 @@ func TestForgottenSessionIsNotCrowded(t *testing.T) {
 	keys := []ratchet.SkippedKey{{KeyRef: ratchet.KeyRef{N: 1}}, {KeyRef: ratchet.KeyRef{N: 2}}}
 	s := Sessions{Skipped: make(map[ID]*ratchet.Skipped)}
 	for i := range maxSessions {
-		one := Session{ID: ID{byte(i + 1)}, Status: Expired, Ephemeral: x3dh.EphemeralPublic{2, byte(i)}}
+		one := &Session{Origin: &Origin{ID: ID{byte(i + 1)}, Ephemeral: x3dh.EphemeralPublic{2, byte(i)}}, Status: Expired}
 		s.List = append(s.List, one)
 		s.Skipped[one.ID] = ratchet.NewSkipped(keys)
 	}
 	change := Change{Session: ID{99}, Skipped: ratchet.Effects{Add: keys}}
-	s.add(Session{ID: ID{99}, Status: Established}, &change)
+	s.add(&Session{Origin: &Origin{ID: ID{99}}, Status: Established}, &change)
 	s.crowd(&change, ratchet.Limits{MaxStored: 1})
 	for _, c := range change.Crowded {
 		if c.Session == (ID{1}) {

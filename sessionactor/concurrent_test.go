@@ -54,7 +54,7 @@ func TestPeerThatStaysOnItsOwnSessionIsStillRead(t *testing.T) {
 	bob.receive(t, fromAlice, 11)
 	// Bob ignores the rule: he goes on with the session he made.
 	for i := range bob.sessions.List {
-		one := &bob.sessions.List[i]
+		one := bob.sessions.List[i]
 		one.Status = Expired
 		if one.Initiator {
 			one.Status, bob.sessions.Active = Initiated, one.ID

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/rookery-im/rookery/proto/wire"
@@ -176,14 +177,14 @@ func (s *side) active(tb testing.TB) Session {
 	if i < 0 {
 		tb.Fatalf("%s has no active session", s.installation)
 	}
-	return s.sessions.List[i]
+	return *s.sessions.List[i]
 }
 
 // only checks that at most one session is used, and all others just decrypt.
 func (s *side) only(tb testing.TB) {
 	tb.Helper()
 	for i := range s.sessions.List {
-		one := &s.sessions.List[i]
+		one := s.sessions.List[i]
 		if one.ID != s.sessions.Active && one.Status != Expired && one.Status != Forgotten {
 			tb.Fatalf("%s: session %v is %v and not active", s.installation, one.ID, one.Status)
 		}
@@ -194,19 +195,13 @@ func (s *side) only(tb testing.TB) {
 }
 
 // all gives the sessions as a change has them.
-func (s *Sessions) all() []*Session {
-	var list []*Session
-	for i := range s.List {
-		list = append(list, &s.List[i])
-	}
-	return list
-}
+func (s *Sessions) all() []*Session { return slices.Clone(s.List) }
 
 // fingerprint is everything of the sessions, secrets included, in one string.
 func fingerprint(s Sessions) string {
 	var b bytes.Buffer
 	for i := range s.List {
-		fmt.Fprintf(&b, "%v %x\n", s.List[i].ID, (&storedSession{session: &s.List[i], active: s.List[i].ID == s.Active}).append(nil))
+		fmt.Fprintf(&b, "%v %x\n", s.List[i].ID, (&storedSession{session: s.List[i], active: s.List[i].ID == s.Active}).append(nil))
 		if skipped := s.Skipped[s.List[i].ID]; len(skipped.Refs()) > 0 {
 			fmt.Fprintf(&b, "  skipped %v\n", skipped.Refs())
 		}

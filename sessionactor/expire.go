@@ -36,10 +36,7 @@ func (s Sessions) Sweep(usable []x3dh.PreKeyPublic, now int64) (Sessions, Change
 	next.List = nil
 	change := Change{Active: s.Active}
 	for _, session := range s.List {
-		future := session.Created > now || session.ExpiredAt > now
-		if future = future && now >= x3dh.EarliestTimestamp; future {
-			session.Created, session.ExpiredAt = min(session.Created, now), min(session.ExpiredAt, now)
-		}
+		future := now >= x3dh.EarliestTimestamp && (session.Created > now || session.ExpiredAt > now)
 		due, forgotten := session.due(now), session.Status == Forgotten
 		replayable := !session.Initiator && slices.Contains(usable, session.PreKey)
 		if due {
@@ -49,12 +46,17 @@ func (s Sessions) Sweep(usable []x3dh.PreKeyPublic, now int64) (Sessions, Change
 			change.Drop = append(change.Drop, session.ID)
 			continue
 		}
+		if due || future {
+			copied := *session
+			session = &copied
+			change.Put = append(change.Put, session)
+		}
+		if future {
+			session.Created, session.ExpiredAt = min(session.Created, now), min(session.ExpiredAt, now)
+		}
 		if due {
 			session.forget()
 			change.Forget = append(change.Forget, session.ID)
-		}
-		if due || future {
-			change.put(session)
 		}
 		next.List = append(next.List, session)
 	}

@@ -34,7 +34,7 @@ func Load(ctx context.Context, from Reader, place Place, active ID) (Sessions, e
 		return Sessions{}, err
 	}
 	s := l.sessions
-	slices.SortFunc(s.List, func(a, b Session) int {
+	slices.SortFunc(s.List, func(a, b *Session) int {
 		return cmp.Or(cmp.Compare(a.Created, b.Created), bytes.Compare(a.ID[:], b.ID[:]))
 	})
 	for _, id := range l.skipping {
@@ -98,12 +98,12 @@ func (l *loading) get(ctx context.Context, id ID) (r storedSession, found bool, 
 
 // take adds a session that was read.
 func (l *loading) take(id ID, value []byte) (storedSession, error) {
-	list := append(l.sessions.List, Session{})
-	r, err := decodeSession(&list[len(list)-1], id, value)
+	session := new(Session)
+	r, err := decodeSession(session, id, value)
 	if err != nil {
 		return r, fmt.Errorf("%w: session %v: %w", ErrCorrupt, id, err)
 	}
-	l.sessions.List = list
+	l.sessions.List = append(l.sessions.List, session)
 	if r.active {
 		l.sessions.Active = id
 	}

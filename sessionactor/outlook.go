@@ -37,7 +37,7 @@ func (s *Sessions) Outlook(entry Entry, now int64) Outlook {
 		}
 		return Rekeys
 	}
-	switch session := &s.List[i]; {
+	switch session := s.List[i]; {
 	case session.Status != Initiated:
 		return Continues
 	case !entry.Usable(now) && !session.MadeFrom.Usable(now):

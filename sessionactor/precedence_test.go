@@ -48,8 +48,8 @@ func TestYoungerPrekeysTellWhichSessionIsLater(t *testing.T) {
 		{"ours younger, the peer's older then", younger, after, before, [2]bool{true, false}, [2]Cause{PeerStartedOver, MadeEarlier}},
 		{"ours older, the peer's the same then", older, after, made, [2]bool{false, false}, [2]Cause{MadeEarlier, MadeEarlier}},
 	} {
-		ours := Session{Status: Initiated, Initiator: true, Own: Entry{PreKey: current}, MadeFrom: made, Created: 15, Order: Order{5}}
-		peers := Session{Status: Established, PreKey: test.taken, Order: Order{4}}
+		ours := Session{Origin: &Origin{Initiator: true, Own: Entry{PreKey: current}, MadeFrom: made, Order: Order{5}}, Status: Initiated, Created: 15}
+		peers := Session{Origin: &Origin{PreKey: test.taken, Order: Order{4}}, Status: Established}
 		in := Incoming{Sent: test.sent, PreKey: find(test.taken)}
 		in.Part.X3DH = &wire.X3DHHeader{}
 		if h := test.header; !h.IsZero() {

@@ -116,18 +116,19 @@ func (s Sessions) decryptOnCandidates(prekey x3dh.PreKeyPublic, m ratchet.Messag
 // decryptOn decrypts with a known session. Nothing is reset by it; an initiated
 // session is established, since the peer has answered on it.
 func (s Sessions) decryptOn(i int, m ratchet.Message, seen SeenMessage, limits ratchet.Limits, now int64) (Sessions, Change, []byte, error) {
-	session := s.List[i]
-	if session.due(now) {
+	was := s.List[i]
+	if was.due(now) {
 		return s, Change{}, nil, ErrNoSession // Sweep is about to delete it
 	}
-	if err := session.Seen.check(seen); err != nil {
+	if err := was.Seen.check(seen); err != nil {
 		return s, Change{}, nil, err
 	}
-	state, effects, plaintext, err := session.Ratchet.Decrypt(s.Skipped[session.ID], m, nil, limits)
+	state, effects, plaintext, err := was.Ratchet.Decrypt(s.Skipped[was.ID], m, nil, limits)
 	if err != nil {
 		return s, Change{}, nil, err
 	}
-	change := Change{Active: s.Active, Session: session.ID, Skipped: effects}
+	change := Change{Active: s.Active, Session: was.ID, Skipped: effects}
+	next, session := s.fork(i, &change)
 	change.Turned = state.Remote != session.Ratchet.Remote
 	session.Ratchet = state
 	session.Seen.add(seen)
@@ -139,10 +140,6 @@ func (s Sessions) decryptOn(i int, m ratchet.Message, seen SeenMessage, limits r
 		session.ExpiredAt = max(session.ExpiredAt, now) // the peer may go on using it
 	case Established, Forgotten:
 	}
-	next := s
-	next.List = slices.Clone(s.List)
-	next.List[i] = session
-	change.Put = append(change.Put, &next.List[i])
 	next.crowd(&change, limits)
 	return next, change, plaintext, nil
 }
@@ -171,21 +168,23 @@ func (s Sessions) respond(own *x3dh.IdentityKey, ends Ends, in Incoming, m ratch
 	if err != nil {
 		return s, Change{}, nil, err
 	}
-	session := Session{
-		ID:        newID(ends, &sk),
-		Status:    Established,
-		PreKey:    in.PreKey.Key.Public(),
-		Ephemeral: ephemeral,
-		Order:     Order(sk.Bytes()[:orderSize]),
-		MadeFrom:  in.madeFrom(),
-		Created:   now,
-		Ratchet:   state,
+	session := &Session{
+		Origin: &Origin{
+			ID:        newID(ends, &sk),
+			PreKey:    in.PreKey.Key.Public(),
+			Ephemeral: ephemeral,
+			Order:     Order(sk.Bytes()[:orderSize]),
+			MadeFrom:  in.madeFrom(),
+		},
+		Status:  Established,
+		Created: now,
+		Ratchet: state,
 	}
 	session.Seen.add(seenMessage(&m))
 	next := s
 	next.List = slices.Clone(s.List)
 	change := Change{Session: session.ID, Skipped: effects, Started: true, Turned: true}
-	next.settle(&session, ends, in, now, &change)
+	next.settle(session, ends, in, now, &change)
 	next.crowd(&change, limits)
 	return next, change, plaintext, nil
 }
@@ -205,9 +204,9 @@ func (s *Sessions) settle(session *Session, ends Ends, in Incoming, now int64, c
 			change.tell(session.ID, BecameExpired, cause)
 		}
 	}
-	s.add(*session, change)
+	s.add(session, change)
 	s.Active, change.Active = id, id
-	change.put(*session)
+	change.Put = append(change.Put, session)
 }
 
 // Apply merges a committed change into the skipped message keys. It is the one

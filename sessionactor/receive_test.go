@@ -299,9 +299,10 @@ func TestSessionThatGivesWayStays(t *testing.T) {
 	converse(t, alice, bob, 10)
 	inUse := bob.active(t)
 	for i := range maxSessions - 1 {
-		other := inUse
-		other.ID, other.Status, other.Ephemeral = ID{byte(i + 1)}, Expired, x3dh.EphemeralPublic{2, byte(i + 1)}
-		bob.sessions.List = append(bob.sessions.List, other)
+		other, origin := inUse, *inUse.Origin
+		origin.ID, origin.Ephemeral = ID{byte(i + 1)}, x3dh.EphemeralPublic{2, byte(i + 1)}
+		other.Origin, other.Status = &origin, Expired
+		bob.sessions.List = append(bob.sessions.List, &other)
 	}
 	late := alice.send(t, "late", 11)
 	bob.rotate(t, 20)

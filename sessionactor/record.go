@@ -157,7 +157,7 @@ func (c *Change) unwritten(before *Sessions) *Session {
 		changed = changed || before.find(session.ID) < 0
 	}
 	if i := before.find(c.Active); changed && i >= 0 {
-		return &before.List[i]
+		return before.List[i]
 	}
 	return nil
 }
@@ -303,9 +303,8 @@ func decodeSession(s *Session, id ID, value []byte) (storedSession, error) {
 		stored.others, rest = append(stored.others, other), rest[n:]
 	}
 	*s = Session{
-		ID:        id,
+		Origin:    &Origin{ID: id, Initiator: r.GetInitiator()},
 		Status:    Status(r.GetStatus()), //nolint:gosec // checked below
-		Initiator: r.GetInitiator(),
 		Created:   r.GetCreated(),
 		ExpiredAt: r.GetExpired(),
 	}

@@ -26,9 +26,6 @@ type Change struct {
 	Turned      bool // a DH ratchet step was made
 }
 
-// put notes a session as it is now, whatever else the step does with it.
-func (c *Change) put(session Session) { c.Put = append(c.Put, &session) }
-
 func (c *Change) tell(session ID, to Lifecycle, cause Cause) {
 	c.Transitions = append(c.Transitions, Transition{session, to, cause})
 }
@@ -58,30 +55,31 @@ func (s Sessions) Send(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64
 }
 
 // choose picks the session to send on, or makes it. The session is one of the
-// list of the next Sessions, which is its own.
+// next Sessions, which the change puts and which may be changed.
 func (s Sessions) choose(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (next Sessions, change Change, session *Session, err error) {
-	next = s
-	next.List = slices.Clone(s.List)
-	i := next.active()
-	if i < 0 || out.Entry.replaces(next.List[i].MadeFrom) {
+	i := s.active()
+	if i < 0 || out.Entry.replaces(s.List[i].MadeFrom) {
 		if out.Entry.IsZero() {
 			return s, Change{}, nil, ErrNoPreKey
 		}
 		if !out.Entry.Usable(now) {
 			return s, Change{}, nil, ErrStalePreKey
 		}
-		session, err := initiate(own, ends, out, now, rand)
-		if err != nil {
+		if session, err = initiate(own, ends, out, now, rand); err != nil {
 			return s, Change{}, nil, err
 		}
+		next = s
+		next.List = slices.Clone(s.List)
 		if i >= 0 {
 			next.expire(i, now, &change, NewerBundle)
 			change.tell(session.ID, Replaced, NewerBundle)
 		}
-		i = next.add(session, &change)
+		next.add(session, &change)
 		next.Active, change.Started = session.ID, true
+		change.Put = append(change.Put, session)
+	} else {
+		next, session = s.fork(i, &change)
 	}
-	session = &next.List[i]
 	if session.Status == Initiated && !out.Entry.Usable(now) && !session.MadeFrom.Usable(now) {
 		return s, Change{}, nil, ErrStalePreKey // nobody has answered, and nobody can any more
 	}
@@ -93,31 +91,32 @@ func (s Sessions) choose(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int
 func (c *Change) sent(session *Session, state ratchet.State) {
 	c.Turned = state.Self.Public != session.Ratchet.Self.Public
 	session.Ratchet = state
-	c.Put = append(c.Put, session)
 }
 
-func initiate(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (Session, error) {
+func initiate(own *x3dh.IdentityKey, ends Ends, out Outgoing, now int64, rand io.Reader) (*Session, error) {
 	sk, ephemeral, err := x3dh.Initiate(own, ends.Peer, out.Entry.PreKey, rand)
 	if err != nil {
-		return Session{}, err
+		return nil, err
 	}
 	defer sk.Wipe()
 	remote := ratchet.Secp256k1PublicKey(curve.PublicKey(out.Entry.PreKey))
 	state, err := ratchet.NewInitiator(ratchet.Secp256k1, sk, remote, rand)
 	if err != nil {
-		return Session{}, err
+		return nil, err
 	}
-	return Session{
-		ID:        newID(ends, &sk),
-		Status:    Initiated,
-		Initiator: true,
-		PreKey:    out.Entry.PreKey,
-		Ephemeral: ephemeral,
-		Own:       out.Own,
-		Order:     Order(sk.Bytes()[:orderSize]),
-		MadeFrom:  out.Entry,
-		Created:   now,
-		Ratchet:   state,
+	return &Session{
+		Origin: &Origin{
+			ID:        newID(ends, &sk),
+			Initiator: true,
+			PreKey:    out.Entry.PreKey,
+			Ephemeral: ephemeral,
+			Own:       out.Own,
+			Order:     Order(sk.Bytes()[:orderSize]),
+			MadeFrom:  out.Entry,
+		},
+		Status:  Initiated,
+		Created: now,
+		Ratchet: state,
 	}, nil
 }
 
@@ -148,7 +147,8 @@ func (s *Session) part(m ratchet.Message, own Entry) wire.Part {
 
 // expire makes a session one that only decrypts.
 func (s *Sessions) expire(i int, now int64, change *Change, cause Cause) {
-	s.List[i].Status, s.List[i].ExpiredAt = Expired, now
-	change.put(s.List[i])
-	change.tell(s.List[i].ID, BecameExpired, cause)
+	session := s.copied(i)
+	session.Status, session.ExpiredAt = Expired, now
+	change.Put = append(change.Put, session)
+	change.tell(session.ID, BecameExpired, cause)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/rookery-im/rookery/ratchet"
@@ -143,10 +144,22 @@ func elapsed(then, now int64) int64 {
 }
 
 // Session is one Double Ratchet session and what the session rules know of it.
-// It is a plain value; its keys redact themselves.
+// Its keys redact themselves. Steps change copies.
 type Session struct {
+	*Origin
+	Status  Status
+	Created int64 // ns
+	// ExpiredAt is when an expired session stopped being used, or last decrypted
+	// a message if that was later (ns).
+	ExpiredAt int64
+	Seen      Seen
+	Ratchet   ratchet.State
+}
+
+// Origin is how a session was made. It is never changed: all copies of the session
+// share it.
+type Origin struct {
 	ID        ID
-	Status    Status
 	Initiator bool // we sent the X3DH header
 	// PreKey is the responder's signed prekey; it stands in every header.
 	PreKey x3dh.PreKeyPublic
@@ -160,29 +173,52 @@ type Session struct {
 	// MadeFrom is the peer's newest entry that was known when the session was
 	// made; a newer one makes us start over.
 	MadeFrom Entry
-	Created  int64 // ns
-	// ExpiredAt is when an expired session stopped being used, or last decrypted
-	// a message if that was later (ns).
-	ExpiredAt int64
-	Seen      Seen
-	Ratchet   ratchet.State
 }
 
 // sameInitial tells whether an X3DH header is the one this session came from.
 // The parity byte is not authenticated and does not change SK, so only the x
 // coordinate counts.
-func (s *Session) sameInitial(prekey x3dh.PreKeyPublic, ephemeral x3dh.EphemeralPublic) bool {
-	return s.PreKey == prekey && bytes.Equal(s.Ephemeral[1:], ephemeral[1:])
+func (o *Origin) sameInitial(prekey x3dh.PreKeyPublic, ephemeral x3dh.EphemeralPublic) bool {
+	return o.PreKey == prekey && bytes.Equal(o.Ephemeral[1:], ephemeral[1:])
 }
 
 // Sessions are all sessions with one installation of a peer. The zero value is
-// none. Steps return changed copies and never change the receiver.
+// none. Steps return changed copies and never change the receiver: neither its List
+// nor the sessions in it.
 type Sessions struct {
-	List   []Session // in the order they were made
-	Active ID        // zero: none
+	List   []*Session // in the order they were made
+	Active ID         // zero: none
 	// Skipped holds the skipped message keys of each session. The sets are
 	// changed only by Apply.
 	Skipped map[ID]*ratchet.Skipped
+}
+
+// fork gives the next Sessions with a copy of session i in its place, which the
+// change puts and which may be changed until the step is over. The other sessions
+// are those of s.
+func (s Sessions) fork(i int, change *Change) (next Sessions, session *Session) {
+	next = s
+	if len(s.List) == 1 { // mostly so: one object for all
+		alone := &struct {
+			session Session
+			list    [1]*Session
+		}{session: *s.List[0]}
+		session, next.List = &alone.session, alone.list[:]
+	} else {
+		copied := *s.List[i]
+		session, next.List = &copied, slices.Clone(s.List)
+	}
+	next.List[i] = session
+	change.Put = next.List[i : i+1 : i+1]
+	return next, session
+}
+
+// copied puts a copy of session i in its place, to be changed. The list is not that of
+// another Sessions.
+func (s *Sessions) copied(i int) *Session {
+	session := *s.List[i]
+	s.List[i] = &session
+	return &session
 }
 
 // live counts the sessions that still decrypt.

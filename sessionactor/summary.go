@@ -17,7 +17,7 @@ type Summary struct {
 func (s *Sessions) Summaries() []Summary {
 	all := make([]Summary, len(s.List))
 	for i := range s.List {
-		session := &s.List[i]
+		session := s.List[i]
 		all[i] = Summary{
 			ID: session.ID, Status: session.Status, InUse: session.ID == s.Active, Initiator: session.Initiator,
 			Created: session.Created, DeletedAt: session.DeletedAt(),

@@ -14,10 +14,10 @@ import (
 func lifecycles(before, after *Sessions) (out []Transition) {
 	tell := func(id ID, to Lifecycle) { out = append(out, Transition{Session: id, To: to}) }
 	for i := range after.List {
-		is := &after.List[i]
-		was := &Session{Status: Initiated}
+		is := after.List[i]
+		was := &Session{Origin: &Origin{}, Status: Initiated}
 		if at := before.find(is.ID); at >= 0 {
-			was = &before.List[at]
+			was = before.List[at]
 		} else if is.ID == after.Active && before.active() >= 0 {
 			tell(is.ID, Replaced)
 		}
@@ -32,7 +32,7 @@ func lifecycles(before, after *Sessions) (out []Transition) {
 		}
 	}
 	for i := range before.List {
-		if was := &before.List[i]; was.Status != Forgotten && after.find(was.ID) < 0 {
+		if was := before.List[i]; was.Status != Forgotten && after.find(was.ID) < 0 {
 			tell(was.ID, Deleted)
 		}
 	}

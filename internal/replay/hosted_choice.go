@@ -91,7 +91,7 @@ func (x *sending) recordedSession(u *use) int {
 		return noSession
 	}
 	for i := range u.sessions.List {
-		s := &u.sessions.List[i]
+		s := u.sessions.List[i]
 		if wire.PublicKey(s.PreKey) == u.part.DR.SignedPreKey && string(x.nextKey(u, s)) == string(u.part.DR.RatchetKey) {
 			return i
 		}
@@ -189,7 +189,7 @@ func (x *sending) ruleBehind(contact *deviceactor.Contact, uses []use, u *use) s
 	case u.recorded >= 0 && u.chosen >= 0 && u.recorded != u.chosen:
 		return gaveUp[x.causes[u.sessions.List[u.recorded].ID]]
 	case u.recorded == freshSession && u.chosen >= 0:
-		s := &u.sessions.List[u.chosen]
+		s := u.sessions.List[u.chosen]
 		if !s.Initiator && s.PreKey != x.own().PreKey {
 			return ruleOwnRotation
 		}

@@ -76,10 +76,10 @@ func (x *sending) followPart(u *use) (wire.Part, []persistence.Record, error) {
 	sessions.List = slices.Clone(u.sessions.List)
 	var expired []*sessionactor.Session
 	if active := indexOf(&sessions, sessions.Active); active >= 0 && active != u.recorded {
-		s := &sessions.List[active]
+		s := *sessions.List[active]
 		s.Status, s.ExpiredAt = sessionactor.Expired, x.Clock
-		before := *s
-		expired = append(expired, &before)
+		sessions.List[active] = &s
+		expired = append(expired, &s)
 	}
 	// Without an entry there is no reason to start anew.
 	out := sessionactor.Outgoing{Payload: x.Payload, Own: x.own()}
@@ -87,8 +87,10 @@ func (x *sending) followPart(u *use) (wire.Part, []persistence.Record, error) {
 		sessions.Active = sessionactor.ID{}
 		out.Entry = x.entryOf(u)
 	} else {
-		s := &sessions.List[u.recorded]
-		sessions.Active, s.MadeFrom, s.Status = s.ID, u.entry, sessionactor.Established
+		s := *sessions.List[u.recorded]
+		origin := *s.Origin
+		s.Origin, sessions.List[u.recorded] = &origin, &s
+		sessions.Active, origin.MadeFrom, s.Status = s.ID, u.entry, sessionactor.Established
 		if u.part.X3DH != nil && s.Initiator {
 			s.Status = sessionactor.Initiated
 		}
@@ -118,7 +120,7 @@ func (x *sending) adopt(e *wire.Entry) {
 		return
 	}
 	sessions, err := x.run.Sessions(context.Background(), x.to, e.Recipient)
-	if err != nil || slices.ContainsFunc(sessions.List, func(s sessionactor.Session) bool { return bytes.Equal(s.Ephemeral[1:], ephemeral[1:]) }) {
+	if err != nil || slices.ContainsFunc(sessions.List, func(s *sessionactor.Session) bool { return bytes.Equal(s.Ephemeral[1:], ephemeral[1:]) }) {
 		return
 	}
 	begun, err := newResponder(x.node, peer{x.to, e.Recipient}, own, ephemeral)
@@ -126,10 +128,12 @@ func (x *sending) adopt(e *wire.Entry) {
 		return
 	}
 	change := sessionactor.Change{Active: sessions.Active, Put: []*sessionactor.Session{{
-		ID:        sessionactor.ID(begun.id[:]),
+		Origin: &sessionactor.Origin{
+			ID:        sessionactor.ID(begun.id[:]),
+			PreKey:    own.Public(),
+			Ephemeral: x3dh.EphemeralPublic(ephemeral),
+		},
 		Status:    sessionactor.Expired, // our rules do not use it
-		PreKey:    own.Public(),
-		Ephemeral: x3dh.EphemeralPublic(ephemeral),
 		ExpiredAt: x.Clock,
 		Created:   x.Clock,
 		Ratchet:   begun.state,
@@ -143,6 +147,6 @@ func (x *sending) adopt(e *wire.Entry) {
 // adopted tells whether the recorded session is one that our rules would not
 // have: nothing of it has decrypted.
 func (x *sending) adopted(u *use) bool {
-	s := &u.sessions.List[u.recorded]
+	s := u.sessions.List[u.recorded]
 	return !s.Initiator && s.Ratchet.Remote.IsZero()
 }

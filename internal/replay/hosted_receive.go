@@ -86,7 +86,7 @@ func (h *hosted) turn(before *sessionactor.Sessions, from x3dh.IdentityPublicKey
 		return
 	}
 	for i := range after.List {
-		session := &after.List[i]
+		session := after.List[i]
 		old := indexOf(before, session.ID)
 		if old >= 0 && before.List[old].Ratchet.Remote == session.Ratchet.Remote {
 			continue

@@ -210,7 +210,7 @@ func (w *world) sessionsWith(d *device, p *person) []sessionName {
 		sessions, err := d.running.Sessions(ctx, p.public, other.id)
 		for i := range sessions.List {
 			if err == nil {
-				names = append(names, nameOfSession(&sessions.List[i]))
+				names = append(names, nameOfSession(sessions.List[i]))
 			}
 		}
 	}
@@ -258,11 +258,11 @@ func (w *world) activeSession(of, with *device) *sessionactor.Session {
 	if err != nil {
 		return nil
 	}
-	i := slices.IndexFunc(s.List, func(session sessionactor.Session) bool { return session.ID == s.Active })
+	i := slices.IndexFunc(s.List, func(session *sessionactor.Session) bool { return session.ID == s.Active })
 	if i < 0 {
 		return nil
 	}
-	return &s.List[i]
+	return s.List[i]
 }
 
 // checkReading holds that everybody has read everybody.

@@ -328,7 +328,7 @@ func (s *script) sessions(args []string) error {
 		return err
 	}
 	for i := range list.List {
-		one := &list.List[i]
+		one := list.List[i]
 		s.w.logf("    session of %s, made by %s, %v%s", elapsed(one.Created), choose(one.Initiator, d.name, other.name), one.Status, unless(one.ID != list.Active, ", in use"))
 	}
 	if len(list.List) == 0 {
