@@ -59,7 +59,7 @@ type Actor struct {
 
 	bundle   bundleactor.Published // ours, good until bundle.Until
 	ours     *wire.Bundle          // the bundle in it, never changed
-	ownEntry sessionactor.Entry    // what it says of this installation
+	ownEntry *sessionactor.Entry   // what it says of this installation, never changed
 	asking   bool                  // for our bundle
 	outdated bool                  // what was asked for is no longer our bundle
 	held     []Send                // waiting for our bundle
@@ -68,11 +68,13 @@ type Actor struct {
 	leases   Leases
 	pending  int     // questions to the bundle actor that a stop waits for
 	queue    []*work // in the order in which it was given out
-	prepared []*work // to be committed together
-	urgent   bool    // somebody waits for some of it
-	inFlight int     // commits
-	drained  bool    // nothing was under way when that was asked last, and nothing came since
-	batch    *batch  // the records of what is prepared; nil: none
+	// queueRoom is room for a queue of one.
+	queueRoom [1]*work
+	prepared  []*work // to be committed together
+	urgent    bool    // somebody waits for some of it
+	inFlight  int     // commits
+	drained   bool    // nothing was under way when that was asked last, and nothing came since
+	batch     *batch  // the records of what is prepared; nil: none
 	// written are the records of the work that is being prepared, mostly in room.
 	written []persistence.Record
 	room    [4]persistence.Record
@@ -178,7 +180,7 @@ func (a *Actor) Close() {
 		r.Fail(end)
 	}
 	for _, w := range a.queue {
-		w.finish(a, end)
+		w.task.finish(a, end)
 	}
 	a.endArrivals(end)
 	a.untakenAll(end)
@@ -356,14 +358,16 @@ func (a *Actor) own() bool { return a.contact.own(a.config.View) }
 
 // change is work that takes one step of the contact and asks nobody.
 func (a *Actor) change(to actors.Reply[struct{}], step func(Contact) (Contact, Effects, error)) {
-	a.enqueue(&work{finish: func(_ *Actor, err error) { answer(to, err) }}, func(w *work) error {
+	w := new(work)
+	w.task = &errand{func() error {
 		contact, effects, err := step(a.contact)
 		if err != nil {
 			return err
 		}
 		w.take(a, contact, effects)
 		return nil
-	})
+	}, func(_ *Actor, err error) { answer(to, err) }}
+	a.enqueue(w)
 }
 
 func (a *Actor) takeBundle(m TakeBundle) {

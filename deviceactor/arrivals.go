@@ -71,7 +71,7 @@ func (a *Actor) arrived(n *arrival) {
 		return
 	}
 	if err := a.contact.lets(a.config.View, n.message.Chat); err != nil {
-		a.refuse(n.message, err) // it was denied or blocked meanwhile
+		a.refuse(n.message.Reply, n.message.Message, err) // it was denied or blocked meanwhile
 		return
 	}
 	a.read(n.message, n.reading, n.prekey)

@@ -28,8 +28,8 @@ type Draft struct {
 	Payload []byte
 	Targets []Installation // empty: DH-only
 	parts   []wire.Entry
-	errs    []error
-	Started int // sessions that the message starts
+	errs    []error // nil: there are none
+	Started int     // sessions that the message starts
 }
 
 // Draft picks the installations that a payload goes to. ErrNoTarget if there
@@ -46,7 +46,7 @@ func (c *Contact) Draft(v View, payload []byte, now int64) (Draft, error) {
 	if len(d.Targets) == 0 && (len(c.Installations) > 0 || c.own(v)) {
 		return d, ErrNoTarget
 	}
-	d.parts, d.errs = make([]wire.Entry, len(d.Targets)), make([]error, len(d.Targets))
+	d.parts = make([]wire.Entry, len(d.Targets))
 	for i := range d.Targets {
 		d.parts[i].Recipient = d.Targets[i].ID
 	}
@@ -55,7 +55,13 @@ func (c *Contact) Draft(v View, payload []byte, now int64) (Draft, error) {
 
 // Encrypted notes the part for one of the targets, or why there is none.
 func (d *Draft) Encrypted(target int, part wire.Part, started bool, err error) {
-	d.parts[target].Part, d.errs[target] = part, err
+	d.parts[target].Part = part
+	if err != nil {
+		if d.errs == nil {
+			d.errs = make([]error, len(d.parts))
+		}
+		d.errs[target] = err
+	}
 	if started {
 		d.Started++
 	}
@@ -71,7 +77,6 @@ func (d *Draft) Seal(peer x3dh.IdentityPublicKey, rand io.Reader) error {
 		Recipient: wire.NoInstallation,
 		Part:      wire.Part{DH: &wire.DHHeader{Ephemeral: wire.PublicKey(ephemeral)}, Payload: payload},
 	}}
-	d.errs = make([]error, 1)
 	return nil
 }
 
@@ -89,7 +94,7 @@ func (c Contact) Assemble(v View, d *Draft, bundle wire.Bundle, now int64) (Cont
 	}
 	receipt := Receipt{Started: d.Started, Installations: make([]string, 0, len(d.parts))}
 	for i, part := range d.parts {
-		if d.errs[i] != nil {
+		if d.errs != nil && d.errs[i] != nil {
 			receipt.Failed = append(receipt.Failed, InstallationError{part.Recipient, d.errs[i]})
 			continue
 		}

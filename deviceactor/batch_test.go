@@ -24,10 +24,10 @@ func TestRefusedWorkCommitsOnlyWhatSessionsDid(t *testing.T) {
 		a := New(&Config{}, x3dh.IdentityPublicKey{}, nil)
 		func() {
 			defer func() { _ = recover() }()
-			a.enqueue(&work{records: []persistence.Record{session}}, func(*work) error {
+			a.enqueue(&work{records: []persistence.Record{session}, task: &errand{begin: func() error {
 				a.write(outbox)
 				return test.end()
-			})
+			}}})
 		}()
 		if got := a.batch.all(); len(got) != test.want || len(got) > 0 && got[0].Name != session.Name {
 			t.Errorf("%s: %d records, want %d", name, len(got), test.want)

@@ -83,15 +83,18 @@ func (c *Contact) Siblings() []bundleactor.Sibling {
 // Targets are the installations a message goes to: of the enabled ones that are
 // not stale those that were active last, as many as the cap allows, in the
 // order of their ids. Among those that were never active the ones known longest
-// come first.
+// come first. The list is not to be changed: mostly it is that of the contact.
 func (c *Contact) Targets(v View, now int64) []Installation {
-	var out []Installation
-	for _, in := range c.Installations {
-		if in.Enabled && !in.stale(now) {
-			out = append(out, in)
+	out := c.Installations[:len(c.Installations):len(c.Installations)]
+	stays := func(in *Installation) bool { return in.Enabled && !in.stale(now) }
+	for i := range out {
+		if !stays(&out[i]) {
+			out = slices.DeleteFunc(slices.Clone(out), func(in Installation) bool { return !stays(&in) })
+			break
 		}
 	}
 	if n := c.cap(v); len(out) > n {
+		out = slices.Clone(out)
 		slices.SortStableFunc(out, func(a, b Installation) int {
 			return cmp.Or(cmp.Compare(min(b.Active, now), min(a.Active, now)), cmp.Compare(a.FirstSeen, b.FirstSeen))
 		})

@@ -72,11 +72,13 @@ func (a *Actor) copied(m copied) {
 		delete(a.copies, m.id)
 	case errors.Is(m.err, ErrNoTarget) && !Unhandled(m.err):
 		delete(a.copies, m.id)
-		a.enqueue(&work{finish: func(*Actor, error) {}}, func(w *work) error {
+		w := new(work)
+		w.task = &errand{begin: func() error {
 			a.write(persistence.Record{Name: CopyName(a.config.Owner, m.id), Delete: true})
 			w.events = append(w.events, Alarm{a.peer, "", fmt.Errorf("%w: %w", ErrCopyLost, m.err)})
 			return nil
-		})
+		}}
+		a.enqueue(w)
 	default:
 		a.copies[m.id] = false
 	}

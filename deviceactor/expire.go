@@ -37,7 +37,8 @@ func (a *Actor) gotUsable(m gotUsable) {
 		next, e := c.Age(now)
 		return next, e, nil
 	})
-	w := &work{finish: func(*Actor, error) {}}
+	w := new(work)
+	w.task = &errand{begin: func() error { return w.err }}
 	a.eachSession(w, func(installation string, to func(swept)) any {
 		return sessionactor.Expire{
 			Usable: m.usable,
@@ -47,7 +48,7 @@ func (a *Actor) gotUsable(m gotUsable) {
 			}),
 		}
 	})
-	a.enqueue(w, func(w *work) error { return w.err })
+	a.enqueue(w)
 }
 
 // eachSession gives work to the sessions of all known installations, and of
@@ -60,8 +61,8 @@ func (a *Actor) eachSession(w *work, message func(installation string, to func(s
 		known = append(known, a.contact.Installations[i].ID)
 	}
 	for _, before := range a.queue {
-		if before.sender != "" && !slices.Contains(known, before.sender) {
-			known = append(known, before.sender)
+		if in, ok := before.task.(*incoming); ok && in.sender != "" && !slices.Contains(known, in.sender) {
+			known = append(known, in.sender)
 		}
 	}
 	w.waiting = len(known)
@@ -74,7 +75,7 @@ func (a *Actor) swept(m swept) {
 	if m.err != nil {
 		m.of.err = m.err
 	}
-	m.of.transitions(a, m.installation, m.transitions)
+	m.of.transitions(a, m.installation, m.transitions, nil)
 	a.answered(m.of, m.installation, m.records, m.err)
 }
 
@@ -90,20 +91,8 @@ func (a *Actor) deny(m Deny) {
 	}
 	a.denying = true
 	a.leases.End()
-	w := &work{finish: func(_ *Actor, err error) {
-		if err == nil {
-			a.config.Host.Forgotten(a.peer)
-		}
-		answer(m.Reply, err)
-	}}
-	a.eachSession(w, func(installation string, to func(swept)) any {
-		return sessionactor.Delete{
-			Reply: actors.ReplyFunc(func(r sessionactor.DeletedAll, err error) {
-				to(swept{of: w, installation: installation, records: r.Records, err: err})
-			}),
-		}
-	})
-	a.enqueue(w, func(w *work) error {
+	w := new(work)
+	w.task = &errand{func() error {
 		a.denying = false
 		if w.err != nil {
 			return w.err
@@ -118,7 +107,20 @@ func (a *Actor) deny(m Deny) {
 		clear(a.unaccepted)
 		a.untakenAll(ErrWithdrawn)
 		return nil
+	}, func(_ *Actor, err error) {
+		if err == nil {
+			a.config.Host.Forgotten(a.peer)
+		}
+		answer(m.Reply, err)
+	}}
+	a.eachSession(w, func(installation string, to func(swept)) any {
+		return sessionactor.Delete{
+			Reply: actors.ReplyFunc(func(r sessionactor.DeletedAll, err error) {
+				to(swept{of: w, installation: installation, records: r.Records, err: err})
+			}),
+		}
 	})
+	a.enqueue(w)
 }
 
 // waitsForDenial tells whether a message acts on what is known of the contact.

@@ -16,7 +16,7 @@ import (
 func (a *Actor) receive(m Receive) {
 	r, err := a.contact.Read(a.config.View, m.Message, m.Chat, a.verify)
 	if err != nil {
-		a.refuse(m, err)
+		a.refuse(m.Reply, m.Message, err)
 		return
 	}
 	if !a.waitsForTurn(m, r) {
@@ -32,41 +32,43 @@ func (a *Actor) read(m Receive, r Reading, prekey *bundleactor.Found) {
 	}
 	payload, err := r.Open(a.config.Identity)
 	if err != nil {
-		a.refuse(m, err)
+		a.refuse(m.Reply, m.Message, err)
 		return
 	}
 	in := receiving(m, r)
-	a.enqueue(&in.work, func(*work) error { return a.authentic(in, payload) })
+	in.result.Payload = payload
+	a.enqueue(&in.work)
 }
 
 // incoming is a message being received.
 type incoming struct {
 	work
-	message Receive
+	reply   actors.Reply[struct{}]
+	sender  string // its installation, of a message in a session
 	reading Reading
 	ask     sessionactor.Decrypt
 	result  sessionactor.Decrypted // the answer, or the work's error
 }
 
 func receiving(m Receive, r Reading) *incoming {
-	in := &incoming{message: m, reading: r}
-	in.work.finish, in.work.timing = in.finish, newTiming(Receiving, m.Since)
+	in := &incoming{reply: m.Reply, reading: r}
+	in.task, in.timing = in, newTiming(Receiving, m.Since)
 	return in
 }
 
 // refuse reports a message that changed nothing.
-func (a *Actor) refuse(m Receive, err error) {
-	for _, e := range a.contact.Refused(m.Message, err) {
+func (a *Actor) refuse(to actors.Reply[struct{}], m *wire.Message, err error) {
+	for _, e := range a.contact.Refused(m, err) {
 		a.config.Host.Deliver(e)
 	}
 	if !errors.Is(err, ErrOwnEcho) {
 		a.config.Counters.Refused.Add(CauseOf(err))
 	}
-	m.Fail(err)
+	to.Fail(err)
 	if repeated(err) {
 		a.config.Host.Repeated()
 	}
-	a.remedy(err, m.Message.InstallationID)
+	a.remedy(err, m.InstallationID)
 }
 
 // repeated tells whether a refused message may be one that was read before.
@@ -95,7 +97,7 @@ func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 		err = ErrTooManyInstallations
 	}
 	if err != nil {
-		a.refuse(m, err)
+		a.refuse(m.Reply, m.Message, err)
 		return
 	}
 	in := receiving(m, r)
@@ -113,12 +115,7 @@ func (a *Actor) decrypt(m Receive, r Reading, prekey *sessionactor.OwnPreKey) {
 		}),
 	}
 	a.sessions.Tell(a.sessionName(sender), &in.ask)
-	a.enqueue(&in.work, func(*work) error {
-		if in.err != nil {
-			return in.err
-		}
-		return a.authentic(in, in.result.Payload)
-	})
+	a.enqueue(&in.work)
 }
 
 // finish answers whoever handed the message in.
@@ -126,11 +123,11 @@ func (in *incoming) finish(a *Actor, err error) {
 	switch {
 	case err == nil:
 		a.config.Counters.Received.Add(1)
-		in.message.Reply.Send(struct{}{})
+		in.reply.Send(struct{}{})
 	case Unhandled(err):
-		in.message.Fail(err)
+		in.reply.Fail(err)
 	default:
-		a.refuse(in.message, err)
+		a.refuse(in.reply, in.reading.Message, err)
 	}
 }
 
@@ -144,7 +141,7 @@ func (a *Actor) count(started, turned bool) {
 }
 
 func (a *Actor) decrypted(in *incoming) {
-	in.transitions(a, in.sender, in.result.Transitions)
+	in.transitions(a, in.sender, in.result.Transitions, nil)
 	a.count(in.result.Started, in.result.Turned)
 	if in.timing != nil && in.err == nil {
 		a.config.Host.Timed(Receiving, Computed, in.result.Took)
@@ -152,9 +149,12 @@ func (a *Actor) decrypted(in *incoming) {
 	a.answered(&in.work, in.sender, in.result.Records, in.err)
 }
 
-// authentic prepares what an authentic message changes.
-func (a *Actor) authentic(in *incoming, payload []byte) error {
-	contact, effects, err := a.contact.Receive(a.config.View, in.reading, payload, a.config.Host.Now())
+// prepare makes what an authentic message changes.
+func (in *incoming) prepare(a *Actor) error {
+	if in.err != nil {
+		return in.err
+	}
+	contact, effects, err := a.contact.Receive(a.config.View, in.reading, in.result.Payload, a.config.Host.Now())
 	if err != nil {
 		return err
 	}

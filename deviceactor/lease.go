@@ -79,7 +79,7 @@ func (c *Contact) Lease(v View, bundle bundleactor.Published, siblings bool, ran
 		peer:    c.Identity,
 		targets: d.Targets,
 		parts:   d.parts,
-		errs:    d.errs,
+		errs:    make([]error, len(d.Targets)),
 		blocks:  make([]*ratchet.Block, len(d.Targets)),
 		bundle:  bundle.Bundle,
 		random:  random,

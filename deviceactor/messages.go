@@ -178,6 +178,6 @@ func (m inTurn) QuarantineID() [32]byte { return m.message.QuarantineID() }
 // is durable shows again with the next start.
 func (m *committed) Fail(err error) {
 	for _, w := range m.of {
-		w.finish(nil, fmt.Errorf("%w: %w", actors.ErrStopped, err))
+		w.task.finish(nil, fmt.Errorf("%w: %w", actors.ErrStopped, err))
 	}
 }

@@ -55,7 +55,8 @@ func (a *Actor) hasBundle() bool {
 // hold keeps our bundle, which nobody changes.
 func (a *Actor) hold(p *bundleactor.Published) {
 	a.bundle, a.ours = *p, &p.Bundle
-	a.ownEntry = EntryOf(a.ours, a.config.View.Installation)
+	own := EntryOf(a.ours, a.config.View.Installation)
+	a.ownEntry = &own
 }
 
 func (a *Actor) askBundle() {
@@ -101,20 +102,21 @@ func (a *Actor) encrypt(m Send) {
 		a.noTarget(m, err)
 		return
 	}
-	out := &outgoing{reply: m.Reply, once: m.Once, copyOf: m.copyOf, draft: draft, bundle: a.ours, host: a.config.Host}
-	out.work.finish, out.work.timing = out.finish, newTiming(Sending, m.Since)
+	out := newOutgoing(len(draft.Targets))
+	out.reply, out.once, out.copyOf, out.draft, out.bundle = m.Reply, m.Once, m.copyOf, draft, a.ours
+	out.timing = newTiming(Sending, m.Since)
 	if len(draft.Targets) == 0 {
 		if err := out.draft.Seal(a.peer, a.config.Random); err != nil {
 			m.Fail(err)
 			return
 		}
 	}
-	shares, self := make([]share, len(draft.Targets)), a.self
-	for i := range shares {
-		s, target := &shares[i], &draft.Targets[i]
+	self := a.self
+	for i := range out.shares {
+		s, target := &out.shares[i], &draft.Targets[i]
 		*s = share{of: out, target: i, ask: sessionactor.Encrypt{
 			Payload: m.Payload,
-			Entry:   target.Entry,
+			Entry:   &target.Entry,
 			Own:     a.ownEntry,
 			Now:     now,
 			Active:  target.Session,
@@ -126,8 +128,8 @@ func (a *Actor) encrypt(m Send) {
 		}}
 		a.sessions.Tell(a.sessionName(target.ID), &s.ask)
 	}
-	out.waiting, out.shares = len(shares), shares
-	a.enqueue(&out.work, func(*work) error { return a.assemble(out) })
+	out.waiting = len(out.shares)
+	a.enqueue(&out.work)
 }
 
 // noTarget refuses a payload, and has the contact looked up if that may help.
@@ -149,8 +151,23 @@ type outgoing struct {
 	bundle  *wire.Bundle // ours, which goes with it
 	receipt Receipt
 	message Outgoing
-	copied  bool // our own other installations get it too
-	host    Host
+	copied  *Config // the contact's, if our own other installations get it too; else nil
+}
+
+// newOutgoing makes one for so many targets; mostly it is one, and all is one object.
+func newOutgoing(targets int) *outgoing {
+	var out *outgoing
+	if targets == 1 {
+		alone := new(struct {
+			outgoing
+			share [1]share
+		})
+		out, alone.shares = &alone.outgoing, alone.share[:]
+	} else {
+		out = &outgoing{shares: make([]share, targets)}
+	}
+	out.task = out
+	return out
 }
 
 // share is what one of a message's targets gets of it.
@@ -170,13 +187,13 @@ func (a *Actor) encrypted(s *share) {
 	if s.of.timing != nil && s.err == nil {
 		a.config.Host.Timed(Sending, Computed, s.result.Took)
 	}
-	s.of.transitions(a, target, s.result.Transitions)
+	s.of.transitions(a, target, s.result.Transitions, nil)
 	a.answered(&s.of.work, target, s.result.Records, s.err)
 }
 
-// assemble makes the one message for all targets, its outbox record, and the
+// prepare makes the one message for all targets, its outbox record, and the
 // record of the copy that our own other installations will get.
-func (a *Actor) assemble(out *outgoing) error {
+func (out *outgoing) prepare(a *Actor) error {
 	now := a.config.Host.Now()
 	contact, message, receipt, effects, err := a.contact.Assemble(a.config.View, &out.draft, *out.bundle, now)
 	if err != nil {
@@ -207,7 +224,7 @@ func (a *Actor) assemble(out *outgoing) error {
 			return err
 		}
 		a.write(record)
-		out.copied = true
+		out.copied = a.config
 	}
 	for i := range out.shares {
 		next, used := contact.uses(out.draft.Targets[i].ID, out.shares[i].result.Active)
@@ -221,8 +238,8 @@ func (a *Actor) assemble(out *outgoing) error {
 // finish publishes what is durable and answers the sender.
 func (out *outgoing) finish(a *Actor, err error) {
 	if err != nil {
-		if out.copied {
-			out.host.CopyOut(out.receipt.ID) // it may be in the store all the same
+		if out.copied != nil {
+			out.copied.Host.CopyOut(out.receipt.ID) // it may be in the store all the same
 		}
 		a.noTarget(out.reply, err)
 		return
@@ -234,7 +251,7 @@ func (out *outgoing) finish(a *Actor, err error) {
 	}
 	out.reply.Send(out.receipt)
 	a.transmit(out.receipt.ID, out.message.Message, out.message.Created, len(out.draft.Targets) == 0, out.timing != nil)
-	if out.copied {
-		out.host.CopyOut(out.receipt.ID)
+	if out.copied != nil {
+		out.copied.Host.CopyOut(out.receipt.ID)
 	}
 }

@@ -45,8 +45,8 @@ const (
 type Reading struct {
 	Message *wire.Message // without a bundle that is not to be believed
 	Chat    string        // the public chat it was published in, or ""
+	part    *wire.Part    // the one for us; nil of a public or empty message
 	kind    kind
-	part    *wire.Part        // the one for us; nil of a public or empty message
 	claimed x3dh.PreKeyPublic // the sender's, in a bundle that is not believed
 }
 
@@ -160,7 +160,7 @@ func (c *Contact) Incoming(v View, r Reading, prekey *sessionactor.OwnPreKey, no
 	case !ok && prekey == nil:
 		return sessionactor.Incoming{}, sessionactor.ErrUnknownPreKey
 	}
-	in := sessionactor.Incoming{Part: *r.part, PreKey: prekey, Entry: known.Entry, Heard: known.Signed, Claimed: r.claimed}
+	in := sessionactor.Incoming{Part: r.part, PreKey: prekey, Entry: known.Entry, Heard: known.Signed, Claimed: r.claimed}
 	if b := c.bundleOf(r.Message); b != nil {
 		in.Sent = EntryOf(b, sender)
 		next, _ := c.TakeBundle(v, b, sender, now)

@@ -16,6 +16,7 @@ type Reserve struct {
 // reserved is the answer of a session to a reservation.
 type reserved struct {
 	of     *work
+	lease  *Lease
 	target int
 	result sessionactor.Reserved
 	err    error
@@ -58,8 +59,15 @@ func (a *Actor) lease(m Reserve) {
 		return
 	}
 	a.leases.Add(lease)
-	w := &work{lease: lease, waiting: len(lease.targets)}
-	w.finish = func(a *Actor, err error) {
+	w := &work{waiting: len(lease.targets)}
+	w.task = &errand{func() error {
+		contact, effects, err := a.contact.Grant(a.config.View, lease, a.config.Host.Now())
+		if err != nil {
+			return err
+		}
+		w.take(a, contact, effects)
+		return nil
+	}, func(a *Actor, err error) {
 		switch {
 		case err != nil:
 			lease.End()
@@ -69,34 +77,27 @@ func (a *Actor) lease(m Reserve) {
 		default:
 			m.Send(lease)
 		}
-	}
+	}}
 	for i, target := range lease.targets {
 		self := a.self
 		a.sessions.Tell(a.sessionName(target.ID), sessionactor.Reserve{
 			Size:   m.Size,
 			Entry:  target.Entry,
-			Own:    a.ownEntry,
+			Own:    *a.ownEntry,
 			Now:    now,
 			Active: target.Session,
 			Reply: actors.ReplyFunc(func(r sessionactor.Reserved, err error) {
-				self.Tell(reserved{w, i, r, err})
+				self.Tell(reserved{w, lease, i, r, err})
 			}),
 		})
 	}
-	a.enqueue(w, func(w *work) error {
-		contact, effects, err := a.contact.Grant(a.config.View, lease, a.config.Host.Now())
-		if err != nil {
-			return err
-		}
-		w.take(a, contact, effects)
-		return nil
-	})
+	a.enqueue(w)
 }
 
 func (a *Actor) reserved(m reserved) {
-	target := m.of.lease.targets[m.target].ID
-	m.of.lease.Reserved(m.target, m.result.Reservation, m.err)
+	target := m.lease.targets[m.target].ID
+	m.lease.Reserved(m.target, m.result.Reservation, m.err)
 	a.count(m.result.Started, m.result.Turned)
-	m.of.transitions(a, target, m.result.Transitions)
+	m.of.transitions(a, target, m.result.Transitions, m.lease)
 	a.answered(m.of, target, m.result.Records, m.err)
 }

@@ -28,30 +28,49 @@ func Unhandled(err error) bool {
 // order in which it was given to the sessions, so that an older state of a
 // session never follows a newer one into the store.
 type work struct {
-	waiting int    // answers of sessions still missing
-	lease   *Lease // being made
-	sender  string // installation of a message being received
+	waiting   int // answers of sessions still missing
+	task      task
+	records   []persistence.Record      // of sessions
+	handovers []*sessionactor.Handover  // to settle when the records are handed on
+	handover  [1]*sessionactor.Handover // room for handovers if there is one
+	events    []Event
+	contact   *Contact // as the work leaves it, if it changes installations of ours
+	err       error
+	timing    *timing // nil: it is not timed
+}
+
+// task is what a work does.
+type task interface {
 	// prepare runs when all answers are in and every earlier work has been
 	// prepared: it turns the answers into the contact's next state, and
 	// writes its records. An error refuses the work; what sessions did on it is
 	// still committed, since they have moved on. After a panic none of it is.
-	prepare   func(*work) error
-	records   []persistence.Record     // of sessions
-	handovers []*sessionactor.Handover // to settle when the records are handed on
-	events    []Event
-	contact   *Contact // as the work leaves it, if it changes installations of ours
-	err       error
-	finish    func(a *Actor, err error)
-	timing    *timing // nil: it is not timed
+	prepare(a *Actor) error
+	// finish runs when the records are durable, or with the error that the work has
+	// ended with; a is nil if the contact has stopped.
+	finish(a *Actor, err error)
+}
+
+// errand is a task that is made of functions. One without end answers nobody.
+type errand struct {
+	begin func() error
+	end   func(a *Actor, err error)
+}
+
+func (e *errand) prepare(*Actor) error { return e.begin() }
+
+func (e *errand) finish(a *Actor, err error) {
+	if e.end != nil {
+		e.end(a, err)
+	}
 }
 
 // recordsAlone is the work of records that nobody waits for: nothing. It is shared by
 // all contacts, and never changed.
-var recordsAlone = &work{finish: func(*Actor, error) {}}
+var recordsAlone = &work{task: &errand{}}
 
 // enqueue adds work that waits for w.waiting answers.
-func (a *Actor) enqueue(w *work, prepare func(*work) error) {
-	w.prepare = prepare
+func (a *Actor) enqueue(w *work) {
 	a.queue = append(a.queue, w)
 	a.flush()
 }
@@ -63,6 +82,9 @@ func (a *Actor) answered(w *work, installation string, records []persistence.Rec
 			w.records = records // all there are, of most messages
 		} else {
 			w.records = append(w.records, records...)
+		}
+		if w.handovers == nil {
+			w.handovers = w.handover[:0]
 		}
 		w.handovers = append(w.handovers, a.handovers.of(installation))
 	}
@@ -79,7 +101,7 @@ func (a *Actor) flush() {
 	for len(a.queue) > 0 && a.queue[0].waiting == 0 {
 		w := a.queue[0]
 		a.written = a.room[:0]
-		w.err = w.prepare(w)
+		w.err = w.task.prepare(a)
 		a.gather(w.records...)
 		if w.err == nil {
 			a.gather(a.written...)
@@ -87,7 +109,9 @@ func (a *Actor) flush() {
 		a.written = nil
 		clear(a.room[:])
 		a.queue[0] = nil
-		a.queue = a.queue[1:]
+		if a.queue = a.queue[1:]; len(a.queue) == 0 {
+			a.queue = a.queueRoom[:0]
+		}
 		// A result without records may still rest on what is not durable yet:
 		// a duplicate is one only if its first copy is not lost.
 		if a.batch == nil && a.inFlight == 0 && len(a.prepared) == 0 {
@@ -169,7 +193,7 @@ func (a *Actor) committed(m *committed) error {
 	if m.err != nil {
 		err := fmt.Errorf("%w: %w", ErrNotDurable, m.err)
 		for _, w := range m.of {
-			w.finish(a, err)
+			w.task.finish(a, err)
 		}
 		if m.by == a {
 			a.end = err
@@ -192,7 +216,7 @@ func (w *work) conclude(a *Actor) {
 	for _, e := range w.events {
 		a.config.Host.Deliver(e)
 	}
-	w.finish(a, w.err)
+	w.task.finish(a, w.err)
 }
 
 // take makes the contact's next state the present one, and commits its effects
@@ -210,9 +234,10 @@ func (w *work) take(a *Actor, contact Contact, e Effects) {
 	}
 }
 
-// transitions reports what became of the sessions with an installation.
-func (w *work) transitions(a *Actor, installation string, list []sessionactor.Transition) {
-	a.leases.Changed(list, w.lease)
+// transitions reports what became of the sessions with an installation, for a lease that
+// is being made or nil.
+func (w *work) transitions(a *Actor, installation string, list []sessionactor.Transition, lease *Lease) {
+	a.leases.Changed(list, lease)
 	for _, t := range list {
 		w.events = append(w.events, SessionChanged{a.peer, installation, t})
 	}

@@ -110,7 +110,7 @@ func (a *Actor) load(active ID) error {
 }
 
 func (a *Actor) encrypt(m *Encrypt) (Encrypted, error) {
-	out := Outgoing{Payload: m.Payload, Entry: m.Entry, Own: m.Own}
+	out := Outgoing{Payload: m.Payload, Entry: *m.Entry, Own: *m.Own}
 	watch := startIf(m.Timed)
 	next, change, part, err := a.sessions.Send(a.config.Identity, a.config.Place.Ends, out, m.Now, a.config.Random)
 	if err != nil {

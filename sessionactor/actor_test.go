@@ -108,8 +108,9 @@ func (h *hosted) encrypt(t *testing.T, payload string) (Encrypted, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	own := h.entry()
 	return actors.Ask(ctx, h.ref, func(r actors.Reply[Encrypted]) any {
-		return &Encrypt{Reply: r, Payload: []byte(payload), Entry: h.peer, Own: h.entry(), Now: 10}
+		return &Encrypt{Reply: r, Payload: []byte(payload), Entry: &h.peer, Own: &own, Now: 10}
 	})
 }
 

@@ -122,7 +122,7 @@ func (s *side) outgoing(payload string) Outgoing {
 
 // incoming is what the device rules say of a packet.
 func (s *side) incoming(p packet) Incoming {
-	in := Incoming{Part: p.part, Entry: p.entry, Sent: p.entry, Heard: s.peer.Timestamp, PreKey: s.find(p.part.X3DH)}
+	in := Incoming{Part: &p.part, Entry: p.entry, Sent: p.entry, Heard: s.peer.Timestamp, PreKey: s.find(p.part.X3DH)}
 	if p.entry.Timestamp < s.peer.Timestamp {
 		in.Entry = s.peer
 	}

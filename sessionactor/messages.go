@@ -15,11 +15,11 @@ import (
 type Encrypt struct {
 	actors.Reply[Encrypted]
 	Payload []byte
-	Entry   Entry
-	Own     Entry // see Outgoing
-	Now     int64 // ns
-	Active  ID    // see Load
-	Timed   bool  // the answer says how long the step took
+	Entry   *Entry // this and
+	Own     *Entry // this: see Outgoing; neither is nil
+	Now     int64  // ns
+	Active  ID     // see Load
+	Timed   bool   // the answer says how long the step took
 }
 
 // Encrypted answers Encrypt. The part must not leave the process before the

@@ -50,7 +50,7 @@ func TestYoungerPrekeysTellWhichSessionIsLater(t *testing.T) {
 	} {
 		ours := Session{Origin: &Origin{Initiator: true, Own: Entry{PreKey: current}, MadeFrom: made, Order: Order{5}}, Status: Initiated, Created: 15}
 		peers := Session{Origin: &Origin{PreKey: test.taken, Order: Order{4}}, Status: Established}
-		in := Incoming{Sent: test.sent, PreKey: find(test.taken)}
+		in := Incoming{Part: new(wire.Part), Sent: test.sent, PreKey: find(test.taken)}
 		in.Part.X3DH = &wire.X3DHHeader{}
 		if h := test.header; !h.IsZero() {
 			in.Part.X3DH.MadeWith = wire.PreKeyStamp{Key: wire.PublicKey(h.PreKey), Version: h.Version, Timestamp: h.Timestamp}

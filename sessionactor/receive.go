@@ -20,7 +20,7 @@ type OwnPreKey struct {
 // Incoming is one encrypted part addressed to us, with what the device rules
 // know about its sender's installation.
 type Incoming struct {
-	Part wire.Part
+	Part *wire.Part // not nil, and not changed
 	// Entry is the newest entry of the sender's installation, that of the
 	// message itself included.
 	Entry Entry
@@ -64,7 +64,7 @@ func (s Sessions) Decrypt(own *x3dh.IdentityKey, ends Ends, in Incoming, limits 
 	return s.decryptOnCandidates(prekey, m, limits, now)
 }
 
-func ratchetMessage(p wire.Part) (m ratchet.Message, prekey x3dh.PreKeyPublic, err error) {
+func ratchetMessage(p *wire.Part) (m ratchet.Message, prekey x3dh.PreKeyPublic, err error) {
 	if p.DR == nil {
 		return m, prekey, fmt.Errorf("%w: no ratchet header", ErrHeader)
 	}

@@ -59,7 +59,7 @@ func TestInitialMessageOfAKnownSessionNeverResets(t *testing.T) {
 func (s *side) refuseReplay(t *testing.T, p packet) {
 	t.Helper()
 	before := fingerprint(s.sessions)
-	_, _, _, err := s.sessions.Decrypt(&s.key, s.ends, Incoming{Part: p.part, Entry: p.entry}, limits(), 50)
+	_, _, _, err := s.sessions.Decrypt(&s.key, s.ends, Incoming{Part: &p.part, Entry: p.entry}, limits(), 50)
 	if !errors.Is(err, ratchet.ErrMessageKeyGone) || fingerprint(s.sessions) != before {
 		t.Errorf("got %v", err)
 	}

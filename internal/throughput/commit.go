@@ -188,8 +188,8 @@ func (h *hostedSessions) send(each int) error {
 func (h *hostedSessions) next(i, left int, failed *error, all *sync.WaitGroup) {
 	h.refs[i].Tell(&sessionactor.Encrypt{
 		Payload: make([]byte, payloadSize),
-		Entry:   h.senders[i].entry,
-		Own:     h.senders[i].own,
+		Entry:   &h.senders[i].entry,
+		Own:     &h.senders[i].own,
 		Now:     time.Now().UnixNano(),
 		Reply: actors.ReplyFunc(func(r sessionactor.Encrypted, err error) {
 			if err != nil {
