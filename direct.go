@@ -177,14 +177,14 @@ func (d *Direct) ask(size uint32) *directAnswer {
 	if err := i.inUse(); err != nil {
 		return refuse(err)
 	}
-	release, err := i.admit(d.contact)
-	if err != nil {
+	message := new(admitted)
+	if err := i.admit(d.contact, message); err != nil {
 		i.engine.measures.overloaded(err)
 		return refuse(err)
 	}
 	d.asked = asked
 	reply := actors.ReplyFunc(func(lease *deviceactor.Lease, err error) {
-		release()
+		message.release()
 		d.answered(asked, lease, size, err)
 	})
 	// Not from here: who stops refuses at once, on this goroutine, which has the

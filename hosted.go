@@ -190,7 +190,7 @@ func (h *hosted) Receive(ctx *actors.Context, message any) error {
 		if h.identity.kept.unpublished.Load() {
 			h.bundle.Tell(bundleName, actors.Sweep{Now: time.Now()})
 		}
-	case unreported, acknowledge, acknowledged, repeated, forgetReported:
+	case unreported, acknowledge, *acknowledged, repeated, forgetReported:
 		h.inbox.Tell(inboxName, m)
 	}
 	return nil

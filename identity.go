@@ -51,6 +51,8 @@ type Identity struct {
 	lingering map[messageKey]int
 	// unsure: the store may have messages that the handler does not know of.
 	unsure bool
+	// crowded: reported has had more than fewReported.
+	crowded bool
 	// undone are acknowledged messages that a full disk keeps in the store.
 	undone []messageKey
 
@@ -175,33 +177,42 @@ func (i *Identity) send(ctx context.Context, to PublicKey, payload []byte, once 
 	if err := i.inUse(); err != nil {
 		return Receipt{}, err
 	}
-	release, err := i.admit(to)
-	if err != nil {
+	m := &sending{over: over}
+	if err := i.admit(to, &m.admitted); err != nil {
 		return Receipt{}, err
 	}
 	r, err := actors.Ask(ctx, &i.actor, func(reply actors.Reply[deviceactor.Receipt]) any {
-		told = true
+		told, m.reply = true, reply
 		return toContact{to, deviceactor.Send{
 			// The place is given back when the message is dealt with, and the
 			// payload is our own: the caller may have stopped waiting by then.
-			Reply: actors.ReplyFunc(func(r deviceactor.Receipt, err error) {
-				release()
-				over()
-				if err != nil {
-					reply.Fail(err)
-					return
-				}
-				reply.Send(r)
-			}),
+			Reply:   actors.ReplyFunc(m.answered),
 			Payload: bytes.Clone(payload),
 			Since:   since,
 			Once:    once,
 		}}
 	})
 	if !told {
-		release()
+		m.release()
 	}
 	return receiptOf(r), i.outcome(err)
+}
+
+// sending is a message of ours that a contact deals with.
+type sending struct {
+	admitted
+	over  func()
+	reply actors.Reply[deviceactor.Receipt]
+}
+
+func (m *sending) answered(r deviceactor.Receipt, err error) {
+	m.release()
+	m.over()
+	if err != nil {
+		m.reply.Fail(err)
+		return
+	}
+	m.reply.Send(r)
 }
 
 func receiptOf(r deviceactor.Receipt) Receipt {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/rookery-im/rookery/actors"
@@ -91,7 +92,7 @@ func (b *inbox) Idle() { b.dropDone() }
 func (b *inbox) Close() {
 	i := b.identity
 	b.done, i.undone = append(b.done, i.undone...), nil
-	b.drop(func(a acknowledged) { i.actor.Wake(a) })
+	b.drop(true)
 	i.kept.inbox.Store(i.unsure)
 }
 
@@ -114,13 +115,14 @@ func (b *inbox) Receive(_ *actors.Context, message any) error {
 		}
 	case forgetReported:
 		maps.DeleteFunc(b.identity.reported, func(key messageKey, _ bool) bool { return key.sender == m.sender })
+		b.identity.tidy()
 		maps.DeleteFunc(b.identity.lingering, func(key messageKey, _ int) bool { return key.sender == m.sender })
 	case acknowledge:
 		if len(b.done) == 0 {
 			b.since = time.Now()
 		}
 		b.done = append(b.done, m.message)
-	case acknowledged:
+	case *acknowledged:
 		if m.by == b {
 			b.inFlight--
 		}
@@ -273,9 +275,8 @@ func (b *inbox) forget(key messageKey) {
 		b.identity.lingering[key] = lingerFor
 		return
 	}
-	if delete(b.identity.reported, key); len(b.identity.reported) == 0 {
-		b.identity.reported = nil // a map keeps its room, and there are many of these
-	}
+	delete(b.identity.reported, key)
+	b.identity.tidy()
 }
 
 func (b *inbox) linger() {
@@ -290,11 +291,12 @@ func (b *inbox) linger() {
 			delete(i.reported, key)
 		}
 	}
+	i.tidy()
 }
 
 // settle forgets what is out of the store, and keeps what a full disk holds up
 // for later. What is lost otherwise is reported once more after the next start.
-func (b *inbox) settle(m acknowledged) {
+func (b *inbox) settle(m *acknowledged) {
 	if m.err != nil {
 		b.stream.Resume()
 		if noRoom(m.err) {
@@ -312,29 +314,56 @@ func (b *inbox) settle(m acknowledged) {
 }
 
 // dropDone takes what was acknowledged by now out of the store.
-func (b *inbox) dropDone() { b.drop(func(a acknowledged) { b.self.Tell(a) }) }
+func (b *inbox) dropDone() { b.drop(false) }
 
-// drop is dropDone whose outcome goes elsewhere.
-func (b *inbox) drop(settle func(acknowledged)) {
+// drop is dropDone; at the end the outcome goes to who comes next.
+func (b *inbox) drop(end bool) {
 	if len(b.done) == 0 {
 		return
 	}
-	done := b.done
+	m := &acknowledged{by: b, messages: b.done}
 	b.done = nil
 	b.inFlight++
-	records := make([]persistence.Record, len(done))
-	for n, message := range done {
-		records[n] = persistence.Record{Name: b.identity.inboxName(message), Delete: true}
+	var few [4]persistence.Record
+	records := few[:0]
+	for _, message := range m.messages {
+		records = append(records, persistence.Record{Name: b.identity.inboxName(message), Delete: true})
 	}
-	b.stream.CommitLater(records, func(err error) { settle(acknowledged{b, done, err}) })
+	b.stream.CommitLater(records, func(err error) {
+		m.err = err
+		if end {
+			m.by.identity.actor.Wake(m)
+		} else {
+			m.by.self.Tell(m)
+		}
+	})
 }
+
+// reportedRoom are empty maps for Identity.reported, shared by all: most identities have
+// nothing there most of the time.
+var reportedRoom = sync.Pool{New: func() any { return make(map[messageKey]bool) }}
+
+// fewReported is how many a map has had at most that is used again: it keeps its room.
+const fewReported = 8
 
 // remember notes a message that the store has, and whether the handler knows of it.
 func (i *Identity) remember(key messageKey, told bool) {
 	if i.reported == nil {
-		i.reported = make(map[messageKey]bool)
+		i.reported = reportedRoom.Get().(map[messageKey]bool) //nolint:forcetypeassert // nothing else is put there
 	}
 	i.reported[key] = told
+	i.crowded = i.crowded || len(i.reported) > fewReported
+}
+
+// tidy gives the room for reported messages back if there are none.
+func (i *Identity) tidy() {
+	if i.reported == nil || len(i.reported) > 0 {
+		return
+	}
+	if !i.crowded {
+		reportedRoom.Put(i.reported)
+	}
+	i.reported, i.crowded = nil, false
 }
 
 func (i *Identity) inboxName(m messageKey) persistence.Name {

@@ -174,21 +174,30 @@ func (i *Identity) open(e transport.Envelope, done func(error)) (*wire.Message, 
 // when that is durable or refused; when it could not be handled it stays with
 // the transport.
 func (i *Identity) hand(sender PublicKey, done func(error), build func(actors.Reply[struct{}]) any) {
-	release, err := i.admit(sender)
-	if err != nil {
+	m := &handed{done: done}
+	if err := i.admit(sender, &m.admitted); err != nil {
 		i.engine.measures.overloaded(err)
 		done(err)
 		return
 	}
-	i.actor.Tell(toContact{sender, build(actors.ReplyFunc(func(_ struct{}, err error) {
-		release()
-		if deviceactor.Unhandled(err) {
-			i.engine.measures.overloaded(err)
-			done(err)
-		} else {
-			done(nil)
-		}
-	}))})
+	i.actor.Tell(toContact{sender, build(actors.ReplyFunc(m.answered))})
+}
+
+// handed is an envelope that a contact deals with.
+type handed struct {
+	admitted
+	done func(error)
+}
+
+func (m *handed) answered(_ struct{}, err error) {
+	m.release()
+	if !deviceactor.Unhandled(err) {
+		err = nil
+	}
+	if err != nil {
+		m.identity.engine.measures.overloaded(err)
+	}
+	m.done(err)
 }
 
 func (e *Engine) decode(envelope transport.Envelope) (*wire.Message, error) {

@@ -73,18 +73,26 @@ type activity struct {
 
 func (a *activity) busy() bool { return a.working.Load() > 0 || a.unhandled.Load() > 0 }
 
-// admit lets a message in, if there is room for it, and keeps the identity in memory
-// until release, which is called once.
-func (i *Identity) admit(contact PublicKey) (release func(), err error) {
-	free, err := i.engine.admission.Acquire(conversation{i.owner, contact})
-	if err != nil {
-		return nil, err
+// admitted is a message that was let in; it keeps the identity in memory.
+type admitted struct {
+	identity *Identity
+	place    actors.Place[conversation]
+}
+
+// admit lets a message in, if there is room for it, until it is released.
+func (i *Identity) admit(contact PublicKey, m *admitted) error {
+	if err := i.engine.admission.Acquire(conversation{i.owner, contact}, &m.place); err != nil {
+		return err
 	}
+	m.identity = i
 	i.working.Add(1)
-	return func() {
-		free()
-		i.working.Add(-1)
-	}, nil
+	return nil
+}
+
+// release is called once for a message that was let in.
+func (m *admitted) release() {
+	m.place.Release()
+	m.identity.working.Add(-1)
 }
 
 // publish is that of the transport; the identity stays in memory until the network has

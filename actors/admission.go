@@ -46,28 +46,40 @@ func NewAdmission[K comparable](maxTotal, maxKey int) *Admission[K] {
 	return a
 }
 
-// Acquire admits one message for key, or refuses it with *OverloadedError and
-// the limit "key" or "global". release gives the place back; calling it again
-// does nothing.
-func (a *Admission[K]) Acquire(key K) (release func(), err error) {
-	shard := &a.shards[maphash.Comparable(a.seed, key)%admissionShards]
+// Place is what an admitted message has until Release. The zero Place is none.
+type Place[K comparable] struct {
+	of    *Admission[K]
+	key   K
+	shard uint8
+	held  atomic.Bool
+}
+
+// Acquire admits one message for key and puts its place into one that is held by
+// nobody, or refuses it with *OverloadedError and the limit "key" or "global".
+func (a *Admission[K]) Acquire(key K, place *Place[K]) error {
+	at := uint8(maphash.Comparable(a.seed, key) % admissionShards)
+	shard := &a.shards[at]
 	if !shard.add(key, a.maxKey) {
 		a.refusedKey.Add(1)
-		return nil, &OverloadedError{Limit: "key", Max: a.maxKey}
+		return &OverloadedError{Limit: "key", Max: a.maxKey}
 	}
 	if a.total.Add(1) > int64(a.maxTotal) {
 		a.total.Add(-1)
 		shard.remove(key)
 		a.refusedGlobal.Add(1)
-		return nil, &OverloadedError{Limit: "global", Max: a.maxTotal}
+		return &OverloadedError{Limit: "global", Max: a.maxTotal}
 	}
-	var released atomic.Bool
-	return func() {
-		if released.CompareAndSwap(false, true) {
-			a.total.Add(-1)
-			shard.remove(key)
-		}
-	}, nil
+	place.of, place.key, place.shard = a, key, at
+	place.held.Store(true)
+	return nil
+}
+
+// Release gives the place back; calling it again does nothing.
+func (p *Place[K]) Release() {
+	if p.held.CompareAndSwap(true, false) {
+		p.of.total.Add(-1)
+		p.of.shards[p.shard].remove(p.key)
+	}
 }
 
 // Counts returns the counters as they are, each read on its own.

@@ -28,11 +28,11 @@ func TestAdmissionRefusesOverTheBounds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			a := NewAdmission[string](test.total, test.key)
 			for _, key := range test.before {
-				if _, err := a.Acquire(key); err != nil {
+				if err := a.Acquire(key, new(Place[string])); err != nil {
 					t.Fatal(err)
 				}
 			}
-			_, err := a.Acquire(test.acquire)
+			err := a.Acquire(test.acquire, new(Place[string]))
 			var overloaded *OverloadedError
 			switch {
 			case test.limit == "":
@@ -57,20 +57,36 @@ func TestAdmissionRefusesOverTheBounds(t *testing.T) {
 
 func TestAdmissionReleaseGivesThePlaceBackOnce(t *testing.T) {
 	a := NewAdmission[string](1, 1)
-	release, err := a.Acquire("a")
-	if err != nil {
+	var place Place[string]
+	place.Release() // there is none yet
+	if err := a.Acquire("a", &place); err != nil {
 		t.Fatal(err)
 	}
-	release()
-	release()
+	place.Release()
+	place.Release()
 	if got := a.Counts().InFlight; got != 0 {
 		t.Fatalf("in flight: got %d, want 0", got)
 	}
-	if _, err := a.Acquire("b"); err != nil {
+	if err := a.Acquire("b", &place); err != nil {
 		t.Errorf("after release: %v", err)
 	}
-	if _, err := a.Acquire("b"); !errors.Is(err, ErrOverloaded) {
+	if err := a.Acquire("b", new(Place[string])); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("the second release made room for two: %v", err)
+	}
+}
+
+// Keys come and go with each message, and leave nothing to the collector.
+func TestAdmissionAllocatesNothing(t *testing.T) {
+	a := NewAdmission[[49]byte](10, 10)
+	var place Place[[49]byte]
+	n := testing.AllocsPerRun(100, func() {
+		if err := a.Acquire([49]byte{1}, &place); err != nil {
+			t.Error(err)
+		}
+		place.Release()
+	})
+	if n != 0 {
+		t.Errorf("%v objects", n)
 	}
 }
 
@@ -84,8 +100,8 @@ func TestAdmissionHoldsItsBoundUnderConcurrency(t *testing.T) {
 	for s := range senders {
 		wg.Go(func() {
 			for range rounds {
-				release, err := a.Acquire(fmt.Sprint("key", s%8))
-				if err != nil {
+				var place Place[string]
+				if err := a.Acquire(fmt.Sprint("key", s%8), &place); err != nil {
 					refused.Add(1)
 					continue
 				}
@@ -94,7 +110,7 @@ func TestAdmissionHoldsItsBoundUnderConcurrency(t *testing.T) {
 				for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
 				}
 				inside.Add(-1)
-				release()
+				place.Release()
 			}
 		})
 	}
