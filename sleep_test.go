@@ -457,16 +457,24 @@ func TestPendingLookUpKeepsItsIdentityAwake(t *testing.T) {
 		later = later.Add(time.Second)
 		w.engine.Sweep(later)
 	}
-	published := make(chan error, 1)
-	if err := w.at(bob).PublishContactCode(w.context(), func(err error) { published <- err }); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-published; err != nil {
-		t.Fatal(err)
-	}
-	if o := <-sent; o.err != nil || !o.receipt.ForwardSecrecy {
-		t.Errorf("%+v", o)
-	}
+	eventually(t, "a contact code that it hears", func() bool { // the network tells none from before it listens
+		published := make(chan error, 1)
+		if err := w.at(bob).PublishContactCode(w.context(), func(err error) { published <- err }); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-published; err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case o := <-sent:
+			if o.err != nil || !o.receipt.ForwardSecrecy {
+				t.Errorf("%+v", o)
+			}
+			return true
+		default:
+			return false
+		}
+	})
 	w.awaitMessages(1, bob)
 }
 
