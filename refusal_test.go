@@ -8,10 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/rookery-im/rookery"
 	"github.com/rookery-im/rookery/cause"
 	"github.com/rookery-im/rookery/persistence"
 	memstore "github.com/rookery-im/rookery/persistence/memory"
+	"github.com/rookery-im/rookery/proto/record"
 	"github.com/rookery-im/rookery/proto/wire"
 	"github.com/rookery-im/rookery/transport"
 )
@@ -34,10 +37,27 @@ func pairWorld(t *testing.T) (w *world, alice, bob device, store persistence.Sto
 	w.awaitMessages(1, alice)
 	for _, d := range []device{alice, bob} { // a later tick has nothing to do
 		w.awaitCodes(1, d)
-		w.asked(d) // and that it was published is noted
+		awaitNoted(t, inMemory, d)
 	}
 	settle(t, inMemory)
 	return w, alice, bob, inMemory
+}
+
+// awaitNoted waits until the store says that a network has the contact code.
+func awaitNoted(t *testing.T, store persistence.Store, d device) {
+	t.Helper()
+	owner := persistence.NewOwnerID(d.key[:], d.installation)
+	eventually(t, "note of the publication", func() bool {
+		value, err := store.Get(t.Context(), persistence.NewName(persistence.KindPublication, owner[:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p record.Publication
+		if err := proto.Unmarshal(value, &p); err != nil {
+			t.Fatal(err)
+		}
+		return p.GetAnnounced() != 0
+	})
 }
 
 // settle waits until outbox and inbox are empty: acknowledgements come after

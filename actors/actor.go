@@ -127,6 +127,7 @@ func (h *host) Receive(c actor.Context) {
 		h.stopped = true
 		h.uncount()
 		h.close()
+		h.mailbox.queue.end()
 		h.mailbox.origin.over(h.cause)
 	case *actor.Terminated:
 		h.terminated(m.Who)

@@ -300,7 +300,6 @@ func (g *guardedMailbox) invoke(message any) {
 	}
 	if host.stopped && !g.stopped {
 		g.stopped = true
-		g.queue.end()
 		// Nobody will resume the mailbox of an actor that stopped while
 		// suspended, and what is queued in it has to be refused.
 		g.PostSystemMessage(&actor.ResumeMailbox{})

@@ -185,7 +185,10 @@ func (r *Resident) End(ctx context.Context) error {
 // left hears that a life is over, and begins the next one if something waits for it.
 func (r *Resident) left(cause error) {
 	r.mu.Lock()
-	slept := r.leaving
+	if r.leaving { // counted before it is no longer awake, for who waits for that
+		r.system.sleeps.Add(1)
+	}
+	r.system.awake.Add(-1)
 	waiting := r.waiting
 	r.life, r.root, r.leaving, r.waiting = nil, nil, false, nil
 	r.Stay()
@@ -203,9 +206,6 @@ func (r *Resident) left(cause error) {
 		waiting = nil
 	}
 	r.mu.Unlock()
-	if slept {
-		r.system.sleeps.Add(1)
-	}
 	for _, message := range waiting {
 		r.system.undelivered(message, err)
 	}
@@ -228,7 +228,7 @@ const sampled = 1024
 // and an eighth of these at most is given; whoever wants more calls again. So no call
 // takes longer than to sort a thousand.
 func (s *System) LeastRecentlyUsed(n int) []*Resident {
-	most, awake := sampled, max(0, int(s.awake.Load())) // one that dies at once is counted off first
+	most, awake := sampled, int(s.awake.Load())
 	if awake > sampled {
 		most = sampled / sweepSlots
 	}

@@ -73,7 +73,6 @@ func (r *root) incarnate(string) Actor {
 func (r *root) over(cause error) {
 	r.slot.remove(r)
 	if r.resident != nil {
-		r.system.awake.Add(-1)
 		r.resident.left(cause)
 	} else {
 		r.system.named.CompareAndDelete(r.name, r)
