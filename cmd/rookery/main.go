@@ -12,7 +12,7 @@ import (
 
 	_ "github.com/rookery-im/rookery/internal/arenas" // less memory for the cache of stores
 	"github.com/rookery-im/rookery/internal/bench"
-	"github.com/rookery-im/rookery/internal/garbage"
+	"github.com/rookery-im/rookery/internal/goheap"
 	"github.com/rookery-im/rookery/internal/undumpable"
 )
 
@@ -49,7 +49,8 @@ func main() {
 		_, _ = fmt.Fprintf(os.Stderr, "rookery: a crash may leave keys in a core file: %v\n", err)
 	}
 	addProcessor()
-	garbage.CollectSeldom()
+	goheap.CollectSeldom()
+	_ = goheap.UseHugePages() // it is as it was without
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

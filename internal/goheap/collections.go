@@ -1,14 +1,11 @@
-package garbage
+package goheap
 
 import (
-	"errors"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
-
-	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 const (
@@ -16,12 +13,12 @@ const (
 	least, most = 100, 400
 	// mostHeap bounds the heap with its garbage while there is more of it than least, in
 	// bytes, and a heapShare-th of the memory that the process may have.
-	mostHeap  = 1 << 30
+	mostHeap  = 5 << 28
 	heapShare = 8
 )
 
 // CollectSeldom sets from now on, after each collection, how much garbage gathers until
-// the next one: four times of what is in use, with that up to a gigabyte and no more than
+// the next one: four times of what is in use, with that up to 1.25 GiB and no more than
 // an eighth of the memory that the machine or the control group has, and never less than
 // Go's default.
 // What the environment says (GOGC, GOMEMLIMIT) stays. To be called once, by main.
@@ -32,23 +29,6 @@ func CollectSeldom() {
 	c := &collector{heap: min(mostHeap, memory()/heapShare), percent: least}
 	c.adapt()
 	c.follow()
-}
-
-// memory is what the process may have, in bytes; 0 if that cannot be told.
-func memory() uint64 {
-	system, err := memlimit.FromSystem()
-	if err != nil {
-		return 0
-	}
-	group, err := memlimit.FromCgroup()
-	switch {
-	case err == nil && group > 0:
-		return min(system, group)
-	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
-		return system
-	default:
-		return 0
-	}
 }
 
 // collector belongs to the cleanup of one collection, and then of the next.
