@@ -110,6 +110,7 @@ func (a *Actor) flush() {
 		clear(a.room[:])
 		a.queue[0] = nil
 		if a.queue = a.queue[1:]; len(a.queue) == 0 {
+			clear(a.queueRoom[:]) // the queue may have outgrown it
 			a.queue = a.queueRoom[:0]
 		}
 		// A result without records may still rest on what is not durable yet:

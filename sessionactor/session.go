@@ -195,7 +195,8 @@ type Sessions struct {
 
 // fork gives the next Sessions with a copy of session i in its place, which the
 // change puts and which may be changed until the step is over. The other sessions
-// are those of s.
+// are those of s. The change shares the list: no other session comes, goes or moves in
+// this step.
 func (s Sessions) fork(i int, change *Change) (next Sessions, session *Session) {
 	next = s
 	if len(s.List) == 1 { // mostly so: one object for all

@@ -49,8 +49,8 @@ func main() {
 		_, _ = fmt.Fprintf(os.Stderr, "rookery: a crash may leave keys in a core file: %v\n", err)
 	}
 	addProcessor()
-	goheap.CollectSeldom()
 	_ = goheap.UseHugePages() // it is as it was without
+	goheap.CollectSeldom()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

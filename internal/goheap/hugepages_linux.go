@@ -24,11 +24,23 @@ func hugePageSize() uint64 {
 	if err != nil {
 		return 0
 	}
+	if strconv.IntSize < 64 {
+		return 0 // addresses are scarce
+	}
 	size, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil || size&(size-1) != 0 {
 		return 0
 	}
 	return size
+}
+
+// available tells whether the process may have so much address space.
+func available(bytes uint64) error {
+	probe, err := unix.Mmap(-1, 0, int(bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON) //nolint:gosec // at most mostHuge
+	if err != nil {
+		return fmt.Errorf("huge pages: %w", err)
+	}
+	return unix.Munmap(probe)
 }
 
 // advise asks for them for all whole ones in block, which is not touched.

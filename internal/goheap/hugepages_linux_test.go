@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 	"unsafe"
@@ -56,4 +57,32 @@ func TestHeapGrowsOnHugePages(t *testing.T) {
 	if asked := hugePageSize() > 0 && memory()/heapShare > 2*free<<20; asked != (huge >= free) {
 		t.Errorf("asked for huge pages: %v; %d of %d MiB are on some", asked, huge, len(blocks))
 	}
+}
+
+// Who may not have that much address space goes on without: Go would end the process.
+func TestHugePagesAreNotAskedForWithoutAddressSpace(t *testing.T) {
+	if err := available(1 << 46); err == nil {
+		t.Error("64 TiB are available")
+	}
+	if err := available(64 << 20); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMemoryLimitOfTheEnvironmentStays(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "100MiB")
+	before := mapped()
+	if err := UseHugePages(); err != nil {
+		t.Fatal(err)
+	}
+	if more := mapped() - before; more > 64<<20 {
+		t.Errorf("%d bytes more are mapped", more)
+	}
+}
+
+// mapped is how much memory Go has from the kernel, touched or not, in bytes.
+func mapped() int64 {
+	total := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
+	metrics.Read(total)
+	return int64(total[0].Value.Uint64())
 }
