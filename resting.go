@@ -265,9 +265,9 @@ func (r *restless) hurry() {
 // actors; of a contact; of the sessions with one of its installations.
 // TestMemoryIsNearTheEstimate holds them near to what is measured.
 const (
-	identityWeight = 4400
-	contactWeight  = 4000
-	sessionWeight  = 6000
+	identityWeight = 3200
+	contactWeight  = 3500
+	sessionWeight  = 5200
 )
 
 // defaultMemoryBudget is Options.MemoryBudget when it is not given: with it a process of

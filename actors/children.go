@@ -167,7 +167,7 @@ func (*Children) over(error) {}
 func (f *Children) stop(c *child) {
 	if !c.stopping {
 		c.stopping = true
-		f.host.mailbox.owner.Stop(c.mailbox.owner.Self())
+		c.mailbox.stop()
 	}
 }
 

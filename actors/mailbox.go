@@ -118,6 +118,10 @@ func (g *guardedMailbox) tell(message any) bool {
 	return !over
 }
 
+// stop has the actor stop when it has handled what is queued. One that has stopped stays
+// so.
+func (g *guardedMailbox) stop() { g.PostSystemMessage(&actor.Stop{}) }
+
 // PostSystemMessage implements protoactor's mailbox interface. Started is posted once,
 // by the spawn.
 func (g *guardedMailbox) PostSystemMessage(message any) {
@@ -232,7 +236,7 @@ func (g *guardedMailbox) escalate(reason any) {
 		start.Attempt = int(g.failedStarts)
 	}
 	if g.stopRequested && g.hopeless() {
-		g.PostSystemMessage(&actor.Stop{})
+		g.stop()
 		return
 	}
 	g.owner.EscalateFailure(g.cause, nil)

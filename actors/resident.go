@@ -10,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // Resident is an actor without a parent that comes and goes: it starts with the first
@@ -142,7 +140,7 @@ func (r *Resident) Leave() bool {
 		return false
 	}
 	r.leaving = true
-	r.life.PostSystemMessage(&actor.Stop{})
+	r.life.stop()
 	return true
 }
 
@@ -178,7 +176,7 @@ func (r *Resident) End(ctx context.Context) error {
 	if last == nil {
 		return nil
 	}
-	r.system.stop(last.mailbox)
+	last.mailbox.stop()
 	return last.await(ctx)
 }
 

@@ -120,7 +120,7 @@ func (s *System) Stop(ctx context.Context, ref Ref) error {
 	if !ok {
 		return nil
 	}
-	s.stop(ref.mailbox)
+	ref.mailbox.stop()
 	return named.(*root).await(ctx)
 }
 
@@ -143,7 +143,7 @@ func (s *System) Shutdown(ctx context.Context) error {
 	s.ticking.Wait()
 
 	for _, r := range roots {
-		s.stop(r.mailbox)
+		r.mailbox.stop()
 	}
 	for _, r := range roots {
 		if err := r.await(ctx); err != nil {
@@ -187,9 +187,6 @@ func (s *System) tick() {
 		}
 	}
 }
-
-// stop has an actor stop when it has handled what is queued.
-func (s *System) stop(g *guardedMailbox) { s.proto.Root.Stop(g.owner.Self()) }
 
 // deadLetter answers a message whose actor had left the registry already.
 func (s *System) deadLetter(event any) {
