@@ -47,6 +47,8 @@ type run struct {
 	room    *semaphore.Weighted
 	round   atomic.Int64
 	turning sync.Mutex
+	ended   atomic.Int64 // steps of the plan that are done, arrivals aside
+	missing atomic.Int64 // arrivals that are waited for no longer
 
 	delivered, durable *latencies
 	outcomes           tally
@@ -167,7 +169,7 @@ func (r *run) all(ctx context.Context) (*Result, error) {
 // measure sends and receives.
 func (r *run) measure(ctx context.Context, result *Result) error {
 	if r.config.Scenario == Rekey {
-		if err := r.turn(0); err != nil {
+		if err := r.turn(ctx, 0); err != nil {
 			return err
 		}
 	}
@@ -225,7 +227,7 @@ func (r *run) openLoop(ctx context.Context) error {
 			return err
 		}
 		s := r.plan.At(k)
-		if err := r.turn(s.Round); err != nil {
+		if err := r.turn(ctx, s.Round); err != nil {
 			return err
 		}
 		crew.do(func() { r.begin(s, meant) })
@@ -253,7 +255,7 @@ func (r *run) closedLoop(ctx context.Context) error {
 					return
 				}
 				s := r.plan.At(k)
-				if err := r.turn(s.Round); err != nil {
+				if err := r.turn(ctx, s.Round); err != nil {
 					once.Do(func() { wrong = err })
 					cancel()
 					return
@@ -269,9 +271,9 @@ func (r *run) closedLoop(ctx context.Context) error {
 	return errors.Join(wrong, ctx.Err())
 }
 
-// turn sets the clock on when another round of a re-key storm begins: all signed
-// prekeys are old then.
-func (r *run) turn(round int) error {
+// turn begins another round of a re-key storm when all exchanges of the one before
+// have had the day that they are given: then all signed prekeys are old.
+func (r *run) turn(ctx context.Context, round int) error {
 	if r.config.Scenario != Rekey || r.round.Load() > int64(round) {
 		return nil
 	}
@@ -280,13 +282,19 @@ func (r *run) turn(round int) error {
 	if r.round.Load() > int64(round) {
 		return nil
 	}
-	err := r.world.pass(prekeyAge)
+	if err := r.quiet(ctx, int64(round)*int64(r.plan.turns())); err != nil {
+		return err
+	}
+	if err := r.world.pass(ctx, prekeyAge); err != nil {
+		return err
+	}
 	r.round.Store(int64(round) + 1)
-	return err
+	return nil
 }
 
 // begin does one step of the plan.
 func (r *run) begin(s Send, meant time.Duration) {
+	defer r.ended.Add(1)
 	if s.To == everybody {
 		r.sendGroup(s, meant)
 		return
@@ -388,23 +396,31 @@ func (r *run) free(deliveries int) {
 const drainEvery = 5 * time.Millisecond
 
 // drain waits until all has arrived, or nothing has for as long as the config says.
-func (r *run) drain(ctx context.Context) error {
+func (r *run) drain(ctx context.Context) error { return r.quiet(ctx, 0) }
+
+// quiet waits until that many steps of the plan are done, and all that was sent has
+// arrived; or until nothing has come of it for as long as the config says, after which
+// what is missing is not waited for again.
+func (r *run) quiet(ctx context.Context, steps int64) error {
 	last, since := int64(-1), time.Now()
-	for time.Since(since) < r.config.Drain {
-		// Answers first: what they send is expected before they are done.
-		answering := r.answer.Load()
+	for {
+		// What makes others expected comes first: steps ask, and answers are given.
+		ended, answering := r.ended.Load(), r.answer.Load()
 		arrived, expected := r.outcomes.arrived.sum(), r.outcomes.expected.sum()
-		if answering == 0 && arrived >= expected {
+		if ended >= steps && answering == 0 && arrived+r.missing.Load() >= expected {
 			return nil
 		}
-		if now := arrived + expected; now != last {
+		if now := ended + arrived + expected; now != last {
 			last, since = now, time.Now()
+		}
+		if time.Since(since) >= r.config.Drain {
+			r.missing.Store(expected - arrived)
+			return nil
 		}
 		if err := sleep(ctx, drainEvery); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // sleep waits, a negative time not at all.

@@ -141,6 +141,22 @@ func TestRekeyStormMakesNewSessions(t *testing.T) {
 	}
 }
 
+// However many days a re-key storm lets pass, an identity's second device, which writes
+// to nobody, is written to: a prekey lasts for 15 days.
+func TestRekeyStormReachesDevicesThatAreSilentForMonths(t *testing.T) {
+	c := testConfig(Rekey)
+	c.Identities, c.Contacts, c.Devices = 10, 1, 2
+	c.Rate, c.InFlight, c.Duration, c.WarmUp, c.Drain = 200, 0, time.Second, 0, 10*time.Second // 40 rounds
+	r := mustRun(t, c, inMemory(memory.New(1, memory.Faults{})))
+	o := r.Outcomes
+	if o.Sent != 400 || o.Delivered != 800 || o.Short != 0 || o.Copies != 400 {
+		t.Errorf("not everything has come: %+v", o)
+	}
+	if len(o.Causes) != 0 || len(o.Alarms) != 0 || len(o.Errors) != 0 {
+		t.Errorf("refused for %v, alarms %v, errors %v", o.Causes, o.Alarms, o.Errors)
+	}
+}
+
 // What a network loses, repeats and reorders is made good, and seen.
 func TestFaultsOfTheNetworkAreSeen(t *testing.T) {
 	c := testConfig(OneWay)

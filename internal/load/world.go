@@ -68,14 +68,29 @@ func newWorld(is World, env Environment) *world {
 // now is the clock of the engines.
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 
-// pass sets that clock on, and remembers it first.
-func (w *world) pass(d time.Duration) error {
+// pass sets that clock on, and remembers it first. An identity's other devices write
+// to nobody: what they would have published in that time they publish now, else
+// their siblings and contacts would know them by prekeys that are long gone.
+func (w *world) pass(ctx context.Context, d time.Duration) error {
 	w.is.Ahead += d
 	if err := w.save(); err != nil {
 		return err
 	}
 	w.ahead.Store(int64(w.is.Ahead))
-	return nil
+	silent := w.is.Devices - 1
+	return each(ctx, w.is.Graph.Identities*silent, func(i int) error {
+		accepted := make(chan error, 1)
+		device := w.person(i/silent, 1+i%silent)
+		if err := device.PublishContactCode(ctx, func(err error) { accepted <- err }); err != nil {
+			return err
+		}
+		select {
+		case err := <-accepted:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 }
 
 func (w *world) save() error {
