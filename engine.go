@@ -101,6 +101,7 @@ func open(ctx context.Context, options Options) (*Engine, error) {
 		started:    options.Now().UnixNano(),
 		restless:   restless{in: max(1, int(options.IdleAfter/sweepEvery))},
 	}
+	e.room.init(options.MemoryBudget)
 	e.takeEvents()
 	e.committer = persistence.NewCommitter(store, persistence.CommitterOptions{Applied: e.applied()})
 	err = e.measure()

@@ -57,6 +57,24 @@ func (i *Identity) Busy() bool { return i.busy() }
 // InMemory estimates what those who are awake take, in bytes.
 func (e *Engine) InMemory() int64 { return e.inMemory() }
 
+// Room is what the memory budget follows.
+type Room struct{ room }
+
+// NewRoom has Options.MemoryBudget.
+func NewRoom(most int64) *Room {
+	r := new(Room)
+	r.init(most)
+	return r
+}
+
+func (r *Room) Used(idle time.Duration) { r.used(idle) }
+func (r *Room) Left(idle time.Duration) { r.left(idle) }
+func (r *Room) Judge()                  { r.judge() }
+func (r *Room) Budget() int64           { return r.budget.Load() }
+
+// MemoryBudget is the one that is used at the moment, in bytes.
+func (e *Engine) MemoryBudget() int64 { return e.room.budget.Load() }
+
 // The estimates, in bytes.
 const (
 	IdentityWeight = identityWeight

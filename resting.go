@@ -8,7 +8,6 @@ import (
 	"github.com/rookery-im/rookery/bundleactor"
 	"github.com/rookery-im/rookery/deviceactor"
 	"github.com/rookery-im/rookery/persistence"
-	"github.com/rookery-im/rookery/sessionactor"
 	"github.com/rookery-im/rookery/transport"
 )
 
@@ -86,6 +85,7 @@ func (i *Identity) admit(contact PublicKey, m *admitted) error {
 	}
 	m.identity = i
 	i.working.Add(1)
+	i.engine.room.used(i.actor.Idle())
 	return nil
 }
 
@@ -258,91 +258,6 @@ func (r *restless) hurry() {
 	defer r.mu.Unlock()
 	for i := range r.by {
 		r.by[i] = 0
-	}
-}
-
-// Estimates of what is in memory, in bytes: of an identity that is awake, with its
-// actors; of a contact; of the sessions with one of its installations.
-// TestMemoryIsNearTheEstimate holds them near to what is measured.
-const (
-	identityWeight = 3200
-	contactWeight  = 3500
-	sessionWeight  = 5200
-)
-
-// defaultMemoryBudget is Options.MemoryBudget when it is not given: with it a process of
-// 100,000 identities, garbage and store included, stays below 2 GiB.
-const defaultMemoryBudget = 384 << 20
-
-// room is what those who are awake take.
-type room struct {
-	wanted atomic.Bool // the sweeper was told
-}
-
-// makeRoom tells the sweeper that the budget is exceeded.
-type makeRoom struct{}
-
-// inMemory estimates what the identities that are awake take, in bytes.
-func (e *Engine) inMemory() int64 {
-	return int64(e.system.Residents().Awake)*identityWeight +
-		e.system.LiveOf((*deviceactor.Actor)(nil))*contactWeight +
-		e.system.LiveOf((*sessionactor.Actor)(nil))*sessionWeight
-}
-
-// full tells that they take more than they may.
-func (e *Engine) full() bool {
-	budget := e.options.MemoryBudget
-	return budget > 0 && e.inMemory() > budget
-}
-
-// unsentPerSweep bounds how many contacts of an identity are woken at once to publish
-// their outboxes.
-const unsentPerSweep = 256
-
-// atOnce is how many may be woken at a time: an eighth if there is no room for them, so
-// that all get their turn.
-func (e *Engine) atOnce(most int) int {
-	if e.full() {
-		return most / 8
-	}
-	return most
-}
-
-// grown is called when something was added to memory.
-func (e *Engine) grown() {
-	if !e.full() {
-		return
-	}
-	if sweeper := e.sweeper.Load(); sweeper != nil && e.room.wanted.CompareAndSwap(false, true) {
-		sweeper.Tell(makeRoom{})
-	}
-}
-
-// makeRoom asks those that were not used for the longest time to sleep, so many that a
-// tenth of the budget gets free.
-func (e *Engine) makeRoom() {
-	e.room.wanted.Store(false)
-	budget := e.options.MemoryBudget
-	taken := e.inMemory()
-	if budget <= 0 || taken <= budget {
-		return
-	}
-	residents := e.system.Residents()
-	each := max(taken/int64(max(residents.Awake, 1)), 1)
-	excess := taken - budget/10*9 - int64(residents.Asked)*each
-	if excess <= 0 {
-		return
-	}
-	wanted := min(int((excess+each-1)/each), residents.Awake-residents.Asked)
-	for wanted > 0 {
-		oldest := e.system.LeastRecentlyUsed(wanted)
-		if len(oldest) == 0 {
-			return
-		}
-		for _, r := range oldest {
-			r.TellAwake(evict{})
-		}
-		wanted -= len(oldest)
 	}
 }
 
