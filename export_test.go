@@ -67,13 +67,16 @@ func NewRoom(most int64) *Room {
 	return r
 }
 
-func (r *Room) Used(idle time.Duration) { r.used(idle) }
-func (r *Room) Left(idle time.Duration) { r.left(idle) }
-func (r *Room) Judge()                  { r.judge() }
-func (r *Room) Budget() int64           { return r.budget.Load() }
+func (r *Room) Used(idle time.Duration)                { r.used(idle) }
+func (r *Room) Left(now time.Time, idle time.Duration) { r.left(now, idle) }
+func (r *Room) Exceeded(now time.Time, crowded bool)   { r.exceeded(now, crowded) }
+func (r *Room) Budget() int64                          { return r.budget.Load() }
 
 // MemoryBudget is the one that is used at the moment, in bytes.
 func (e *Engine) MemoryBudget() int64 { return e.room.budget.Load() }
+
+// SetLeastBudget has less used at least than it otherwise would, in bytes.
+func (e *Engine) SetLeastBudget(least int64) { e.room.least = least }
 
 // The estimates, in bytes.
 const (

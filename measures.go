@@ -147,6 +147,7 @@ func (e *Engine) reading() metrics.Reading {
 		SessionsStarted: counts.SessionsStarted,
 		RatchetSteps:    counts.RatchetSteps,
 		Awake:           int64(counts.Awake), //nolint:gosec // a count
+		MemoryBudget:    e.room.budget.Load(),
 		Wakes:           counts.Wakes,
 		Sleeps:          counts.Sleeps,
 		Actors:          e.liveActors(),

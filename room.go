@@ -21,77 +21,95 @@ const (
 	// defaultMemoryBudget is Options.MemoryBudget when it is not given: with it a process of
 	// 100,000 identities, garbage and store included, stays below 2 GiB.
 	defaultMemoryBudget = 384 << 20
-	// The budget that is used is never less than a quarter of Options.MemoryBudget, nor
-	// than this if that is more (bytes).
+	// worthwhile is what is used in any case, if Options.MemoryBudget permits it, and a
+	// quarter of that if it is more (bytes).
 	worthwhile = 96 << 20
 	// usesToJudge is after how many uses it is judged.
 	usesToJudge = 1024
+	// crowd is from how many contacts for each identity on the uses of identities say
+	// nothing: most of the memory is those contacts'.
+	crowd = 4
+	// agesLast is for how long it is known who has to leave, when nobody had to since.
+	agesLast = 2 * sweepEvery
 )
 
 // room is how much those who are awake may take. All of Options.MemoryBudget does good
-// where identities are used again soon. Where ever others are used it does none: hardly
-// anybody is found awake, and the collector looks through all of them again and again,
-// for such a process makes much garbage. So it is judged by what half of the budget, or
-// twice, would change, and the times between two uses of an identity tell that
-// (docs/adr/0027-identities-sleep.md).
+// where identities are used again soon. Where hardly anybody is, it does none: few are
+// found awake, and the collector looks through all of them again and again, for such a
+// process makes much garbage. So it is judged by the times between two uses of an
+// identity, how many of those that the least budget wakes would stay awake with all of
+// it (docs/adr/0027-identities-sleep.md).
 type room struct {
 	wanted atomic.Bool // the sweeper was told that the budget is exceeded
 
-	most   int64        // Options.MemoryBudget, bytes; 0: no limit
-	budget atomic.Int64 // that is used, bytes
-	// age is how long those had not been used that were asked to leave lately (ns); 0:
-	// nobody was. Who is used again within that is awake.
-	age atomic.Int64
-	// Uses after a time between half of age and age; between age and twice age; after
-	// more. Half of the budget would have the first ones wake somebody, twice as much
-	// would save the second ones that.
-	kept, near, far atomic.Int64
+	least, most int64        // of the budget, bytes; 0: no limit
+	budget      atomic.Int64 // that is used
+	// Who was not used for longer than short (ns) would sleep with the least budget, for
+	// longer than long with all of it; 0: that is not known.
+	short, long atomic.Int64
+	// Uses after a time between the two, and after more.
+	saved, woken atomic.Int64
+
+	// What follows is the sweeper's.
+
+	age   time.Duration // for how long those had not been used that were asked to leave lately
+	asked time.Time     // when the last was
 }
 
 func (r *room) init(most int64) {
 	r.most = max(most, 0)
+	r.least = min(max(r.most/4, worthwhile), r.most)
 	r.budget.Store(r.most)
 }
 
 // used notes for how long somebody was not used who is used now.
 func (r *room) used(idle time.Duration) {
-	switch age := time.Duration(r.age.Load()); {
-	case age == 0, idle <= age/2:
-	case idle <= age:
-		r.kept.Add(1)
-	case idle <= 2*age:
-		r.near.Add(1)
+	switch short := r.short.Load(); {
+	case short == 0, int64(idle) <= short:
+	case int64(idle) <= r.long.Load():
+		r.saved.Add(1)
 	default:
-		r.far.Add(1)
+		r.woken.Add(1)
 	}
 }
 
-// judge makes the budget larger if a larger one would save a quarter of those who are
-// woken that, and smaller if without half of it not even a third more would be woken.
-func (r *room) judge() {
-	kept, near, far := r.kept.Load(), r.near.Load(), r.far.Load()
-	if kept+near+far < usesToJudge {
+// exceeded judges the budget when somebody has to leave: it becomes larger, up to all,
+// where that saves a third of the wakes that the least budget costs, and smaller where it
+// does not. crowded: identities have many contacts each.
+func (r *room) exceeded(now time.Time, crowded bool) {
+	if now.Sub(r.asked) > agesLast {
+		r.age = 0
+		r.short.Store(0)
+		r.saved.Store(0)
+		r.woken.Store(0)
 		return
 	}
-	r.kept.Add(-kept)
-	r.near.Add(-near)
-	r.far.Add(-far)
-	budget, woken := r.budget.Load(), near+far
-	switch {
-	case 4*near >= woken:
-		budget += budget / 8
-	case 3*kept < woken:
-		budget -= budget / 8
+	saved, woken := r.saved.Load(), r.woken.Load()
+	if saved+woken < usesToJudge {
+		return
 	}
-	r.budget.Store(min(max(budget, r.most/4, worthwhile), r.most))
+	r.saved.Add(-saved)
+	r.woken.Add(-woken)
+	before := r.budget.Load()
+	budget := before - before/8
+	if crowded || 3*saved >= saved+woken {
+		budget = before + before/8
+	}
+	budget = min(max(budget, r.least), r.most)
+	r.budget.Store(budget)
+	r.age = time.Duration(float64(r.age) * float64(budget) / float64(before)) // as it will be
 }
 
-// left notes for how long somebody was not used who was asked to leave.
-func (r *room) left(idle time.Duration) {
-	if age := r.age.Load(); age != 0 {
-		idle = (7*time.Duration(age) + idle) / 8
+// left notes when somebody was asked to leave, and for how long he was not used.
+func (r *room) left(now time.Time, idle time.Duration) {
+	if r.asked = now; r.age != 0 {
+		idle = (3*r.age + idle) / 4
 	}
-	r.age.Store(max(int64(idle), 1))
+	r.age = max(idle, 1)
+	// As much more memory, as much later somebody has to leave.
+	budget := float64(max(r.budget.Load(), 1))
+	r.long.Store(int64(float64(r.age) * float64(r.most) / budget))
+	r.short.Store(max(int64(float64(r.age)*float64(r.least)/budget), 1))
 }
 
 // makeRoom tells the sweeper that the budget is exceeded.
@@ -137,13 +155,13 @@ func (e *Engine) grown() {
 // tenth of the budget gets free. It is the sweeper's.
 func (e *Engine) makeRoom() {
 	e.room.wanted.Store(false)
-	e.room.judge()
-	budget := e.room.budget.Load()
 	taken := e.inMemory()
-	if budget <= 0 || taken <= budget {
+	if !e.full() {
 		return
 	}
-	residents := e.system.Residents()
+	residents, now := e.system.Residents(), time.Now()
+	e.room.exceeded(now, e.system.LiveOf((*deviceactor.Actor)(nil)) >= crowd*int64(residents.Awake))
+	budget := e.room.budget.Load()
 	each := max(taken/int64(max(residents.Awake, 1)), 1)
 	excess := taken - budget/10*9 - int64(residents.Asked)*each
 	if excess <= 0 {
@@ -155,10 +173,10 @@ func (e *Engine) makeRoom() {
 		if len(oldest) == 0 {
 			return
 		}
+		if last := oldest[len(oldest)-1]; last.Used() > 0 { // else all of them were only woken
+			e.room.left(now, last.Idle())
+		}
 		for _, r := range oldest {
-			if idle := r.Idle(); r.Used() > 0 { // else it was only woken
-				e.room.left(idle)
-			}
 			r.TellAwake(evict{})
 		}
 		wanted -= len(oldest)

@@ -45,8 +45,7 @@ type run struct {
 	answers *crew
 	answer  atomic.Int64 // that many are to be sent yet
 	room    *semaphore.Weighted
-	round   atomic.Int64
-	turning sync.Mutex
+	rounds  rounds
 	ended   atomic.Int64 // steps of the plan that are done, arrivals aside
 	missing atomic.Int64 // arrivals that are waited for no longer
 
@@ -255,7 +254,11 @@ func (r *run) closedLoop(ctx context.Context) error {
 					return
 				}
 				s := r.plan.At(k)
-				if err := r.turn(ctx, s.Round); err != nil {
+				err := r.turn(sending, s.Round)
+				switch {
+				case err != nil && sending.Err() != nil:
+					return
+				case err != nil:
 					once.Do(func() { wrong = err })
 					cancel()
 					return
@@ -274,22 +277,15 @@ func (r *run) closedLoop(ctx context.Context) error {
 // turn begins another round of a re-key storm when all exchanges of the one before
 // have had the day that they are given: then all signed prekeys are old.
 func (r *run) turn(ctx context.Context, round int) error {
-	if r.config.Scenario != Rekey || r.round.Load() > int64(round) {
+	if r.config.Scenario != Rekey {
 		return nil
 	}
-	r.turning.Lock()
-	defer r.turning.Unlock()
-	if r.round.Load() > int64(round) {
-		return nil
-	}
-	if err := r.quiet(ctx, int64(round)*int64(r.plan.turns())); err != nil {
-		return err
-	}
-	if err := r.world.pass(ctx, prekeyAge); err != nil {
-		return err
-	}
-	r.round.Store(int64(round) + 1)
-	return nil
+	return r.rounds.await(round, func() error {
+		if err := r.quiet(ctx, int64(round)*int64(r.plan.turns())); err != nil {
+			return err
+		}
+		return r.world.pass(ctx, prekeyAge)
+	})
 }
 
 // begin does one step of the plan.
@@ -404,9 +400,11 @@ func (r *run) drain(ctx context.Context) error { return r.quiet(ctx, 0) }
 func (r *run) quiet(ctx context.Context, steps int64) error {
 	last, since := int64(-1), time.Now()
 	for {
-		// What makes others expected comes first: steps ask, and answers are given.
-		ended, answering := r.ended.Load(), r.answer.Load()
-		arrived, expected := r.outcomes.arrived.sum(), r.outcomes.expected.sum()
+		// In this order: what is expected is booked before the step or the answer ends
+		// that asks for it, and who is to answer before the question has arrived.
+		ended := r.ended.Load()
+		arrived, answering := r.outcomes.arrived.sum(), r.answer.Load()
+		expected := r.outcomes.expected.sum()
 		if ended >= steps && answering == 0 && arrived+r.missing.Load() >= expected {
 			return nil
 		}
@@ -414,7 +412,7 @@ func (r *run) quiet(ctx context.Context, steps int64) error {
 			last, since = now, time.Now()
 		}
 		if time.Since(since) >= r.config.Drain {
-			r.missing.Store(expected - arrived)
+			r.missing.Store(max(expected-arrived, 0))
 			return nil
 		}
 		if err := sleep(ctx, drainEvery); err != nil {

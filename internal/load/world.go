@@ -72,6 +72,9 @@ func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Lo
 // to nobody: what they would have published in that time they publish now, else
 // their siblings and contacts would know them by prekeys that are long gone.
 func (w *world) pass(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	w.is.Ahead += d
 	if err := w.save(); err != nil {
 		return err

@@ -47,6 +47,7 @@ var observations = []observation[Reading]{
 
 	{"rookery.identities", gauge, "{identity}", "", "Identities hosted, one for each installation here.", level(func(r *Reading) int64 { return r.Identities })},
 	{"rookery.identities.awake", gauge, "{identity}", "", "Identities in memory; all others sleep.", level(func(r *Reading) int64 { return r.Awake })},
+	{"rookery.memory.budget", gauge, "By", "", "Memory that those who are awake may take at the moment.", level(func(r *Reading) int64 { return r.MemoryBudget })},
 	{"rookery.identities.wakes", counter, "{wake}", "", "Times that an identity came into memory.", total(func(r *Reading) uint64 { return r.Wakes })},
 	{"rookery.identities.sleeps", counter, "{sleep}", "", "Times that one left it, idle or for want of room.", total(func(r *Reading) uint64 { return r.Sleeps })},
 	{"rookery.actors", gauge, "{actor}", labelActor, "Actors in memory.", func(r *Reading) []Labelled { return r.Actors }},

@@ -13,6 +13,7 @@ type Reading struct {
 	SessionsStarted, RatchetSteps uint64 // so far
 
 	Identities, Awake        int64  // hosted, and of them in memory, at present
+	MemoryBudget             int64  // bytes that those may take
 	Wakes, Sleeps            uint64 // of identities, so far
 	Actors                   []Labelled
 	Quarantined, Undelivered uint64 // messages so far
