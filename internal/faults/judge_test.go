@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,6 +37,7 @@ func (w *world) finish(s scenario) error {
 				return true
 			})
 		},
+		w.copied,
 	))
 	for _, i := range w.engine.Identities() {
 		if i.Retired() {
@@ -51,7 +53,13 @@ func (w *world) finish(s scenario) error {
 		err = errors.Join(err, fmt.Errorf("message key used twice: %v", twice))
 	}
 	messages, copies := after.missing()
-	messages = append(messages, slices.DeleteFunc(copies, func(c promise) bool { return store.copies[c.copyName()] })...)
+	copies = slices.DeleteFunc(copies, func(c promise) bool { return store.copies[c.copyName()] })
+	if len(copies) > 0 && !slices.ContainsFunc(copies, func(c promise) bool { return !w.uncopied[c.copyName()] }) {
+		// They were made while the engine was closed.
+		err = errors.Join(err, all(w.open, w.copied, w.close))
+		copies = nil
+	}
+	messages = append(messages, copies...)
 	for _, lost := range messages {
 		err = errors.Join(err, fmt.Errorf("lost: %v", lost))
 	}
@@ -67,6 +75,23 @@ func (w *world) finish(s scenario) error {
 		}
 	}
 	return err
+}
+
+// copied waits until each copy has arrived that the store does not have as one to be
+// made, and notes those that it has.
+func (w *world) copied() error {
+	return w.until("copies", func(p past) bool {
+		w.uncopied = make(map[persistence.Name]bool)
+		_, copies := p.missing()
+		for _, c := range copies {
+			name := c.copyName()
+			if _, err := w.store.Get(context.Background(), name); err != nil {
+				return false
+			}
+			w.uncopied[name] = true
+		}
+		return true
+	})
 }
 
 // asLeft compares the inbox as it was opened with what had happened before.

@@ -57,6 +57,9 @@ type world struct {
 	// begun and sent are how many deliveries and receipts there were by then.
 	begun, sent int
 
+	// uncopied are the copies that the store had to make when that was asked last.
+	uncopied map[persistence.Name]bool
+
 	book    *leakscan.Book // of what the store is given; nil: not kept
 	relieve func()         // does something about a disk that is full
 	struck  func() bool    // tells whether the disk has failed
