@@ -99,9 +99,9 @@ type Options struct {
 	// MemoryBudget is how many bytes identities that are awake, their contacts and
 	// sessions may take, as estimated (docs/operations.md, Sizing). Over it those
 	// identities that were not used for the longest time leave memory before
-	// IdleAfter; those with work under way stay. Of more than 96 MiB less is used, to a
-	// quarter and not below that, where hardly anybody is used again soon and staying
-	// saves few wakes. Default: 384 MiB; negative: no limit.
+	// IdleAfter; those with work under way stay. Where hardly anybody is used again soon,
+	// and staying saves few wakes, less of it is used, but at least a quarter and at least
+	// 96 MiB. Default: 384 MiB; negative: no limit.
 	MemoryBudget int64
 	// MaxInFlight and MaxInFlightPerContact bound the messages under way in
 	// both directions; over them Send is refused with cause.ErrOverloaded and

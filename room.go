@@ -29,7 +29,8 @@ const (
 	// crowd is from how many contacts for each identity on the uses of identities say
 	// nothing: most of the memory is those contacts'.
 	crowd = 4
-	// agesLast is for how long it is known who has to leave, when nobody had to since.
+	// agesLast is for how long it is known at least who has to leave, when nobody had to
+	// since.
 	agesLast = 2 * sweepEvery
 )
 
@@ -75,9 +76,10 @@ func (r *room) used(idle time.Duration) {
 
 // exceeded judges the budget when somebody has to leave: it becomes larger, up to all,
 // where that saves a third of the wakes that the least budget costs, and smaller where it
-// does not. crowded: identities have many contacts each.
+// does not. crowded: most of what is in memory does not leave with the identities that
+// can.
 func (r *room) exceeded(now time.Time, crowded bool) {
-	if now.Sub(r.asked) > agesLast {
+	if now.Sub(r.asked) > max(agesLast, r.age) {
 		r.age = 0
 		r.short.Store(0)
 		r.saved.Store(0)
@@ -160,10 +162,12 @@ func (e *Engine) makeRoom() {
 		return
 	}
 	residents, now := e.system.Residents(), time.Now()
-	e.room.exceeded(now, e.system.LiveOf((*deviceactor.Actor)(nil)) >= crowd*int64(residents.Awake))
-	budget := e.room.budget.Load()
 	each := max(taken/int64(max(residents.Awake, 1)), 1)
-	excess := taken - budget/10*9 - int64(residents.Asked)*each
+	staying := taken - int64(residents.Asked)*each
+	contacts := e.system.LiveOf((*deviceactor.Actor)(nil))
+	e.room.exceeded(now, contacts >= crowd*int64(residents.Awake) || staying > e.room.budget.Load()/4*5)
+	budget := e.room.budget.Load()
+	excess := staying - budget/10*9
 	if excess <= 0 {
 		return
 	}

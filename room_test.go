@@ -17,6 +17,7 @@ type sleepers struct {
 	awake  *list.List // their numbers, the one that was used last first
 	places map[int]*list.Element
 	began  time.Time
+	pace   time.Duration // from one use to the next
 	now    time.Duration
 	used   map[int]time.Duration
 }
@@ -24,17 +25,17 @@ type sleepers struct {
 // sleeperWeight is what one that is awake takes, in bytes.
 const sleeperWeight = 10_000
 
-func newSleepers(budget int64) *sleepers {
+func newSleepers(budget int64, pace time.Duration) *sleepers {
 	return &sleepers{
 		room: rookery.NewRoom(budget), random: rand.New(rand.NewPCG(1, 2)), awake: list.New(),
-		places: make(map[int]*list.Element), used: make(map[int]time.Duration), began: time.Now(),
+		places: make(map[int]*list.Element), used: make(map[int]time.Duration), began: time.Now(), pace: pace,
 	}
 }
 
-// use uses one, 100 µs after the last, makes room as the sweeper does, and tells whether
+// use uses one, makes room as the sweeper does, and tells whether
 // it was woken.
 func (s *sleepers) use(n int) (woken bool) {
-	s.now += 100 * time.Microsecond
+	s.now += s.pace
 	idle := time.Duration(1<<63 - 1)
 	if last, known := s.used[n]; known {
 		idle = s.now - last
@@ -96,11 +97,11 @@ func TestBudgetFollowsWhatItIsGoodFor(t *testing.T) {
 			}
 		}, true, 51_000},
 	} {
-		for _, before := range []string{"nothing", "a crowd"} {
-			s := newSleepers(most)
-			if before == "a crowd" {
+		for n := range 4 {
+			crowd, s := n/2 > 0, newSleepers(most, []time.Duration{100 * time.Microsecond, 20 * time.Millisecond}[n%2])
+			if crowd {
 				next := newcomers()
-				for range 200_000 {
+				for range 150_000 {
 					s.use(next())
 				}
 				if got := s.room.Budget(); got != least {
@@ -108,7 +109,7 @@ func TestBudgetFollowsWhatItIsGoodFor(t *testing.T) {
 				}
 			}
 			next := test.next(s)
-			for range 400_000 {
+			for range 300_000 {
 				s.use(next())
 			}
 			woken := 0
@@ -118,7 +119,7 @@ func TestBudgetFollowsWhatItIsGoodFor(t *testing.T) {
 				}
 			}
 			if got := s.room.Budget(); (got == least) != test.least || woken > test.woken {
-				t.Errorf("%s, after %s: a budget of %d, and %d of 100,000 uses woke somebody", test.name, before, got, woken)
+				t.Errorf("%s, one each %v, after a crowd %v: a budget of %d, and %d of 100,000 uses woke somebody", test.name, s.pace, crowd, got, woken)
 			}
 		}
 	}
@@ -127,7 +128,7 @@ func TestBudgetFollowsWhatItIsGoodFor(t *testing.T) {
 // Where identities have many contacts each, the memory is those contacts', and of their
 // use that of the identities says nothing.
 func TestBudgetOfCrowdsIsUsed(t *testing.T) {
-	s := newSleepers(400 << 20)
+	s := newSleepers(400<<20, 100*time.Microsecond)
 	next := newcomers()
 	for range 500_000 {
 		s.use(next())
@@ -147,7 +148,7 @@ func TestBudgetOfCrowdsIsUsed(t *testing.T) {
 // A budget that is small in any case is used as it is, and none is none.
 func TestSmallBudgetIsUsedAsItIs(t *testing.T) {
 	for _, budget := range []int64{1 << 20, 0, -1} {
-		s := newSleepers(budget)
+		s := newSleepers(budget, time.Second)
 		for n := range 10_000 {
 			s.use(n)
 		}
@@ -161,7 +162,7 @@ func TestSmallBudgetIsUsedAsItIs(t *testing.T) {
 // others are worth less than the budget.
 func TestEngineUsesLessOfItsBudgetWhereThatSavesNothing(t *testing.T) {
 	const pair = 2 * (rookery.IdentityWeight + rookery.ContactWeight + rookery.SessionWeight)
-	const most, least, pairs = 8 * pair, 2 * pair, 60
+	const most, least, pairs = 8 * pair, 5 * pair, 60
 	w := newWorld(t, backends[1], func(o *rookery.Options) { o.MemoryBudget = most })
 	w.engine.SetLeastBudget(least)
 	var all []device

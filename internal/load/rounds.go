@@ -25,17 +25,25 @@ func (r *rounds) await(round int, begin func() error) error {
 			r.over.Wait()
 			continue
 		}
-		r.starting = true
-		r.mu.Unlock()
-		err := begin()
-		r.mu.Lock()
-		if r.starting, r.wrong = false, err; err == nil {
-			r.begun++
-		}
-		r.over.Broadcast()
+		r.start(begin)
 	}
 	if r.begun > round {
 		return nil
 	}
 	return r.wrong
+}
+
+// start calls begin without the lock, which the caller holds.
+func (r *rounds) start(begin func() error) {
+	r.starting = true
+	r.mu.Unlock()
+	var err error
+	defer func() {
+		r.mu.Lock()
+		if r.starting, r.wrong = false, err; err == nil {
+			r.begun++
+		}
+		r.over.Broadcast()
+	}()
+	err = begin()
 }

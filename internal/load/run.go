@@ -274,8 +274,8 @@ func (r *run) closedLoop(ctx context.Context) error {
 	return errors.Join(wrong, ctx.Err())
 }
 
-// turn begins another round of a re-key storm when all exchanges of the one before
-// have had the day that they are given: then all signed prekeys are old.
+// turn begins another round of a re-key storm when all of the one before has arrived, or
+// nothing more comes of it: a day passes, and all signed prekeys are old.
 func (r *run) turn(ctx context.Context, round int) error {
 	if r.config.Scenario != Rekey {
 		return nil
@@ -396,7 +396,7 @@ func (r *run) drain(ctx context.Context) error { return r.quiet(ctx, 0) }
 
 // quiet waits until that many steps of the plan are done, and all that was sent has
 // arrived; or until nothing has come of it for as long as the config says, after which
-// what is missing is not waited for again.
+// the arrivals that are missing are not waited for again.
 func (r *run) quiet(ctx context.Context, steps int64) error {
 	last, since := int64(-1), time.Now()
 	for {
