@@ -92,7 +92,7 @@ func (r *room) exceeded(now time.Time, crowded bool) {
 	}
 	r.saved.Add(-saved)
 	r.woken.Add(-woken)
-	before := r.budget.Load()
+	before := max(r.budget.Load(), 1)
 	budget := before - before/8
 	if crowded || 3*saved >= saved+woken {
 		budget = before + before/8
@@ -157,17 +157,16 @@ func (e *Engine) grown() {
 // tenth of the budget gets free. It is the sweeper's.
 func (e *Engine) makeRoom() {
 	e.room.wanted.Store(false)
-	taken := e.inMemory()
-	if !e.full() {
+	budget, taken := e.room.budget.Load(), e.inMemory()
+	if budget <= 0 || taken <= budget {
 		return
 	}
 	residents, now := e.system.Residents(), time.Now()
 	each := max(taken/int64(max(residents.Awake, 1)), 1)
 	staying := taken - int64(residents.Asked)*each
 	contacts := e.system.LiveOf((*deviceactor.Actor)(nil))
-	e.room.exceeded(now, contacts >= crowd*int64(residents.Awake) || staying > e.room.budget.Load()/4*5)
-	budget := e.room.budget.Load()
-	excess := staying - budget/10*9
+	e.room.exceeded(now, contacts >= crowd*int64(residents.Awake) || staying > budget/4*5)
+	excess := staying - e.room.budget.Load()/10*9
 	if excess <= 0 {
 		return
 	}

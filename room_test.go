@@ -32,8 +32,7 @@ func newSleepers(budget int64, pace time.Duration) *sleepers {
 	}
 }
 
-// use uses one, makes room as the sweeper does, and tells whether
-// it was woken.
+// use uses one, makes room as the sweeper does, and tells whether it was woken.
 func (s *sleepers) use(n int) (woken bool) {
 	s.now += s.pace
 	idle := time.Duration(1<<63 - 1)
@@ -63,7 +62,7 @@ func (s *sleepers) use(n int) (woken bool) {
 // among draws from so many.
 func (s *sleepers) among(n int) func() int { return func() int { return s.random.IntN(n) } }
 
-// newcomers are all others than those, and none comes twice.
+// newcomers are used once each, and nobody else uses them.
 func newcomers() func() int {
 	next := 1 << 30
 	return func() int { next++; return next }

@@ -256,7 +256,7 @@ func (r *run) closedLoop(ctx context.Context) error {
 				s := r.plan.At(k)
 				err := r.turn(sending, s.Round)
 				switch {
-				case err != nil && sending.Err() != nil:
+				case err != nil && errors.Is(err, sending.Err()): // its time is over
 					return
 				case err != nil:
 					once.Do(func() { wrong = err })
