@@ -235,11 +235,13 @@ func (s *meetings) all(ctx context.Context, m *Monitor) (int, error) {
 	return pairs - first, w.save()
 }
 
-// meet establishes one pair: when it returns both sides have sessions.
+// meet establishes one pair: when it returns both sides have sessions. It is the second
+// one of the pair who greets: the first one, who writes to it in most scenarios, has then
+// made the last step of the DH ratchet, and goes on in a chain that both ends have.
 func (s *meetings) meet(ctx context.Context, pair int) error {
 	ctx, cancel := context.WithTimeout(ctx, meetPatience)
 	defer cancel()
-	a, b := s.world.is.Graph.Pair(pair)
+	b, a := s.world.is.Graph.Pair(pair)
 	one, other := s.world.person(a, 0), s.world.person(b, 0)
 	if err := introduce(ctx, one, other); err != nil {
 		return err

@@ -103,6 +103,17 @@ func TestScenariosDeliverEverything(t *testing.T) {
 	}
 }
 
+// Who writes to a contact for the first time goes on in a chain that both ends have:
+// what a run one way measures does not depend on how many pairs it comes to.
+func TestFirstMessageOfAPairMakesNoRatchetStep(t *testing.T) {
+	for _, s := range []Scenario{OneWay, Cold} {
+		r := mustRun(t, testConfig(s), inMemory(memory.New(1, memory.Faults{})))
+		if o := r.Outcomes; o.Sent == 0 || o.RatchetSteps != 0 {
+			t.Errorf("%s: %d messages sent, with %d halves of DH ratchet steps", s, o.Sent, o.RatchetSteps)
+		}
+	}
+}
+
 // With a rate as many are sent as the plan has, however long they take.
 func TestRateDecidesHowManyAreSent(t *testing.T) {
 	c := testConfig(OneWay)
