@@ -20,6 +20,8 @@ const (
 	// scaleIdle is how long a contact stays in memory without a message. The engine's
 	// own default is longer than the measurement: nobody would sleep.
 	scaleIdle = 10 * time.Second
+	// scaleLead is how many times as many messages are sent before those that are measured.
+	scaleLead = 3
 )
 
 // The names of what the hot set stands beside.
@@ -67,26 +69,24 @@ func (s *scale) open(ctx context.Context, identities int) (measure.Opened, error
 	if err := s.many.grow(ctx, max(1, identities/2)); err != nil {
 		return measure.Opened{}, err
 	}
-	hot := s.many.pairs[:min(hotPairs, len(s.many.pairs))]
+	hot, all := s.many.pairs[:min(hotPairs, len(s.many.pairs))], s.many.pairs
 	return measure.Opened{Ways: []measure.Way{
-		s.round(measure.Rookery, s.many, hot),
-		s.round(fewWay, s.few, s.few.pairs),
-		s.many.turns(uniformWay, s.Sizes.Scale, func(ctx context.Context) error {
-			return s.many.spread(ctx, s.Sizes.Scale, func(int) *pair {
-				return s.many.pairs[rand.IntN(len(s.many.pairs))] //nolint:gosec // whose turn it is
-			})
+		s.way(measure.Rookery, s.many, func(i int) *pair { return hot[i%len(hot)] }),
+		s.way(fewWay, s.few, func(i int) *pair { return s.few.pairs[i%len(s.few.pairs)] }),
+		s.way(uniformWay, s.many, func(int) *pair {
+			return all[rand.IntN(len(all))] //nolint:gosec // whose turn it is
 		}),
 	}}, nil
 }
 
-// round is traffic that goes round some pairs, all of which are awake: one message of
-// each is sent before the clock runs.
-func (s *scale) round(name string, w *world, pairs []*pair) measure.Way {
-	next := func(i int) *pair { return pairs[i%len(pairs)] }
-	way := w.turns(name, s.Sizes.Scale, func(ctx context.Context) error { return w.spread(ctx, s.Sizes.Scale, next) })
+// way is traffic in the pairs that next gives. Each turn has as much of it before the
+// clock runs that those are awake who are with such traffic, and nobody else.
+func (s *scale) way(name string, w *world, next func(i int) *pair) measure.Way {
+	messages := s.Sizes.Scale
+	way := w.turns(name, messages, func(ctx context.Context) error { return w.spread(ctx, messages, next) })
 	turn := way.Turn
 	way.Turn = func(ctx context.Context, long time.Duration) (measure.Figures, error) {
-		if err := w.spread(ctx, len(pairs), next); err != nil {
+		if err := w.spread(ctx, scaleLead*messages, next); err != nil {
 			return measure.Figures{}, err
 		}
 		return turn(ctx, long)
