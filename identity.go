@@ -64,6 +64,7 @@ type Identity struct {
 	listening []listener
 	leave     func() // the transport; nil while it does not host us
 	closed    bool   // nothing may be listened to any more
+	began     uint32 // how often it was begun to listen to something
 	lookUps   sync.WaitGroup
 
 	deleted  atomic.Bool // nothing may be asked of it any more

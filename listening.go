@@ -16,6 +16,7 @@ import (
 type listener struct {
 	topic  transport.Topic
 	cancel func() // nil while it begins
+	number uint32 // of all that the identity has begun to listen to, by which it is told apart
 }
 
 // subscribe has the transport host the identity, and listens on its own topics: for
@@ -65,21 +66,25 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 		i.mu.Unlock()
 		return nil
 	}
-	i.listening = slices.Insert(i.listening, at, listener{topic: topic})
+	i.began++
+	mine := i.began
+	i.listening = slices.Insert(i.listening, at, listener{topic: topic, number: mine})
 	i.mu.Unlock()
 
 	cancel, err := i.engine.options.Transport.Subscribe(topic, deliver)
 
 	i.mu.Lock()
-	if at, wanted := i.listens(topic); err == nil && wanted && !i.closed {
-		i.listening[at].cancel = cancel
-		i.mu.Unlock()
-		return nil
+	at, wanted := i.listens(topic)
+	wanted = wanted && i.listening[at].number == mine
+	switch {
+	case wanted && err == nil:
+		i.listening[at].cancel, cancel = cancel, nil
+	case wanted:
+		i.stopListening(topic)
 	}
-	i.stopListening(topic)
 	i.mu.Unlock()
-	if err == nil {
-		cancel() // nobody listens any more
+	if err == nil && cancel != nil {
+		cancel() // nobody listens any more, or another who came later does
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package rookery_test
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
@@ -66,5 +67,77 @@ func TestWhoJoinsBeforeTheIdentityIsHostedIsNotForgotten(t *testing.T) {
 	somebody.Leave(chat)
 	if n := network.to(topic); n != 0 {
 		t.Errorf("%d subscriptions are left", n)
+	}
+}
+
+// held is a network in which who subscribes to a topic waits until it is said what comes
+// of it.
+type held struct {
+	*early
+	topic transport.Topic
+	begun chan chan error
+}
+
+func (h *held) Subscribe(topic transport.Topic, deliver transport.Deliver) (func(), error) {
+	if topic == h.topic {
+		outcome := make(chan error)
+		h.begun <- outcome
+		if err := <-outcome; err != nil {
+			return nil, err
+		}
+	}
+	return h.early.Subscribe(topic, deliver)
+}
+
+// Who joins, leaves and joins again while the network is slow to subscribe listens once,
+// whatever comes of what was left and whenever, and not at all after leaving again.
+func TestJoiningAgainWhileTheNetworkIsSlowListensOnce(t *testing.T) {
+	const chat = "somewhere"
+	for name, test := range map[string]struct {
+		left  error // what comes of what was left
+		first bool  // that is known first
+	}{
+		"taken first": {nil, true}, "taken last": {nil, false},
+		"refused first": {errors.New("no network"), true}, "refused last": {errors.New("no network"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			network := &held{
+				early: &early{Network: memory.New(1, memory.Faults{}), hosting: func() {}, listening: make(map[transport.Topic]int)},
+				topic: transport.PublicTopic(chat), begun: make(chan chan error),
+			}
+			w := newWorldWatchedBy(nil, t, backends[0], func(o *rookery.Options) { o.Transport = network })
+			somebody := w.at(w.person(1)[0])
+			join := func() (outcome, joined chan error) {
+				joined = make(chan error, 1)
+				go func() { joined <- somebody.Join(chat) }()
+				return <-network.begun, joined
+			}
+			left, leftJoined := join()
+			somebody.Leave(chat)
+			again, againJoined := join()
+			settleLeft := func() {
+				left <- test.left
+				if err := <-leftJoined; !errors.Is(err, test.left) {
+					t.Error(err)
+				}
+			}
+			if test.first {
+				settleLeft()
+			}
+			again <- nil
+			if err := <-againJoined; err != nil {
+				t.Error(err)
+			}
+			if !test.first {
+				settleLeft()
+			}
+			if n := network.to(network.topic); n != 1 {
+				t.Errorf("%d subscriptions", n)
+			}
+			somebody.Leave(chat)
+			if n := network.to(network.topic); n != 0 {
+				t.Errorf("%d subscriptions are left", n)
+			}
+		})
 	}
 }
