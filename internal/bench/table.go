@@ -86,22 +86,22 @@ func (s Section) writeRates(to *strings.Builder) {
 
 // writeRateColumns is for what goes by the clock and stands beside the same each time.
 func (s Section) writeRateColumns(to *strings.Builder) {
-	head, rule := "| | messages/s | CPU per message, µs |", "|---|--:|--:|"
+	head, rule := "| | messages/s | CPU per message, µs | wakes per message |", "|---|--:|--:|--:|"
 	for _, name := range s.Columns {
-		head += fmt.Sprintf(" %s, messages/s | CPU per message, µs | share of that rate |", name)
-		rule += "--:|--:|--:|"
+		head += fmt.Sprintf(" %s, messages/s | CPU per message, µs | wakes per message | share of that rate |", name)
+		rule += "--:|--:|--:|--:|"
 	}
 	_, _ = fmt.Fprintf(to, "%s\n%s\n", head, rule)
 	for _, r := range s.Results {
 		own := r.Own()
-		_, _ = fmt.Fprintf(to, "| %s | %.0f | %s |", r.Title, own.Rate(), measure.Micros(own.ProcessorNanoseconds))
+		_, _ = fmt.Fprintf(to, "| %s | %.0f | %s | %.2f |", r.Title, own.Rate(), measure.Micros(own.ProcessorNanoseconds), own.Wakes)
 		for _, name := range s.Columns {
 			w, ok := r.Way(name)
 			if !ok {
-				_, _ = fmt.Fprintf(to, " %s | %s | %s |", none, none, none)
+				_, _ = fmt.Fprintf(to, " %s | %s | %s | %s |", none, none, none, none)
 				continue
 			}
-			_, _ = fmt.Fprintf(to, " %.0f | %s | %s |", w.Rate(), measure.Micros(w.ProcessorNanoseconds), measure.Share(1/w.Times))
+			_, _ = fmt.Fprintf(to, " %.0f | %s | %.2f | %s |", w.Rate(), measure.Micros(w.ProcessorNanoseconds), w.Wakes, measure.Share(1/w.Times))
 		}
 		_, _ = fmt.Fprintln(to)
 	}

@@ -38,7 +38,7 @@ func TestTables(t *testing.T) {
 		},
 		"columns of rates": {
 			Section{Columns: []string{"x", "y"}, Results: []measure.Result{{Title: "a", Basis: measure.Clock, Ways: []measure.WayResult{way("rookery", 100_000, 1), way("x", 10_000, 10)}}}},
-			[]string{"| a | 10000 | 50.0 | 100000 | 5.00 | 10 % | - | - | - |"},
+			[]string{"| a | 10000 | 50.0 | 0.00 | 100000 | 5.00 | 0.00 | 10 % | - | - | - | - |"},
 		},
 	} {
 		var b strings.Builder

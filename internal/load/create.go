@@ -241,8 +241,8 @@ func (s *meetings) all(ctx context.Context, m *Monitor) (int, error) {
 func (s *meetings) meet(ctx context.Context, pair int) error {
 	ctx, cancel := context.WithTimeout(ctx, meetPatience)
 	defer cancel()
-	b, a := s.world.is.Graph.Pair(pair)
-	one, other := s.world.person(a, 0), s.world.person(b, 0)
+	answers, greets := s.world.is.Graph.Pair(pair)
+	one, other := s.world.person(greets, 0), s.world.person(answers, 0)
 	if err := introduce(ctx, one, other); err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func (s *meetings) meet(ctx context.Context, pair int) error {
 	s.waiting[number] = done
 	s.mu.Unlock()
 	if err := patiently(ctx, func() error {
-		_, err := one.Send(ctx, other.PublicKey(), head{kind: greeting, sender: uint32(a), number: number}.encode(MinPayload)) //nolint:gosec // at most MaxPairs
+		_, err := one.Send(ctx, other.PublicKey(), head{kind: greeting, sender: uint32(greets), number: number}.encode(MinPayload)) //nolint:gosec // at most MaxPairs
 		return err
 	}, nil); err != nil {
 		return err
@@ -266,7 +266,7 @@ func (s *meetings) meet(ctx context.Context, pair int) error {
 		if s.wrong != nil {
 			return s.wrong
 		}
-		return fmt.Errorf("load: pair %d, identities %d and %d, was not established: %w", pair, a, b, ctx.Err())
+		return fmt.Errorf("load: pair %d, identities %d and %d, was not established: %w", pair, greets, answers, ctx.Err())
 	}
 }
 

@@ -86,6 +86,9 @@ func (p *Plan) turn(n uint64) (from, to int) {
 	case Bot:
 		bot, user := p.graph.Pair(turn)
 		return user, bot
+	case PingPong: // who has greeted asks: a step of the DH ratchet each way from the first on
+		answers, asks := p.graph.Pair(turn)
+		return asks, answers
 	case Reconnect: // neighbours live in different engines
 		if p.graph.Contacts > 1 {
 			a, b := turn, (turn+1)%p.graph.Identities

@@ -103,13 +103,18 @@ func TestScenariosDeliverEverything(t *testing.T) {
 	}
 }
 
-// Who writes to a contact for the first time goes on in a chain that both ends have:
-// what a run one way measures does not depend on how many pairs it comes to.
-func TestFirstMessageOfAPairMakesNoRatchetStep(t *testing.T) {
-	for _, s := range []Scenario{OneWay, Cold} {
-		r := mustRun(t, testConfig(s), inMemory(memory.New(1, memory.Faults{})))
-		if o := r.Outcomes; o.Sent == 0 || o.RatchetSteps != 0 {
-			t.Errorf("%s: %d messages sent, with %d halves of DH ratchet steps", s, o.Sent, o.RatchetSteps)
+// What a run measures does not depend on how many pairs it comes to for the first time:
+// one way they go on in a chain that both ends have, in an exchange each message takes a
+// step of the DH ratchet, half of it at each end.
+func TestFirstMessageOfAPairCostsWhatTheNextOnesDo(t *testing.T) {
+	for s, halves := range map[Scenario]int64{OneWay: 0, Cold: 0, PingPong: 2} {
+		for _, devices := range []int{1, 2} {
+			c := testConfig(s)
+			c.Devices, c.Duration, c.InFlight = devices, 400*time.Millisecond, 1
+			o := mustRun(t, c, inMemory(memory.New(1, memory.Faults{}))).Outcomes
+			if o.Sent == 0 || o.Started != 0 || devices == 1 && o.RatchetSteps != halves*o.Sent || devices > 1 && halves == 0 && o.RatchetSteps != 0 {
+				t.Errorf("%s, %d devices: %d messages sent, %d halves of DH ratchet steps, %d sessions started", s, devices, o.Sent, o.RatchetSteps, o.Started)
+			}
 		}
 	}
 }

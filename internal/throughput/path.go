@@ -86,6 +86,7 @@ func (w *world) turns(name string, messages int, turn func(context.Context) erro
 			err = fmt.Errorf("%w: %d", errSteps, steps)
 		}
 		f.Batches, f.Commits, f.Records = after.Batches-before.Batches, after.Commits-before.Commits, after.Records-before.Records
+		f.Wakes = after.Wakes - before.Wakes
 		return f, err
 	}}
 }

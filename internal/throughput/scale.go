@@ -17,10 +17,10 @@ const (
 	hotPairs = 10_000
 	// scaleInFlight is how many messages are under way in all pairs together.
 	scaleInFlight = 1024
-	// scaleIdle is how long a contact stays in memory without a message. The engine's
-	// own default is longer than the measurement: nobody would sleep.
+	// scaleIdle is how long a contact stays in memory without a message, if there is room.
 	scaleIdle = 10 * time.Second
-	// scaleLead is how many times as many messages are sent before those that are measured.
+	// scaleLead is how many times as many messages are sent before those that are measured:
+	// enough for each of the hot set, and for the memory budget to follow what is in use.
 	scaleLead = 3
 )
 
@@ -79,8 +79,8 @@ func (s *scale) open(ctx context.Context, identities int) (measure.Opened, error
 	}}, nil
 }
 
-// way is traffic in the pairs that next gives. Each turn has as much of it before the
-// clock runs that those are awake who are with such traffic, and nobody else.
+// way is traffic in the pairs that next gives. Each turn begins with some that is not
+// measured, so that those are awake who are with such traffic.
 func (s *scale) way(name string, w *world, next func(i int) *pair) measure.Way {
 	messages := s.Sizes.Scale
 	way := w.turns(name, messages, func(ctx context.Context) error { return w.spread(ctx, messages, next) })

@@ -20,6 +20,8 @@ type Figures struct {
 	// Batches are synced to a store, with so many commits and records in them; 0 where
 	// there is no store.
 	Batches, Commits, Records uint64
+	// Wakes are identities that came into memory.
+	Wakes uint64
 }
 
 // Take does one turn of so many operations. Nothing else may run meanwhile that is

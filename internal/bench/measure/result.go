@@ -27,6 +27,7 @@ type WayResult struct {
 	Batches     float64 `json:"batches,omitempty"`    // synced in a turn
 	Commits     float64 `json:"in_batch,omitempty"`   // commits in one batch
 	Records     float64 `json:"of_records,omitempty"` // records in one batch
+	Wakes       float64 `json:"wakes,omitempty"`      // of identities
 }
 
 // Rate is operations per second.
@@ -58,6 +59,7 @@ func summary(name string, basis Basis, rounds, own []Figures) WayResult {
 		Bytes:                median(rounds, func(f Figures) float64 { return float64(f.Allocated) / float64(f.Operations) }),
 		Written:              median(rounds, func(f Figures) float64 { return float64(f.Written) / float64(f.Operations) }),
 		Batches:              median(rounds, func(f Figures) float64 { return float64(f.Batches) }),
+		Wakes:                median(rounds, func(f Figures) float64 { return float64(f.Wakes) / float64(f.Operations) }),
 	}
 	if w.Batches > 0 {
 		w.Commits = median(rounds, func(f Figures) float64 { return float64(f.Commits) / float64(max(1, f.Batches)) })

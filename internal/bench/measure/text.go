@@ -58,6 +58,9 @@ func (w WayResult) cost(b Basis) string {
 	if w.Batches > 0 {
 		text += fmt.Sprintf("; %.0f batches, %.0f commits and %.0f records in one; %.0f bytes to disk", w.Batches, w.Commits, w.Records, w.Written)
 	}
+	if w.Wakes > 0 {
+		text += fmt.Sprintf("; %.2f identities woken", w.Wakes)
+	}
 	return text
 }
 
