@@ -82,9 +82,13 @@ func (i *Identity) listen(topic transport.Topic, deliver transport.Deliver) erro
 	case wanted:
 		i.stopListening(topic)
 	}
+	closed := i.closed
 	i.mu.Unlock()
 	if err == nil && cancel != nil {
 		cancel() // nobody listens any more, or another who came later does
+	}
+	if err == nil && closed {
+		return cmp.Or(i.accepting(), ErrClosed)
 	}
 	return err
 }

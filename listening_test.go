@@ -110,7 +110,12 @@ func TestJoiningAgainWhileTheNetworkIsSlowListensOnce(t *testing.T) {
 			join := func() (outcome, joined chan error) {
 				joined = make(chan error, 1)
 				go func() { joined <- somebody.Join(chat) }()
-				return <-network.begun, joined
+				select {
+				case outcome = <-network.begun:
+				case err := <-joined:
+					t.Fatalf("joined without a subscription, error %v", err)
+				}
+				return outcome, joined
 			}
 			left, leftJoined := join()
 			somebody.Leave(chat)
@@ -139,5 +144,27 @@ func TestJoiningAgainWhileTheNetworkIsSlowListensOnce(t *testing.T) {
 				t.Errorf("%d subscriptions are left", n)
 			}
 		})
+	}
+}
+
+// Who joins while the engine is closed is told so, and nothing is left of it.
+func TestWhoJoinsWhileTheEngineClosesIsTold(t *testing.T) {
+	const chat = "somewhere"
+	network := &held{
+		early: &early{Network: memory.New(1, memory.Faults{}), hosting: func() {}, listening: make(map[transport.Topic]int)},
+		topic: transport.PublicTopic(chat), begun: make(chan chan error),
+	}
+	w := newWorldWatchedBy(nil, t, backends[0], func(o *rookery.Options) { o.Transport = network })
+	somebody := w.at(w.person(1)[0])
+	joined := make(chan error, 1)
+	go func() { joined <- somebody.Join(chat) }()
+	outcome := <-network.begun
+	w.close()
+	outcome <- nil
+	if err := <-joined; !errors.Is(err, rookery.ErrClosed) {
+		t.Errorf("joined with error %v", err)
+	}
+	if n := network.to(network.topic); n != 0 {
+		t.Errorf("%d subscriptions are left", n)
 	}
 }

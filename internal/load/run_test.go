@@ -112,7 +112,8 @@ func TestFirstMessageOfAPairCostsWhatTheNextOnesDo(t *testing.T) {
 			c := testConfig(s)
 			c.Devices, c.Duration, c.InFlight = devices, 400*time.Millisecond, 1
 			o := mustRun(t, c, inMemory(memory.New(1, memory.Faults{}))).Outcomes
-			if o.Sent == 0 || o.Started != 0 || devices == 1 && o.RatchetSteps != halves*o.Sent || devices > 1 && halves == 0 && o.RatchetSteps != 0 {
+			exact := devices == 1 // of a second device it is not known whether it was there when the world was made
+			if o.Sent == 0 || exact && (o.Started != 0 || o.RatchetSteps != halves*o.Sent) || halves == 0 && o.RatchetSteps != 0 {
 				t.Errorf("%s, %d devices: %d messages sent, %d halves of DH ratchet steps, %d sessions started", s, devices, o.Sent, o.RatchetSteps, o.Started)
 			}
 		}

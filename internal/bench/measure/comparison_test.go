@@ -42,10 +42,10 @@ func TestRatiosAreTakenWithinRounds(t *testing.T) {
 }
 
 func TestBasisChoosesTheTime(t *testing.T) {
-	f := Figures{Operations: 10, Elapsed: 1000, Processor: 500}
+	f := Figures{Operations: 10, Elapsed: 1000, Processor: 500, Wakes: 15}
 	for basis, want := range map[Basis]float64{Clock: 100, Processor: 50} {
 		r, err := Comparison{ID: "a", Basis: basis, Open: opened(rounds(Rookery, f))}.Run(t.Context(), Settings{Rounds: 1})
-		if err != nil || r.Own().Nanoseconds != want || r.Own().ProcessorNanoseconds != 50 {
+		if err != nil || r.Own().Nanoseconds != want || r.Own().ProcessorNanoseconds != 50 || r.Own().Wakes != 1.5 {
 			t.Errorf("%s: %+v, %v", basis, r, err)
 		}
 	}

@@ -18,6 +18,9 @@ func WriteText(to io.Writer, all []Result) error {
 			if r.Wanted > 0 && other.Name == r.Ways[1].Name {
 				share += ", wanted " + Share(r.Wanted)
 			}
+			if other.Wakes > 0 {
+				share += "; " + other.wakes()
+			}
 			if err := line(to, "    "+other.Name, r.Basis.Figure(other), share); err != nil {
 				return err
 			}
@@ -59,9 +62,13 @@ func (w WayResult) cost(b Basis) string {
 		text += fmt.Sprintf("; %.0f batches, %.0f commits and %.0f records in one; %.0f bytes to disk", w.Batches, w.Commits, w.Records, w.Written)
 	}
 	if w.Wakes > 0 {
-		text += fmt.Sprintf("; %.2f identities woken", w.Wakes)
+		text += "; " + w.wakes()
 	}
 	return text
+}
+
+func (w WayResult) wakes() string {
+	return fmt.Sprintf("%.2f wakes for each", w.Wakes)
 }
 
 // Micros shows nanoseconds as microseconds, with as many digits as are worth it.
