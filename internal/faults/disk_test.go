@@ -8,18 +8,19 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
-// disk is errorfs over a file system, with every operation that writes counted
-// as one: errorfs takes a file that is opened for writing for one that is read,
-// and loses sight of logs that are used again.
+// disk is a faulty one on which opening a file for writing counts as making it: errorfs
+// takes it for reading.
 type disk struct {
-	*errorfs.FS
+	faultydisk.Disk
 	injector errorfs.Injector
 }
 
 func faulty(below vfs.FS, injector errorfs.Injector) vfs.FS {
-	return disk{errorfs.Wrap(below, injector), injector}
+	return disk{faultydisk.New(below, injector), injector}
 }
 
 // OpenReadWrite implements vfs.FS.
@@ -27,16 +28,7 @@ func (d disk) OpenReadWrite(name string, category vfs.DiskWriteCategory, options
 	if err := d.injector.MaybeError(errorfs.Op{Kind: errorfs.OpCreate, Path: name}); err != nil {
 		return nil, err
 	}
-	return d.FS.OpenReadWrite(name, category, options...)
-}
-
-// ReuseForWrite implements vfs.FS.
-func (d disk) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := d.FS.ReuseForWrite(oldname, newname, category)
-	if err != nil {
-		return nil, err
-	}
-	return errorfs.WrapFile(file, d.injector), nil
+	return d.Disk.OpenReadWrite(name, category, options...)
 }
 
 func writes(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsWrite }

@@ -63,7 +63,7 @@ func (w *world) finish(s scenario) error {
 	for _, lost := range messages {
 		err = errors.Join(err, fmt.Errorf("lost: %v", lost))
 	}
-	for _, text := range after.alarms {
+	for _, text := range append(after.alarms, after.lostCopies()...) {
 		err = errors.Join(err, errors.New(text))
 	}
 	for name, times := range after.reported(begun) {

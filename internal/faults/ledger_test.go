@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,8 @@ type past struct {
 	acked     []note             // the application has said so
 	ended     []persistence.Name // of the inbox, durably
 	alarms    []string           // what must not happen
+	copies    []persistence.Name // that were to be made, and may be in the store
+	copyLost  []string           // alarms: nobody was left to get one
 	steps     []string           // of the scenario, done
 	tried     []string           // of those that enable devices, begun
 	ahead     time.Duration      // of the clock
@@ -103,6 +106,8 @@ func (p past) frozen() past {
 	p.acked = slices.Clip(p.acked)
 	p.ended = slices.Clip(p.ended)
 	p.alarms = slices.Clip(p.alarms)
+	p.copies = slices.Clip(p.copies)
+	p.copyLost = slices.Clip(p.copyLost)
 	p.steps = slices.Clip(p.steps)
 	p.tried = slices.Clip(p.tried)
 	return p
@@ -177,6 +182,24 @@ func (p past) siblings(d device) []device {
 		}
 	}
 	return list
+}
+
+// lostCopies are the alarms about copies that nobody is left to get, unless that is right:
+// a message whose sending has failed may be durable all the same, and is sent when the
+// store is opened again. If its device was disabled meanwhile, there is nobody to get the
+// copy, which no receipt has promised.
+func (p past) lostCopies() []string {
+	unpromised := set(p.copies)
+	for _, r := range p.receipts {
+		if len(r.copies) > 0 {
+			delete(unpromised, promise{receipt: r}.copyName())
+		}
+	}
+	disabled := slices.ContainsFunc(p.tried, func(step string) bool { return strings.HasSuffix(step, ": false") })
+	if disabled && len(p.copyLost) <= len(unpromised) {
+		return nil
+	}
+	return p.copyLost
 }
 
 // approves tells whether a device has approved another for sure, and has not

@@ -41,7 +41,7 @@ func openStore(ctx context.Context, on vfs.FS, key string, memTable uint64, rand
 const probeEvery = 2 * time.Millisecond
 
 // witness stands between the engine and its store and notes which messages are
-// durably out of the inbox.
+// durably out of the inbox, and which copies there may be to make.
 type witness struct {
 	*sealing.Store
 	ledger *ledger
@@ -60,10 +60,18 @@ func (s *witness) Apply(ctx context.Context, batch persistence.Batch) error {
 	if s.book != nil {
 		s.book.Read(batch)
 	}
+	var copies, ended []persistence.Name
+	for _, r := range batch.Records {
+		if !r.Delete && r.Name.Kind() == persistence.KindCopy {
+			copies = append(copies, r.Name)
+		}
+	}
+	if len(copies) > 0 { // it may be there although that fails
+		s.ledger.note(func(p *past) { p.copies = append(p.copies, copies...) })
+	}
 	if err := s.Store.Apply(ctx, batch); err != nil {
 		return err
 	}
-	var ended []persistence.Name
 	for _, r := range batch.Records {
 		if r.Delete && r.Name.Kind() == persistence.KindInbox {
 			ended = append(ended, r.Name)

@@ -183,6 +183,11 @@ func (w *world) handle(e rookery.Event) {
 		w.alarm("a crash was taken for an older store: %s was replaced", e.Identity.InstallationID())
 		return
 	case rookery.Alarm:
+		if errors.Is(e.Err, deviceactor.ErrCopyLost) {
+			text := fmt.Sprintf("%s: %v", e.Identity.InstallationID(), e.Err)
+			w.ledger.note(func(p *past) { p.copyLost = append(p.copyLost, text) })
+			return
+		}
 		w.alarm("%s about %s: %v", e.Identity.InstallationID(), e.Installation, e.Err)
 		return
 	default:

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
 // crashPoint is the disk after a crash at one moment, with what the writer had
@@ -56,7 +57,7 @@ func TestCrashKeepsEveryAcknowledgedBatchWhole(t *testing.T) {
 		t.Logf("seed %d: go test -run TestCrashKeepsEveryAcknowledgedBatchWhole ./persistence/pebble", seed)
 		watch := &crashes{disk: vfs.NewCrashableMem(), random: rand.New(rand.NewPCG(seed, 0))}
 		watch.points = make([]crashPoint, seed)
-		options := small(faulty(watch.disk, watch))
+		options := small(faultydisk.New(watch.disk, watch))
 		options.MemTableBytes = 8 << 10 // logs and tables turn over
 		for range 2 {
 			store, err := pebble.Open("store", options)

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
@@ -19,25 +18,6 @@ import (
 // small makes tables and logs turn over within a test.
 func small(fs vfs.FS) pebble.Options {
 	return pebble.Options{FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20}
-}
-
-// faultyDisk is errorfs over a disk, for logs that are used again too: errorfs
-// itself lets their writes pass.
-type faultyDisk struct {
-	*errorfs.FS
-	injector errorfs.Injector
-}
-
-func faulty(disk vfs.FS, injector errorfs.Injector) vfs.FS {
-	return faultyDisk{errorfs.Wrap(disk, injector), injector}
-}
-
-func (d faultyDisk) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := d.FS.ReuseForWrite(oldname, newname, category)
-	if err != nil {
-		return nil, err
-	}
-	return errorfs.WrapFile(file, d.injector), nil
 }
 
 func shut(t *testing.T, store *pebble.Store) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
 // TestDiskFailureIsACrashOfTheStoreAlone is T03 for the store: every write
@@ -45,7 +46,7 @@ func failAt(t *testing.T, index int64, lasting bool) (reached, failed bool) {
 	const batches = 40
 	disk := vfs.NewMem()
 	var writes atomic.Int64
-	broken := faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	broken := faultydisk.New(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 			return nil
 		}

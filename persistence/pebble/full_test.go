@@ -18,6 +18,7 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
 // refusals are the ways in which a disk takes no writes for a time.
@@ -111,13 +112,13 @@ func TestFullDiskIsReadUntilThereIsSpace(t *testing.T) {
 // batch was refused.
 func fill(ctx context.Context, disk *vfs.MemFS, full *space, kind error) (refused bool, err error) {
 	const batches = 40
-	store, err := pebble.Open("store", probing(faulty(disk, full)))
+	store, err := pebble.Open("store", probing(faultydisk.New(disk, full)))
 	if err != nil {
 		if !errors.Is(err, kind) || !errors.Is(err, full.errno) {
 			return false, fmt.Errorf("open: %w, want %w", err, kind)
 		}
 		full.free()
-		if store, err = pebble.Open("store", probing(faulty(disk, full))); err != nil {
+		if store, err = pebble.Open("store", probing(faultydisk.New(disk, full))); err != nil {
 			return false, fmt.Errorf("open with space: %w", err)
 		}
 	}
@@ -174,7 +175,7 @@ func TestFullDiskMetAgainOnTheWayBack(t *testing.T) {
 	disk := vfs.NewMem()
 	full := &space{errno: syscall.ENOSPC}
 	full.free()
-	store, err := pebble.Open("store", probing(faulty(disk, full)))
+	store, err := pebble.Open("store", probing(faultydisk.New(disk, full)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func TestFailureInTheBackgroundRefusesNoBatchThatIsThere(t *testing.T) {
 		disk := vfs.NewMem()
 		full := &space{errno: syscall.ENOSPC}
 		full.left.Store(index)
-		store, err := pebble.Open("store", probing(faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		store, err := pebble.Open("store", probing(faultydisk.New(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if name := path.Base(op.Path); strings.HasSuffix(name, ".sst") || strings.Contains(name, "MANIFEST-") {
 				return full.MaybeError(op)
 			}
@@ -279,7 +280,7 @@ func TestScanGoesOnWhileTheDiskFillsUpAndEmpties(t *testing.T) {
 	disk := vfs.NewMem()
 	full := &space{errno: syscall.ENOSPC}
 	full.free()
-	store, err := pebble.Open("store", probing(faulty(disk, full)))
+	store, err := pebble.Open("store", probing(faultydisk.New(disk, full)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +345,7 @@ func TestFullDiskUnderFire(t *testing.T) {
 		disk := vfs.NewMem()
 		full := &space{errno: syscall.ENOSPC}
 		full.free()
-		store, err := pebble.Open("store", probing(faulty(disk, full)))
+		store, err := pebble.Open("store", probing(faultydisk.New(disk, full)))
 		if err != nil {
 			t.Fatal(err)
 		}

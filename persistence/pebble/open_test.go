@@ -22,6 +22,7 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
 // refused opens and checks what the refusal says.
@@ -155,7 +156,7 @@ func TestPathThatIsNoDirectoryIsRefused(t *testing.T) {
 
 func TestMissingPermissionIsToldAsSuch(t *testing.T) {
 	for _, kind := range []errorfs.OpReadWrite{errorfs.OpIsRead, errorfs.OpIsWrite} {
-		denied := faulty(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		denied := faultydisk.New(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind.ReadOrWrite() == kind {
 				return &fs.PathError{Op: "open", Path: op.Path, Err: syscall.EACCES}
 			}
@@ -223,7 +224,7 @@ func TestLogsHoldNoValues(t *testing.T) {
 		}
 		return nil
 	})}
-	options := small(faulty(disk, broken))
+	options := small(faultydisk.New(disk, broken))
 	options.MemTableBytes = 8 << 10
 	options.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	record := func(i int) persistence.Batch {
@@ -325,7 +326,7 @@ func TestReadOnlyDiskIsToldAsSuch(t *testing.T) {
 			}
 			shut(t, store)
 		}
-		refused(t, "store", small(faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		refused(t, "store", small(faultydisk.New(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 				return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.EROFS}
 			}

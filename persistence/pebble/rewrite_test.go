@@ -17,6 +17,7 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
 func session(i int) persistence.Name {
@@ -272,7 +273,7 @@ func TestRewriteOnAFullDiskIsAllOrNothing(t *testing.T) {
 	for index, reached := int64(0), true; reached; index++ {
 		disk, full := vfs.NewCrashableMem(), &space{errno: refusals["full"].errno}
 		full.free()
-		store, err := pebble.Open("store", probing(faulty(disk, full)))
+		store, err := pebble.Open("store", probing(faultydisk.New(disk, full)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -322,7 +323,7 @@ func TestRewriteOnAFullDiskIsAllOrNothing(t *testing.T) {
 func TestRewriteNeedsNoLinks(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOTSUP, syscall.EMLINK} {
 		refused, disk := 0, vfs.NewCrashableMem()
-		store, err := pebble.Open("store", small(faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		store, err := pebble.Open("store", small(faultydisk.New(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind == errorfs.OpLink {
 				refused++
 				return &diskError{op: "link", errno: errno}
@@ -356,7 +357,7 @@ func TestCrashWithinARewriteIsAllOrNothing(t *testing.T) {
 	const seed = 1
 	t.Logf("seed %d: go test -run TestCrashWithinARewriteIsAllOrNothing ./persistence/pebble", seed)
 	watch := &crashes{disk: vfs.NewCrashableMem(), random: rand.New(rand.NewPCG(seed, 0))}
-	store, err := pebble.Open("store", small(faulty(watch.disk, watch)))
+	store, err := pebble.Open("store", small(faultydisk.New(watch.disk, watch)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,13 +11,14 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
 // Pebble hands over a table block by block; a write of the disk for each would take
 // more of a processor than all else that a compaction does.
 func TestTablesAreWrittenInLargePieces(t *testing.T) {
 	var writes atomic.Int64
-	disk := faulty(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+	disk := faultydisk.New(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".sst") {
 			writes.Add(1)
 		}

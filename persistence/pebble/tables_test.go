@@ -13,6 +13,7 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 )
 
 // A scan that began before the disk was full reads on from tables which the
@@ -22,7 +23,7 @@ func TestScanGoesOnOverTablesThatAreCompactedAway(t *testing.T) {
 	disk := vfs.NewMem()
 	full := &space{errno: syscall.ENOSPC}
 	full.free()
-	options := probing(faulty(disk, full))
+	options := probing(faultydisk.New(disk, full))
 	options.MemTableBytes = 1 << 20
 	store, err := pebble.Open("store", options)
 	if err != nil {

@@ -15,27 +15,9 @@ import (
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 	"github.com/rookery-im/rookery/persistence/sealing"
 )
-
-// faultyDisk is errorfs over a disk, for logs that are used again too: errorfs
-// itself lets their writes pass.
-type faultyDisk struct {
-	*errorfs.FS
-	injector errorfs.Injector
-}
-
-func faulty(disk vfs.FS, injector errorfs.Injector) vfs.FS {
-	return faultyDisk{errorfs.Wrap(disk, injector), injector}
-}
-
-func (d faultyDisk) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := d.FS.ReuseForWrite(oldname, newname, category)
-	if err != nil {
-		return nil, err
-	}
-	return errorfs.WrapFile(file, d.injector), nil
-}
 
 // progress is what the one who uses a store has been told and has asked for.
 type progress struct {
@@ -133,9 +115,9 @@ func TestCrashLosesNothingAndIsNoRollback(t *testing.T) {
 		keyFile := newKeyFile(t)
 		watch := &crashes{disk: vfs.NewCrashableMem(), random: rand.New(rand.NewPCG(seed, 0))}
 		watch.points = make([]crashPoint, seed)
-		options := on(faulty(watch.disk, watch), keyFile)
+		options := on(faultydisk.New(watch.disk, watch), keyFile)
 		options.Records = func(dir string) (persistence.Store, error) {
-			return pebble.Open(dir, pebble.Options{FS: faulty(watch.disk, watch), MemTableBytes: 16 << 10, CacheBytes: 1 << 20})
+			return pebble.Open(dir, pebble.Options{FS: faultydisk.New(watch.disk, watch), MemTableBytes: 16 << 10, CacheBytes: 1 << 20})
 		}
 		ok(t, live(t, options, &watch.progress))
 		points := watch.points[seed:]
@@ -209,7 +191,7 @@ func failAt(t *testing.T, keyFile string, index int64, lasting bool, cause error
 	t.Helper()
 	disk := vfs.NewMem()
 	var writes atomic.Int64
-	broken := faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	broken := faultydisk.New(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 			return nil
 		}

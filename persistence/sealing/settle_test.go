@@ -13,6 +13,7 @@ import (
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/pebble"
+	"github.com/rookery-im/rookery/persistence/pebble/faultydisk"
 	"github.com/rookery-im/rookery/persistence/sealing"
 )
 
@@ -24,7 +25,7 @@ func TestAnchorDoesNotPassWhatIsOnDisk(t *testing.T) {
 	var full atomic.Bool
 	options := on(disk, keyFile)
 	options.Records = func(dir string) (persistence.Store, error) {
-		return pebble.Open(dir, pebble.Options{ProbeEvery: time.Hour, FS: faulty(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		return pebble.Open(dir, pebble.Options{ProbeEvery: time.Hour, FS: faultydisk.New(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if full.Load() && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) && strings.HasSuffix(op.Path, ".log") {
 				return syscall.ENOSPC
 			}
