@@ -197,6 +197,7 @@ func devices(w *world) error {
 		w.arrived,
 		func() error { return w.send(bob1, alice.public, "to both") },
 		w.arrived,
+		w.copiesArrived, // from then on they are refused
 		func() error { return w.enable(alice1, alice2, false) },
 		func() error { return w.send(alice1, bob.public, "without copies") },
 		w.arrived,

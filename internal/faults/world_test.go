@@ -387,6 +387,15 @@ func (w *world) arrived() error {
 	})
 }
 
+// copiesArrived waits for all copies that have a receipt, those that an earlier life has
+// left included.
+func (w *world) copiesArrived() error {
+	return w.until("copies with a receipt", func(p past) bool {
+		_, copies := p.missing()
+		return len(copies) == 0
+	})
+}
+
 // newEpoch ends an epoch of the store.
 func (w *world) newEpoch() error {
 	ctx, cancel := w.limited()
