@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/rookery-im/rookery/persistence"
 	"github.com/rookery-im/rookery/persistence/keyring"
@@ -87,7 +88,7 @@ func (s *Store) open(ctx context.Context) error {
 // under the lock that the store below holds.
 func (s *Store) unlock(ctx context.Context) (err error) {
 	path, options := s.options.keyring()
-	s.ring, err = keyring.Open(path, s.options.Protector, options)
+	s.ring, err = s.openKeyring(path, options)
 	known := err == nil
 	if !known && (!errors.Is(err, fs.ErrNotExist) || s.options.ReadOnly) {
 		return err
@@ -113,6 +114,26 @@ func (s *Store) unlock(ctx context.Context) (err error) {
 	}
 	s.ring, err = keyring.Create(path, s.options.Protector, options)
 	return err
+}
+
+const (
+	keyringTries = 5
+	keyringPause = 2 * time.Millisecond
+)
+
+// openKeyring opens the keyring without the lock of the store. Who has that may write to
+// it meanwhile, to one place and then to the other: what was read while he did looks
+// damaged, and is not when it is read again.
+func (s *Store) openKeyring(path string, options keyring.Options) (ring *keyring.Keyring, err error) {
+	for try := range keyringTries {
+		if try > 0 {
+			time.Sleep(keyringPause)
+		}
+		if ring, err = keyring.Open(path, s.options.Protector, options); !errors.Is(err, persistence.ErrCorrupt) {
+			break
+		}
+	}
+	return ring, err
 }
 
 // beginRun makes the store this run's: a fresh epoch, a first head and the

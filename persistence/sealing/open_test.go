@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/rookery-im/rookery/persistence"
+	"github.com/rookery-im/rookery/persistence/cell"
 	"github.com/rookery-im/rookery/persistence/keyring"
 	"github.com/rookery-im/rookery/persistence/sealing"
 )
@@ -258,5 +259,45 @@ func TestCancelledOpenIsTheContexts(t *testing.T) {
 	cancel()
 	if _, err := sealing.Open(ctx, on(vfs.NewMem(), newKeyFile(t))); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// torn shows a keyring damaged as often as it says, as one looks that is being written.
+type torn struct {
+	cell.FS
+	times int
+}
+
+func (f *torn) Open(name string) (cell.File, error) {
+	file, err := f.FS.Open(name)
+	if err != nil || filepath.Base(name) != "keyring" || f.times == 0 {
+		return file, err
+	}
+	f.times--
+	return tornFile{file}, nil
+}
+
+type tornFile struct{ cell.File }
+
+func (f tornFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(b, at)
+	clear(b[:n])
+	return n, err
+}
+
+// A keyring that is written by who has the store is not called corrupt: the store is in
+// use. One that stays damaged is.
+func TestKeyringThatIsBeingWrittenIsReadAgain(t *testing.T) {
+	options := on(vfs.NewMem(), newKeyFile(t))
+	store := open(t, options)
+	below := options.Files
+	options.Files = &torn{below, 2}
+	_, err := sealing.Open(t.Context(), options)
+	wantStoreError(t, err, persistence.ErrLocked)
+	options.Files = &torn{below, 1 << 20}
+	_, err = sealing.Open(t.Context(), options)
+	wantStoreError(t, err, persistence.ErrCorrupt)
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
